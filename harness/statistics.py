@@ -1,0 +1,426 @@
+"""Intervals over documents, equivalence, trends and multiplicity: the statistics behind every verdict."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import ceil, inf, isfinite, log, log1p, nan, sqrt
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Equivalence",
+    "Estimate",
+    "bootstrap_documents",
+    "bootstrap_two_samples",
+    "documents_to_decide",
+    "equivalent",
+    "holm",
+    "jackknife_groups",
+    "page_trend",
+    "standard_deviation_upper_bound",
+]
+
+Floats = NDArray[np.float64]
+Side = Literal["above", "below"]
+
+_CELLS = 2**20  # draws held at once by the bootstrap: three arrays of 8 MB
+_ROUNDING = 1e-12  # spread, relative to the scale of the statistic, that is rounding and not variation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number, its two-sided interval and what is needed to test it against any threshold.
+
+    `low > t` exactly when `p_value(t, "above") < (1 - confidence) / 2`, and `high < t` exactly when
+    `p_value(t, "below")` is; for the one-sided "chi-square" the level is `1 - confidence`.
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+    method: str  # "BCa", "exact", "jackknife", "chi-square", "bound" (nothing but the support is known)
+    n_documents: int  # of the smaller sample where there are two; groups where documents are not known
+    replicates: Floats | None = field(default=None, compare=False, repr=False)  # sorted, NaN last
+    bias_correction: float = 0.0  # z0 of BCa
+    acceleration: float = 0.0  # a of BCa
+    standard_error: float = nan  # of the jackknife
+    support: tuple[float, float] = (-inf, inf)  # values that the statistic can take at all
+
+    def p_value(self, threshold: float, side: Side) -> float:
+        """p of H0 "value <= threshold" (side "above") or "value >= threshold" (side "below").
+
+        The smallest level at which the interval's bound on that side clears the threshold. A bootstrap
+        of B resamples never claims less than 1/(B+1). NaN when the estimate or the threshold is NaN.
+        """
+        from scipy import special
+
+        if side not in ("above", "below"):
+            raise ValueError(f"side is 'above' or 'below', not {side!r}")
+        value, (lowest, highest) = self.value, self.support
+        if np.isnan(value) or np.isnan(threshold):
+            return nan
+        sign = 1.0 if side == "above" else -1.0
+        beyond = threshold < lowest if side == "above" else threshold > highest
+        if self.method == "BCa":
+            assert self.replicates is not None
+            defined = self.replicates[~np.isnan(self.replicates)]
+            # an undefined replicate speaks against either side
+            against = self.replicates.size - int(np.sum(sign * defined > sign * threshold))
+            if beyond:
+                against = 0
+            return float(_bca_p_values(sign * self.bias_correction, sign * self.acceleration,
+                                       self.replicates.size)[against])
+        if beyond:
+            return 0.0
+        if self.method == "exact":
+            return _exact_p_value(sign * value, sign * threshold,
+                                  lowest if side == "above" else -highest, self.n_documents)
+        if self.method == "jackknife":
+            freedom = self._groups - 1
+            return float(special.stdtr(freedom, -sign * (value - threshold) / self.standard_error))
+        if self.method == "chi-square":
+            if threshold <= 0:
+                return 0.0 if side == "above" else 1.0
+            freedom = self._groups - 1
+            square = freedom * (value / threshold) ** 2
+            tail = special.chdtrc if side == "above" else special.chdtr
+            return float(tail(freedom, square))
+        return 1.0  # "bound"
+
+    @property
+    def _groups(self) -> int:
+        assert self.replicates is not None
+        return int(self.replicates.size)
+
+
+def bootstrap_documents(
+    columns: Floats,
+    statistic: Callable[[Floats], Floats],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 9999,
+    rng: np.random.Generator,
+    support: tuple[float, float],
+) -> Estimate:
+    """Bias-corrected and accelerated (BCa) bootstrap interval with the document as sampling unit.
+
+    `columns` [n_documents, m] holds per-document sums (right answers, totals, sums of norms); `statistic`
+    maps sums [..., m] to numbers [...], so that accuracy is `sums[..., 0] / sums[..., 1]`, and sees the
+    columns summed over whole resampled documents. With z0 the normal quantile of the share of replicates
+    below the value and a the acceleration from leaving out one document at a time, the lower bound is the
+    replicate at level Phi(z0 + (z0 + z) / (1 - a (z0 + z))), z the alpha/2 quantile (Efron 1987); the
+    level counts replicates as (k + 1) / (B + 1). Beyond the outermost replicate the bound is the support.
+    Assumes documents drawn independently from one population; nothing is assumed within a document.
+
+    Where BCa does not exist (all replicates equal, none on one side of the value, or a leave-one-out value
+    that is not finite) the method is "exact": of n documents none was seen to differ, so at confidence
+    1 - alpha/2 the share of documents that would is at most q = 1 - (alpha/2)^(1/n). A mean over documents,
+    or a ratio of sums whose differing documents weigh no more than others, is then (1 - q) value + q w with
+    w anywhere in the support: value - q (value - support[0]) is the lower bound, and likewise above.
+
+    A value that is NaN gives NaN bounds. Deterministic for a given generator. ValueError for columns that
+    are not a matrix with documents, or a level or a number of resamples that makes no sense.
+    """
+    columns = _matrix(columns)
+
+    def replicate(rows: int) -> Floats:
+        return statistic(_resampled_sums(columns, rows, rng))
+
+    with np.errstate(all="ignore"):
+        sums = columns.sum(axis=0)
+        value = float(statistic(sums))
+        left_out = [statistic(sums - columns)]
+        rows = max(1, _CELLS // max(columns.shape))
+        replicates = _in_blocks(replicate, resamples, rows)
+    return _bca(value, replicates, left_out, confidence, len(columns), support)
+
+
+def bootstrap_two_samples(
+    a: Floats,
+    b: Floats,
+    statistic: Callable[[Floats, Floats], Floats],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 9999,
+    rng: np.random.Generator,
+    support: tuple[float, float],
+) -> Estimate:
+    """`bootstrap_documents` for a statistic of two independent sets of documents, both resampled.
+
+    `a` [n_a, m_a], `b` [n_b, m_b]; `statistic(sums_a [..., m_a], sums_b [..., m_b])` -> [...]. The number
+    of documents is that of the smaller set. The exact bound takes min(n_a, n_b) pairs of documents as unit.
+    """
+    a, b = _matrix(a), _matrix(b)
+
+    def replicate(rows: int) -> Floats:
+        return statistic(_resampled_sums(a, rows, rng), _resampled_sums(b, rows, rng))
+
+    with np.errstate(all="ignore"):
+        sums_a, sums_b = a.sum(axis=0), b.sum(axis=0)
+        value = float(statistic(sums_a, sums_b))
+        without_a, without_b = sums_a - a, sums_b - b
+        left_out = [
+            statistic(without_a, np.broadcast_to(sums_b, (len(a), sums_b.size))),
+            statistic(np.broadcast_to(sums_a, (len(b), sums_a.size)), without_b),
+        ]
+        rows = max(1, _CELLS // max(*a.shape, *b.shape))
+        replicates = _in_blocks(replicate, resamples, rows)
+    return _bca(value, replicates, left_out, confidence, min(len(a), len(b)), support)
+
+
+def jackknife_groups(
+    values: Floats,
+    *,
+    value: float | None = None,
+    confidence: float = 0.95,
+    support: tuple[float, float] = (-inf, inf),
+    n_documents: int | None = None,
+    resolution: float = 0.0,
+) -> Estimate:
+    """Delete-a-group jackknife: `values` [g] are the estimates with one fold's documents left out.
+
+    Variance = (g - 1)/g sum (values - mean)^2, interval = value +- t(g - 1) standard errors, cut to the
+    support (Kott 2001). `value` is the estimate from all documents, else the mean of the values. Good for
+    smooth statistics of many documents; with 5 groups Student's t with 4 degrees of freedom is wide.
+
+    Equal values say that the statistic is too coarse to show its spread, not that it has none. If its
+    smallest step is given as `resolution`, one group is taken to differ by one step; otherwise the interval
+    is the whole support, method "bound", and nothing inside the support can be concluded. `n_documents`
+    defaults to g. ValueError for fewer than 2 groups; a value that is not finite gives NaN bounds.
+    """
+    from scipy import special
+
+    values = np.asarray(values, dtype=np.float64)
+    groups = _several(values)
+    tail = _tail(confidence)
+    centre = float(values.mean()) if value is None else float(value)
+    n = groups if n_documents is None else n_documents
+    if not (np.isfinite(values).all() and isfinite(centre)):
+        return Estimate(value=centre, low=nan, high=nan, confidence=confidence, method="jackknife",
+                        n_documents=n, replicates=np.sort(values), support=support)
+    error = sqrt((groups - 1) / groups * float(np.sum((values - values.mean()) ** 2)))
+    if _constant(values, centre, support):
+        error = (groups - 1) / groups * resolution
+        if error <= 0:
+            return Estimate(value=centre, low=support[0], high=support[1], confidence=confidence,
+                            method="bound", n_documents=n, replicates=np.sort(values), support=support)
+    reach = error * float(-special.stdtrit(groups - 1, tail))
+    return Estimate(value=centre, low=max(support[0], centre - reach), high=min(support[1], centre + reach),
+                    confidence=confidence, method="jackknife", n_documents=n, replicates=np.sort(values),
+                    standard_error=error, support=support)
+
+
+def standard_deviation_upper_bound(
+    values: Floats, *, confidence: float = 0.95, lower_bound: bool = False
+) -> Estimate:
+    """One-sided chi-square upper bound of the standard deviation of `values` [g], one number per resplit.
+
+    high = s sqrt((g - 1) / chi2(1 - confidence; g - 1)), for independent, normally distributed values. low
+    is 0, or with `lower_bound` the one-sided lower bound at the same confidence, so that spread can also be
+    shown. Equal values mean runs that were not distinct: high is infinite, method "bound". ValueError for
+    fewer than 2 values; values that are not finite give NaN bounds.
+    """
+    from scipy import special
+
+    values = np.asarray(values, dtype=np.float64)
+    groups = _several(values)
+    tail = 2 * _tail(confidence)
+    deviation = float(values.std(ddof=1))
+    low, high, method = 0.0, inf, "chi-square"
+    if not np.isfinite(values).all():
+        low, high = nan, nan
+    elif _constant(values, float(values.mean()), (-inf, inf)):
+        method = "bound"
+    else:
+        # chdtri takes the upper tail
+        high = deviation * sqrt((groups - 1) / float(special.chdtri(groups - 1, 1 - tail)))
+        low = deviation * sqrt((groups - 1) / float(special.chdtri(groups - 1, tail))) if lower_bound else 0.0
+    return Estimate(value=deviation, low=low, high=high, confidence=confidence, method=method,
+                    n_documents=groups, replicates=np.sort(values), support=(0.0, inf))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equivalence:
+    """Decision of two one-sided tests and their p-value."""
+
+    holds: bool | None  # None: interval across a border, or runs that were not distinct
+    p_value: float
+
+
+def equivalent(estimate: Estimate, margin: float) -> Equivalence:
+    """Two one-sided tests (Schuirmann 1987) of |value| < margin; `estimate` carries a 1 - 2 alpha interval.
+
+    holds is True when the interval lies inside +-margin, False when it lies outside, None across a border.
+    p is the larger of both one-sided p-values. Identical runs (no spread at all: methods "exact" and
+    "bound") give None and p = 1: a difference that is zero in every document tells of a comparison that
+    did not happen. ValueError for a margin that is not positive.
+    """
+    if not margin > 0:
+        raise ValueError(f"an equivalence margin is positive, not {margin}")
+    if estimate.method in ("exact", "bound") or not (isfinite(estimate.low) and isfinite(estimate.high)):
+        return Equivalence(holds=None, p_value=1.0)
+    p_value = max(estimate.p_value(-margin, "above"), estimate.p_value(margin, "below"))
+    if -margin < estimate.low and estimate.high < margin:
+        return Equivalence(holds=True, p_value=p_value)
+    outside = estimate.low > margin or estimate.high < -margin
+    return Equivalence(holds=False if outside else None, p_value=p_value)
+
+
+def page_trend(values: Floats) -> float:
+    """p-value of Page's test for `values` [subjects, conditions]: H0 no trend, H1 rising along conditions.
+
+    Rejecting "no trend" does not prove that every step rises. ValueError for NaN or fewer than 3 conditions.
+    """
+    from scipy.stats import page_trend_test
+
+    values = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("Page's test needs finite values")
+    return float(page_trend_test(values).pvalue)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down adjusted p-values in the order given; None stays None and is not counted.
+
+    ValueError for NaN or a number outside [0, 1] (statsmodels would mark NaN as rejected).
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    tested = [p for p in p_values if p is not None]
+    for p in tested:
+        if not 0 <= p <= 1:
+            raise ValueError(f"a p-value lies between 0 and 1, not {p}")
+    adjusted = iter(multipletests(tested, method="holm")[1].tolist() if tested else [])
+    return [None if p is None else float(next(adjusted)) for p in p_values]
+
+
+def documents_to_decide(estimate: Estimate, threshold: float) -> int | None:
+    """About how many documents would make the interval clear the threshold, if value and spread stay.
+
+    The half-width facing the threshold shrinks with the square root of the number of documents (with the
+    number itself for an exact bound). At that number the chance to decide is about one half. None where the
+    estimate stands at the threshold, or its interval is not finite.
+    """
+    distance = estimate.value - threshold
+    width = estimate.value - estimate.low if distance > 0 else estimate.high - estimate.value
+    if not isfinite(distance) or not isfinite(width) or distance == 0 or estimate.method == "bound":
+        return None
+    if estimate.method == "exact":
+        room = estimate.value - estimate.support[0] if distance > 0 else estimate.support[1] - estimate.value
+        if abs(distance) >= room:
+            return 1
+        return ceil(log(_tail(estimate.confidence)) / log1p(-abs(distance) / room))
+    return max(1, ceil(estimate.n_documents * (width / distance) ** 2))
+
+
+def _matrix(columns: Floats) -> Floats:
+    columns = np.ascontiguousarray(columns, dtype=np.float64)
+    if columns.ndim != 2 or 0 in columns.shape:
+        raise ValueError(f"columns are [documents, sums] with at least one document, not {columns.shape}")
+    return columns
+
+
+def _several(values: Floats) -> int:
+    if values.ndim != 1 or values.size < 2:
+        raise ValueError(f"at least 2 numbers in one row are needed, not an array of shape {values.shape}")
+    return int(values.size)
+
+
+def _tail(confidence: float) -> float:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence lies between 0 and 1, not {confidence}")
+    return (1 - confidence) / 2
+
+
+def _constant(numbers: Floats, value: float, support: tuple[float, float]) -> bool:
+    """Whether the numbers differ by no more than rounding at the scale of the statistic."""
+    width = support[1] - support[0]
+    scale = max(abs(value), width if isfinite(width) else 0.0)
+    return bool(np.ptp(numbers) <= _ROUNDING * scale)
+
+
+def _resampled_sums(columns: Floats, rows: int, rng: np.random.Generator) -> Floats:
+    """Column sums [rows, m] of `rows` resamples, as multinomial counts [rows, n] @ columns [n, m]."""
+    n = len(columns)
+    drawn = rng.integers(0, n, size=(rows, n))
+    drawn += n * np.arange(rows)[:, None]  # one stretch of counters per resample
+    counts = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
+    return counts.astype(np.float64) @ columns
+
+
+def _in_blocks(replicate: Callable[[int], Floats], resamples: int, rows: int) -> Floats:
+    if resamples < 1:
+        raise ValueError(f"a bootstrap needs at least one resample, not {resamples}")
+    replicates = np.empty(resamples)
+    for start in range(0, resamples, rows):
+        stop = min(start + rows, resamples)
+        replicates[start:stop] = replicate(stop - start)
+    replicates.sort()
+    return replicates
+
+
+def _bca_p_values(z0: float, acceleration: float, resamples: int) -> Floats:
+    """p-values [B + 1] of H0 "value <= t" for t with 0..B replicates at or below it, never falling.
+
+    The level of the BCa bound solved for alpha: v = Phi^-1(share) - z0, p = Phi(v / (1 + a v) - z0).
+    """
+    from scipy import special
+
+    share = np.arange(1, resamples + 1) / (resamples + 1)
+    v = special.ndtri(share) - z0
+    slope = 1 + acceleration * v
+    with np.errstate(divide="ignore"):
+        p = special.ndtr(v / slope - z0)
+    # past the pole of the transformation every level, or none, reaches the replicate
+    p = np.where(slope > 0, p, 0.0 if acceleration > 0 else 1.0)
+    return np.append(np.maximum(p, 1 / (resamples + 1)), 1.0)
+
+
+def _exact_p_value(value: float, threshold: float, lowest: float, n: int) -> float:
+    """p of H0 "value <= t" from n documents of which none differed: ((t - lowest) / (value - lowest))^n."""
+    if threshold >= value or not isfinite(lowest):
+        return 1.0
+    return float(((threshold - lowest) / (value - lowest)) ** n)
+
+
+def _bca(
+    value: float,
+    replicates: Floats,
+    left_out: Sequence[Floats],
+    confidence: float,
+    n_documents: int,
+    support: tuple[float, float],
+) -> Estimate:
+    """Interval from sorted replicates and, per sample, the values with one document left out."""
+    from scipy import special
+
+    tail = _tail(confidence)
+    if not isfinite(value):
+        return Estimate(value=value, low=nan, high=nan, confidence=confidence, method="BCa",
+                        n_documents=n_documents, replicates=replicates, support=support)
+    resamples = replicates.size
+    defined = replicates[~np.isnan(replicates)]
+    undefined = resamples - defined.size
+    # ties and undefined replicates count half
+    below = np.sum(defined < value) + (np.sum(defined == value) + undefined) / 2
+    z0 = float(special.ndtri(below / resamples))
+    influence = [(len(v) - 1) / len(v) * (v.mean() - v) for v in left_out]  # [n] per sample, over n
+    squares = sum(float(np.sum(u**2)) for u in influence)
+    with np.errstate(all="ignore"):
+        a = float(np.float64(sum(float(np.sum(u**3)) for u in influence)) / (6 * squares**1.5))
+    everything = np.concatenate([defined, [value]])
+    if _constant(everything, value, support) or not (isfinite(z0) and isfinite(a)):
+        share = 1 - tail ** (1 / n_documents)
+        return Estimate(value=value, low=value - share * (value - support[0]),
+                        high=value + share * (support[1] - value), confidence=confidence, method="exact",
+                        n_documents=n_documents, replicates=replicates, support=support)
+    gap = np.full(undefined, inf)
+    rising = np.concatenate([[support[0]], -gap, defined]).clip(*support)
+    falling = np.concatenate([[support[1]], gap, defined[::-1]]).clip(*support)
+    low = rising[np.searchsorted(_bca_p_values(z0, a, resamples), tail)]
+    high = falling[np.searchsorted(_bca_p_values(-z0, -a, resamples), tail)]
+    return Estimate(value=value, low=float(low), high=float(high), confidence=confidence, method="BCa",
+                    n_documents=n_documents, replicates=replicates, bias_correction=z0, acceleration=a,
+                    support=support)

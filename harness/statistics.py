@@ -12,6 +12,7 @@ __all__ = [
     "Equivalence",
     "Estimate",
     "bootstrap_documents",
+    "bootstrap_lowest",
     "bootstrap_two_samples",
     "documents_to_decide",
     "equivalent",
@@ -25,6 +26,7 @@ Floats = NDArray[np.float64]
 Side = Literal["above", "below"]
 
 _CELLS = 2**20  # draws held at once by the bootstrap: three arrays of 8 MB
+_LARGEST_BIAS = 0.5  # |z0| up to which BCa's correction was seen to hold: 31 to 69 % of replicates below
 _ROUNDING = 1e-12  # spread, relative to the scale of the statistic, that is rounding and not variation
 
 
@@ -40,13 +42,14 @@ class Estimate:
     low: float
     high: float
     confidence: float
-    method: str  # "BCa", "exact", "jackknife", "chi-square", "bound" (nothing but the support is known)
+    method: str  # "BCa", "lowest BCa", "exact", "jackknife", "chi-square", "bound" (only the support is known)
     n_documents: int  # of the smaller sample where there are two; groups where documents are not known
     replicates: Floats | None = field(default=None, compare=False, repr=False)  # sorted, NaN last
     bias_correction: float = 0.0  # z0 of BCa
     acceleration: float = 0.0  # a of BCa
     standard_error: float = nan  # of the jackknife
     support: tuple[float, float] = (-inf, inf)  # values that the statistic can take at all
+    members: tuple["Estimate", ...] = field(default=(), compare=False, repr=False)  # of which it is the lowest
 
     def p_value(self, threshold: float, side: Side) -> float:
         """p of H0 "value <= threshold" (side "above") or "value >= threshold" (side "below").
@@ -63,6 +66,9 @@ class Estimate:
             return nan
         sign = 1.0 if side == "above" else -1.0
         beyond = threshold < lowest if side == "above" else threshold > highest
+        if self.members:
+            tested = [member.p_value(threshold, side) for member in self.members]
+            return max(tested) if side == "above" else min(1.0, len(tested) * min(tested))
         if self.method == "BCa":
             assert self.replicates is not None
             defined = self.replicates[~np.isnan(self.replicates)]
@@ -120,6 +126,11 @@ def bootstrap_documents(
     or a ratio of sums whose differing documents weigh no more than others, is then (1 - q) value + q w with
     w anywhere in the support: value - q (value - support[0]) is the lower bound, and likewise above.
 
+    BCa is for smooth statistics. Where more than 69 % of the replicates lie on one side of the value, as
+    with the lowest or highest of many near-equal numbers, its correction fails (in simulation up to 17 % of
+    intervals missed on one side): the interval is then the whole support, method "bound". For the lowest of
+    several numbers take `bootstrap_lowest`; for the highest, the same of their negatives.
+
     A value that is NaN gives NaN bounds. Deterministic for a given generator. ValueError for columns that
     are not a matrix with documents, or a level or a number of resamples that makes no sense.
     """
@@ -133,8 +144,44 @@ def bootstrap_documents(
         value = float(statistic(sums))
         left_out = [statistic(sums - columns)]
         rows = max(1, _CELLS // max(columns.shape))
-        replicates = _in_blocks(replicate, resamples, rows)
+        replicates = _in_blocks(replicate, resamples, rows)[:, 0]
     return _bca(value, replicates, left_out, confidence, len(columns), support)
+
+
+def bootstrap_lowest(
+    columns: Floats,
+    statistics: Callable[[Floats], Floats],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 9999,
+    rng: np.random.Generator,
+    support: tuple[float, float],
+) -> Estimate:
+    """Interval for the lowest of k numbers: `statistics` maps sums [..., m] to [..., k], `columns` [n, m].
+
+    From the BCa intervals of the k numbers. "The lowest exceeds t" says that each does, so its lower bound
+    is the lowest of their lower bounds, uncorrected (intersection-union); "the lowest is below t" says that
+    some number is, so its upper bound is the lowest of their upper bounds at level alpha/(2k) (Bonferroni).
+    Both hold however near the numbers are to each other. Needs resamples > 2k/alpha, else no upper bound.
+    Otherwise as `bootstrap_documents`.
+    """
+    columns = _matrix(columns)
+    with np.errstate(all="ignore"):
+        sums = columns.sum(axis=0)
+        values = statistics(sums)
+        left_out = statistics(sums - columns)  # [n, k]
+        rows = max(1, _CELLS // max(columns.shape))
+        k = values.size
+        replicates = _in_blocks(lambda rows: statistics(_resampled_sums(columns, rows, rng)), resamples, rows, k)
+
+    def member(j: int, confidence: float) -> Estimate:
+        return _bca(float(values[j]), replicates[:, j], [left_out[:, j]], confidence, len(columns), support)
+
+    members = tuple(member(j, confidence) for j in range(k))
+    high = np.min([member(j, 1 - (1 - confidence) / k).high for j in range(k)])
+    return Estimate(value=float(np.min(values)), low=float(np.min([m.low for m in members])), high=float(high),
+                    confidence=confidence, method="lowest BCa", n_documents=len(columns), support=support,
+                    members=members)
 
 
 def bootstrap_two_samples(
@@ -166,7 +213,7 @@ def bootstrap_two_samples(
             statistic(np.broadcast_to(sums_a, (len(b), sums_a.size)), without_b),
         ]
         rows = max(1, _CELLS // max(*a.shape, *b.shape))
-        replicates = _in_blocks(replicate, resamples, rows)
+        replicates = _in_blocks(replicate, resamples, rows)[:, 0]
     return _bca(value, replicates, left_out, confidence, min(len(a), len(b)), support)
 
 
@@ -350,15 +397,16 @@ def _resampled_sums(columns: Floats, rows: int, rng: np.random.Generator) -> Flo
     return counts.astype(np.float64) @ columns
 
 
-def _in_blocks(replicate: Callable[[int], Floats], resamples: int, rows: int) -> Floats:
+def _in_blocks(replicate: Callable[[int], Floats], resamples: int, rows: int, k: int = 1) -> Floats:
+    """Replicates [resamples, k], each column contiguous and sorted, made `rows` at a time."""
     if resamples < 1:
         raise ValueError(f"a bootstrap needs at least one resample, not {resamples}")
-    replicates = np.empty(resamples)
+    replicates = np.empty((k, resamples))
     for start in range(0, resamples, rows):
         stop = min(start + rows, resamples)
-        replicates[start:stop] = replicate(stop - start)
-    replicates.sort()
-    return replicates
+        replicates[:, start:stop] = replicate(stop - start).reshape(stop - start, k).T
+    replicates.sort(axis=1)
+    return replicates.T
 
 
 def _bca_p_values(z0: float, acceleration: float, resamples: int) -> Floats:
@@ -416,6 +464,9 @@ def _bca(
         return Estimate(value=value, low=value - share * (value - support[0]),
                         high=value + share * (support[1] - value), confidence=confidence, method="exact",
                         n_documents=n_documents, replicates=replicates, support=support)
+    if abs(z0) > _LARGEST_BIAS:
+        return Estimate(value=value, low=support[0], high=support[1], confidence=confidence, method="bound",
+                        n_documents=n_documents, replicates=replicates, bias_correction=z0, support=support)
     gap = np.full(undefined, inf)
     rising = np.concatenate([[support[0]], -gap, defined]).clip(*support)
     falling = np.concatenate([[support[1]], gap, defined[::-1]]).clip(*support)

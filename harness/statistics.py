@@ -42,14 +42,14 @@ class Estimate:
     low: float
     high: float
     confidence: float
-    method: str  # "BCa", "lowest BCa", "exact", "jackknife", "chi-square", "bound" (only the support is known)
+    method: str  # "BCa", "lowest BCa", "exact", "jackknife", "chi-square", or "bound": the support is all
     n_documents: int  # of the smaller sample where there are two; groups where documents are not known
     replicates: Floats | None = field(default=None, compare=False, repr=False)  # sorted, NaN last
     bias_correction: float = 0.0  # z0 of BCa
     acceleration: float = 0.0  # a of BCa
     standard_error: float = nan  # of the jackknife
     support: tuple[float, float] = (-inf, inf)  # values that the statistic can take at all
-    members: tuple["Estimate", ...] = field(default=(), compare=False, repr=False)  # of which it is the lowest
+    members: tuple["Estimate", ...] = field(default=(), compare=False, repr=False)  # this is their lowest
 
     def p_value(self, threshold: float, side: Side) -> float:
         """p of H0 "value <= threshold" (side "above") or "value >= threshold" (side "below").
@@ -65,20 +65,20 @@ class Estimate:
         if np.isnan(value) or np.isnan(threshold):
             return nan
         sign = 1.0 if side == "above" else -1.0
-        beyond = threshold < lowest if side == "above" else threshold > highest
+        impossible = threshold < lowest if side == "above" else threshold > highest
         if self.members:
             tested = [member.p_value(threshold, side) for member in self.members]
             return max(tested) if side == "above" else min(1.0, len(tested) * min(tested))
         if self.method == "BCa":
             assert self.replicates is not None
-            defined = self.replicates[~np.isnan(self.replicates)]
-            # an undefined replicate speaks against either side
-            against = self.replicates.size - int(np.sum(sign * defined > sign * threshold))
-            if beyond:
-                against = 0
-            return float(_bca_p_values(sign * self.bias_correction, sign * self.acceleration,
-                                       self.replicates.size)[against])
-        if beyond:
+            resamples = self.replicates.size
+            if impossible:
+                return 1 / (resamples + 1)
+            # an undefined replicate is greater than nothing: it speaks against either side
+            against = resamples - int(np.sum(sign * self.replicates > sign * threshold))
+            p_values = _bca_p_values(sign * self.bias_correction, sign * self.acceleration, resamples)
+            return float(p_values[against])
+        if impossible:
             return 0.0
         if self.method == "exact":
             return _exact_p_value(sign * value, sign * threshold,
@@ -136,15 +136,13 @@ def bootstrap_documents(
     """
     columns = _matrix(columns)
 
-    def replicate(rows: int) -> Floats:
-        return statistic(_resampled_sums(columns, rows, rng))
-
     with np.errstate(all="ignore"):
         sums = columns.sum(axis=0)
         value = float(statistic(sums))
         left_out = [statistic(sums - columns)]
-        rows = max(1, _CELLS // max(columns.shape))
-        replicates = _in_blocks(replicate, resamples, rows)[:, 0]
+        replicates = _in_blocks(
+            lambda rows: statistic(_resampled_sums(columns, rows, rng)), resamples, max(columns.shape)
+        )[:, 0]
     return _bca(value, replicates, left_out, confidence, len(columns), support)
 
 
@@ -170,18 +168,22 @@ def bootstrap_lowest(
         sums = columns.sum(axis=0)
         values = statistics(sums)
         left_out = statistics(sums - columns)  # [n, k]
-        rows = max(1, _CELLS // max(columns.shape))
         k = values.size
-        replicates = _in_blocks(lambda rows: statistics(_resampled_sums(columns, rows, rng)), resamples, rows, k)
+        replicates = _in_blocks(
+            lambda rows: statistics(_resampled_sums(columns, rows, rng)), resamples, max(columns.shape), k
+        )
 
-    def member(j: int, confidence: float) -> Estimate:
-        return _bca(float(values[j]), replicates[:, j], [left_out[:, j]], confidence, len(columns), support)
+    def each(confidence: float) -> tuple[Estimate, ...]:
+        return tuple(
+            _bca(float(values[j]), replicates[:, j], [left_out[:, j]], confidence, len(columns), support)
+            for j in range(k)
+        )
 
-    members = tuple(member(j, confidence) for j in range(k))
-    high = np.min([member(j, 1 - (1 - confidence) / k).high for j in range(k)])
-    return Estimate(value=float(np.min(values)), low=float(np.min([m.low for m in members])), high=float(high),
-                    confidence=confidence, method="lowest BCa", n_documents=len(columns), support=support,
-                    members=members)
+    members = each(confidence)
+    high = np.min([member.high for member in each(1 - (1 - confidence) / k)])
+    low = np.min([member.low for member in members])
+    return Estimate(value=float(np.min(values)), low=float(low), high=float(high), confidence=confidence,
+                    method="lowest BCa", n_documents=len(columns), support=support, members=members)
 
 
 def bootstrap_two_samples(
@@ -201,9 +203,6 @@ def bootstrap_two_samples(
     """
     a, b = _matrix(a), _matrix(b)
 
-    def replicate(rows: int) -> Floats:
-        return statistic(_resampled_sums(a, rows, rng), _resampled_sums(b, rows, rng))
-
     with np.errstate(all="ignore"):
         sums_a, sums_b = a.sum(axis=0), b.sum(axis=0)
         value = float(statistic(sums_a, sums_b))
@@ -212,8 +211,10 @@ def bootstrap_two_samples(
             statistic(without_a, np.broadcast_to(sums_b, (len(a), sums_b.size))),
             statistic(np.broadcast_to(sums_a, (len(b), sums_a.size)), without_b),
         ]
-        rows = max(1, _CELLS // max(*a.shape, *b.shape))
-        replicates = _in_blocks(replicate, resamples, rows)[:, 0]
+        replicates = _in_blocks(
+            lambda rows: statistic(_resampled_sums(a, rows, rng), _resampled_sums(b, rows, rng)),
+            resamples, max(*a.shape, *b.shape),
+        )[:, 0]
     return _bca(value, replicates, left_out, confidence, min(len(a), len(b)), support)
 
 
@@ -251,7 +252,7 @@ def jackknife_groups(
     if _constant(values, centre, support):
         error = (groups - 1) / groups * resolution
         if error <= 0:
-            return Estimate(value=centre, low=support[0], high=support[1], confidence=confidence,
+            return Estimate(value=centre, low=float(support[0]), high=float(support[1]), confidence=confidence,
                             method="bound", n_documents=n, replicates=np.sort(values), support=support)
     reach = error * float(-special.stdtrit(groups - 1, tail))
     return Estimate(value=centre, low=max(support[0], centre - reach), high=min(support[1], centre + reach),
@@ -397,10 +398,11 @@ def _resampled_sums(columns: Floats, rows: int, rng: np.random.Generator) -> Flo
     return counts.astype(np.float64) @ columns
 
 
-def _in_blocks(replicate: Callable[[int], Floats], resamples: int, rows: int, k: int = 1) -> Floats:
-    """Replicates [resamples, k], each column contiguous and sorted, made `rows` at a time."""
+def _in_blocks(replicate: Callable[[int], Floats], resamples: int, width: int, k: int = 1) -> Floats:
+    """Replicates [resamples, k], each column contiguous and sorted, in blocks of `_CELLS` of that width."""
     if resamples < 1:
         raise ValueError(f"a bootstrap needs at least one resample, not {resamples}")
+    rows = max(1, _CELLS // width)
     replicates = np.empty((k, resamples))
     for start in range(0, resamples, rows):
         stop = min(start + rows, resamples)
@@ -465,7 +467,7 @@ def _bca(
                         high=value + share * (support[1] - value), confidence=confidence, method="exact",
                         n_documents=n_documents, replicates=replicates, support=support)
     if abs(z0) > _LARGEST_BIAS:
-        return Estimate(value=value, low=support[0], high=support[1], confidence=confidence, method="bound",
+        return Estimate(value=value, low=float(support[0]), high=float(support[1]), confidence=confidence, method="bound",
                         n_documents=n_documents, replicates=replicates, bias_correction=z0, support=support)
     gap = np.full(undefined, inf)
     rising = np.concatenate([[support[0]], -gap, defined]).clip(*support)

@@ -1,0 +1,584 @@
+"""Results dictionaries as runs write them, without a model: the numbers are plausible, not measured."""
+
+# ruff: noqa: E501  the table of claims is easier to check with one claim a line
+
+import math
+import random
+from typing import Any
+
+# id, section, statement, reported, reported value, [(part, relation, threshold, estimate, half width)], rule
+ROWS: list[tuple[str, str, str, str | None, float | None, list[tuple[str, str, Any, float, float]], str]] = [
+    (
+        "layers-linearly-separable",
+        "separability",
+        "a linear classifier tells a vector's layer far above guessing",
+        "gpt2 .92; gpt2-medium .8322; gpt2-xl about .60 (chance about .02)",
+        0.8322,
+        [("accuracy", ">", 0.2742, 0.9312, 0.0061), ("shuffled labels", "contains", 0.0323, 0.0331, 0.004)],
+        "accuracy > quarter(.25) = .274, and the shuffled-label control's interval contains chance",
+    ),
+    (
+        "every-layer-recognised",
+        "separability",
+        "embeddings of different layers belong to different subspaces, read per layer",
+        None,
+        None,
+        [("lowest recall", ">", 0.129, 0.8411, 0.021)],
+        "the lowest per-layer recall > quarter(.10) = .129",
+    ),
+    (
+        "decision-tree-separates",
+        "separability",
+        "use other interpretable models such as decision tree",
+        None,
+        None,
+        [("tree accuracy", ">", 0.2742, 0.3412, 0.012)],
+        "tree accuracy > quarter(.25) = .274",
+    ),
+    (
+        "more-data-higher-accuracy",
+        "separability",
+        "the more data points used for training, the higher the accuracy",
+        "Fig. 6",
+        None,
+        [("acc(1) − acc(1/16)", ">", 0.01, 0.114, 0.009)],
+        "Page trend over 1/16 ... 1 of the training documents has p < alpha, and acc(1) - acc(1/16) > .01",
+    ),
+    (
+        "longer-context-higher-accuracy",
+        "separability",
+        "as the context window increases, the accuracy also improves",
+        "Fig. 7",
+        None,
+        [("acc(30) − acc(5)", ">", 0.01, -0.0082, 0.006)],
+        "acc(longest) - acc(5 tokens) > .01",
+    ),
+    (
+        "larger-model-lower-accuracy",
+        "separability",
+        "the larger the model, the worse the classifier",
+        "gpt2 .92 > medium .83 > xl .60",
+        None,
+        [],
+        "accuracy falls between each pair of neighbours in parameter count",
+    ),
+    (
+        "norm-is-a-feature",
+        "norm",
+        "unit-normalising lowers accuracy",
+        ".83 -> .64",
+        0.19,
+        [("acc(raw) − acc(unit)", ">", 0.01, 0.0012, 0.0018)],
+        "acc(raw) - acc(unit) > .01",
+    ),
+    (
+        "norm-is-not-the-only-feature",
+        "norm",
+        "accuracy stays far above guessing after unit-normalising",
+        ".64",
+        0.64,
+        [("acc(unit)", ">", 0.2742, 0.93, 0.006), ("acc(raw) − acc(norm only)", ">", 0.05, 0.561, 0.012)],
+        "acc(unit) > quarter(.25) = .274, and acc(raw) - acc(norm only) > .05",
+    ),
+    (
+        "random-vectors-fail",
+        "norm",
+        "random vectors drawn to each layer's norm distribution are not classified",
+        "Fig. 10",
+        None,
+        [("acc(random)", "<", 0.129, 0.059, 0.003)],
+        "accuracy on random directions < quarter(.10)",
+    ),
+    (
+        "layer-norms-grow-exponentially",
+        "norm",
+        "norms grow exponentially with depth",
+        "Fig. 2; x1.045 a layer",
+        0.044,
+        [("growth rate", ">", 0.0, 0.0771, 0.0012), ("log-linear beats linear", ">", 0.95, 1.0, 0.0)],
+        "growth rate > 0, and log-linear beats linear in 95 % of document resamples",
+    ),
+    (
+        "last-layer-norm-dominates",
+        "norm",
+        "the last layer's norms are much larger than the others'",
+        "Fig. 2",
+        None,
+        [("norm ratio", ">", 1.5, 0.0612, 0.0007)],
+        "mean norm of the final-normed state / that of state L-1 > 1.5",
+    ),
+    (
+        "pca-shows-drift",
+        "geometry",
+        "in PCA the layers drift in order",
+        "Fig. 3",
+        None,
+        [("drift correlation", ">", 0.5, 0.611, 0.034)],
+        "Spearman correlation of |i-j| with centroid distance > .5",
+    ),
+    (
+        "normalising-tightens-drift",
+        "geometry",
+        "after normalisation the last layer is no longer far away",
+        "Fig. 2 vs 3",
+        None,
+        [("last step, raw − unit", ">", 0.0, -0.42, 0.61)],
+        "(last step / median step) raw > unit",
+    ),
+    (
+        "pca-orders-layers-better",
+        "geometry",
+        "PCA shows the ideal, t-SNE is cluttered, UMAP inadequate",
+        "text",
+        None,
+        [],
+        "the drift correlation of PCA exceeds that of t-SNE and of UMAP",
+    ),
+    (
+        "layer-zero-closes-a-ring",
+        "geometry",
+        "with layer 0 included, the path closes to a ring",
+        "Fig. 4",
+        None,
+        [("closing distance", "<", 0.5, 0.871, 0.02)],
+        "distance(0, final) / largest centroid distance < .5",
+    ),
+    (
+        "no-dimension-dominates",
+        "attribution",
+        "the largest contribution of one dimension is about 1 %",
+        "~.01",
+        0.01,
+        [("largest share", "<", 0.05, 0.0362, 0.0031)],
+        "max share over dimensions and layers < .05",
+    ),
+    (
+        "contribution-is-distributed",
+        "attribution",
+        "almost all dimensions take part",
+        "Fig. 8",
+        None,
+        [("smallest n90/d", ">", 0.5, 0.59, 0.011), ("variation of n50", "<", 0.25, 0.061, 0.013)],
+        "n90/d > .5 in every layer, and the coefficient of variation of n50 over layers < .25",
+    ),
+    (
+        "few-dimensions-recur",
+        "attribution",
+        "dimensions 591, 690, 581, 239 are often among the top",
+        "those four",
+        None,
+        [("most frequent", ">", 4.0, 17.0, 2.4)],
+        "the most frequent dimension exceeds the 95 % quantile of chance",
+    ),
+    (
+        "masking-recurring-dimensions-is-negligible",
+        "attribution",
+        "masking those four dimensions barely matters",
+        ".8322 -> .8303",
+        0.0019,
+        [("accuracy lost", "inside", [-0.01, 0.01], 0.104, 0.006)],
+        "equivalence: 90 % interval of acc - acc(masked) inside +-.01",
+    ),
+    (
+        "attribution-sign-flips-with-depth",
+        "attribution",
+        "top contributions are negative in early layers, positive in late ones",
+        "Fig. 8",
+        None,
+        [("negative, first third", ">", 0.5, 0.52, 0.06), ("negative, last third", "<", 0.5, 0.41, 0.05)],
+        "first third > .5 and last third < .5",
+    ),
+    (
+        "accuracy-drops-on-another-corpus",
+        "transfer",
+        "IMDB -> AG_NEWS without retraining loses accuracy",
+        ".83 -> .66",
+        0.17,
+        [("acc(A on A) − acc(A on B)", ">", 0.02, 0.109, 0.011)],
+        "acc(A on A) - acc(A on B) > .02",
+    ),
+    (
+        "transfer-beats-chance",
+        "transfer",
+        "what remains is far above guessing",
+        ".66",
+        0.66,
+        [("acc(A on B)", ">", 0.2742, 0.823, 0.009)],
+        "acc(A on B) > quarter(.25) = .274",
+    ),
+    (
+        "mixed-training-restores-accuracy",
+        "transfer",
+        "train on both, test on each",
+        None,
+        None,
+        [("movies", "<", 0.03, 0.011, 0.005), ("news", "<", 0.03, 0.013, 0.006)],
+        "in-domain - mixed accuracy < .03",
+    ),
+    (
+        "punctuation-explains-the-drop",
+        "transfer",
+        "punctuation may cause the drop",
+        None,
+        None,
+        [("share of the drop removed", ">", 0.5, 0.08, 0.05)],
+        "removing punctuation cuts the drop by more than half",
+    ),
+    (
+        "accuracy-stable-across-runs",
+        "stability",
+        "training is stable",
+        "text",
+        None,
+        [("sd over resplits", "<", 0.01, 0.0021, 0.0017)],
+        "upper 95 % bound of the standard deviation < .01",
+    ),
+    (
+        "top-dimensions-recur-across-runs",
+        "stability",
+        "the same dimensions recur in repeated experiments",
+        "those four",
+        None,
+        [("Jaccard overlap", ">", 0.3, 0.44, 0.17)],
+        "mean pairwise Jaccard overlap > .3",
+    ),
+    (
+        "layers-occupy-different-subspaces",
+        "subspaces",
+        "each layer has its own subspace",
+        None,
+        None,
+        [("excess angle, degrees", ">", 5.0, -3.9, 1.2)],
+        "angle(i, i+1) - angle(i, i) > 5 degrees on average",
+    ),
+    (
+        "each-layer-uses-a-subspace",
+        "subspaces",
+        "each layer's representation uses only a subspace",
+        None,
+        None,
+        [("largest effective rank / d", "<", 0.5, 0.171, 0.006)],
+        "effective rank / d < .5 in every layer",
+    ),
+]
+TEN = (
+    "layers-linearly-separable", "every-layer-recognised", "norm-is-a-feature", "norm-is-not-the-only-feature",
+    "random-vectors-fail", "layer-norms-grow-exponentially", "no-dimension-dominates",
+    "masking-recurring-dimensions-is-negligible", "accuracy-drops-on-another-corpus", "transfer-beats-chance",
+)  # fmt: skip
+FIGURES_OF = {
+    "layers-linearly-separable": ["accuracy-by-layer", "confusion"],
+    "every-layer-recognised": ["accuracy-by-layer"],
+    "layer-norms-grow-exponentially": ["norms-by-layer"],
+    "pca-shows-drift": ["drift"],
+    "accuracy-drops-on-another-corpus": ["transfer"],
+    "contribution-is-distributed": ["contribution"],
+    "more-data-higher-accuracy": ["more-data"],
+}
+HOSTILE = (
+    "<img src=file:///etc/passwd onerror=alert(1)>{{7*7}}{% raw %}|`$(id)`\x1b[31m\u202egpj.exe\u2066\u200b\x00\r\n"
+    "# heading [link](javascript:alert(1)) </script></style>&amp; \ud800 \U000e0041 **bold** | cell"
+)
+
+
+def holds(relation: str, threshold: Any, low: float, high: float) -> bool | None:
+    if relation == "inside":
+        inside = threshold[0] < low and high < threshold[1]
+        return True if inside else False if high < threshold[0] or low > threshold[1] else None
+    if relation == "contains":
+        return low <= threshold <= high
+    if relation == ">":
+        return True if low > threshold else False if high < threshold else None
+    return True if high < threshold else False if low > threshold else None
+
+
+def sample(
+    *,
+    ids: tuple[str, ...] = TEN,
+    protocols: tuple[str, ...] = ("rigorous",),
+    n_blocks: int = 30,
+    n_texts: int = 200,
+    model: str = "embedded",
+    not_tested: bool = False,
+) -> dict[str, Any]:
+    """A run of `ids` under `protocols` on a model of `n_blocks` blocks."""
+    random_ = random.Random(n_blocks)
+    labels = n_blocks + 1
+    documents, figures = {}, {}
+    for protocol in protocols:
+        shift = 0.0 if protocol == "rigorous" else -0.31
+        for series, mean in (("raw", 0.931), ("unit", 0.93), ("transfer/raw", 0.823)):
+            documents[f"{protocol}/{series}"] = {
+                "corpus": "transfer" if "transfer" in series else "main",
+                "documents": list(range(n_texts)),
+                "correct": [
+                    [min(30, max(0, round(random_.gauss((mean + shift) * 30, 1.5)))) for _ in range(labels)]
+                    for _ in range(n_texts)
+                ],
+                "total": [[30] * labels for _ in range(n_texts)],
+            }
+        figures |= figures_of(protocol, labels, shift, random_)
+    claims = [
+        claim(row, protocol, n_texts, labels, not_tested, protocols)
+        for row in ROWS
+        if row[0] in ids
+        for protocol in protocols
+    ]
+    used = {figure for entry in claims for figure in entry["figures"]}
+    return {
+        "schema_version": 1,
+        "created": "2026-11-24T02:00:00Z",
+        "harness": {"version": "0.1.0", "git_commit": "5dc5c5f0c1d2e3f4a5b6c7d8e9f0a1b2c3d4e5f6"},
+        "protocol": {
+            "name": "both" if len(protocols) == 2 else protocols[0],
+            "profile": "quick", "n_texts": n_texts, "context": 30, "folds": 5, "seed": 0, "alpha": 0.05,
+            "dtype": "float32", "hash": "9f3c1a7be2d40586",
+            "options": [
+                {"name": "model", "value": model, "source": "default"},
+                {"name": "corpus", "value": "embedded:movies", "source": "default of the embedded model"},
+                {"name": "transfer_corpus", "value": "embedded:news", "source": "default of the embedded model"},
+                {"name": "profile", "value": "quick", "source": "command line"},
+                {"name": "n_texts", "value": n_texts, "source": "profile quick"},
+                {"name": "context", "value": 30, "source": "default"},
+                {"name": "folds", "value": 5, "source": "default"},
+                {"name": "seed", "value": 0, "source": "default"},
+                {"name": "alpha", "value": 0.05, "source": "default"},
+                {"name": "dtype", "value": "float32", "source": "default"},
+            ],
+        },
+        "model": {
+            "name": model, "revision": "0.1.2", "architecture": "LlamaForCausalLM", "n_blocks": n_blocks,
+            "hidden_size": 576, "n_parameters": 134515008, "dtype": "float32", "tied_embeddings": True,
+            "weights_sha256": "3c" * 32,
+        },
+        "corpora": [
+            {"role": "main", "name": "embedded:movies", "revision": "0.2.2", "n_texts": n_texts,
+             "n_available": 5249, "skipped": 41, "ids_sha256": "a1" * 32},
+            {"role": "transfer", "name": "embedded:news", "revision": "0.12.0", "n_texts": n_texts,
+             "n_available": 3771, "skipped": 3, "ids_sha256": "b2" * 32},
+        ],
+        "environment": {
+            "python": "3.11.7", "platform": "Linux-6.1-x86_64-with-glibc2.36", "cpu": "x86_64", "threads": 2,
+            "packages": {"torch": "2.13.0+cpu", "transformers": "5.23.0", "numpy": "2.4.0", "scipy": "1.17.0"},
+        },
+        "claims": claims,
+        "documents": documents,
+        "figures": {name: figure for name, figure in figures.items() if name in used},
+    }  # fmt: skip
+
+
+def claim(
+    row: tuple[Any, ...],
+    protocol: str,
+    n_texts: int,
+    labels: int,
+    not_tested: bool,
+    protocols: tuple[str, ...],
+) -> dict[str, Any]:
+    name, section, statement, reported, reported_value, specified, rule = row
+    as_published = protocol == "as-published"
+    parts = []
+    for title, relation, threshold, estimate, half in () if not_tested else specified:
+        if as_published and title in ("accuracy", "acc(unit)", "acc(A on B)", "lowest recall"):
+            estimate -= 0.62 if title == "accuracy" else 0.31
+        if as_published and name == "norm-is-a-feature":
+            estimate = -0.61
+        low, high = estimate - half, estimate + 0.93 * half
+        parts.append({
+            "name": title, "estimand": f"{title} on documents that the probe never saw", "estimate": estimate,
+            "interval": [low, high], "confidence": 0.9 if relation == "inside" else 0.95, "method": "BCa",
+            "relation": relation, "threshold": threshold, "p_value": 0.0004,
+            "holds": holds(relation, threshold, low, high),
+            "recipe": {"statistic": "accuracy", "series": ["raw"]},
+        })  # fmt: skip
+    verdict, reason = "NOT_TESTED", "it needs a second model, and this run has one; pass --model twice"
+    if parts:
+        states = [part["holds"] for part in parts]
+        if False in states:
+            verdict, reason = (
+                "NOT_REPLICATED",
+                f"{parts[states.index(False)]['name']} lies outside the success region",
+            )
+        elif None in states:
+            part = parts[states.index(None)]
+            verdict = "INCONCLUSIVE"
+            reason = (
+                f"the interval of {part['name']} crosses the threshold; about 900 documents would decide it"
+            )
+        else:
+            verdict, reason = "REPLICATED", "every part lies inside its success region"
+    first: dict[str, Any] = parts[0] if parts else {}
+    tested = bool(parts)
+    return {
+        "id": name, "section": section, "statement": statement, "source": "post, section 'Machine learning method'",
+        "reported": reported, "reported_value": reported_value, "protocol": protocol,
+        "estimand": first.get("estimand"), "estimate": first.get("estimate"), "interval": first.get("interval"),
+        "confidence": first.get("confidence", 0.95),
+        "criterion": {"text": rule, "threshold": first.get("threshold")}, "parts": parts,
+        "p_value": 0.0004 if tested else None, "p_holm": 0.0112 if tested else None,
+        "survives_holm": (name != "decision-tree-separates") if tested else None,
+        "n_documents": n_texts if tested else None, "n_vectors": n_texts * 30 * labels if tested else None,
+        "controls": [
+            {"name": "shuffled labels", "estimate": 0.0331, "interval": [0.029, 0.037],
+             "note": f"chance is {1 / labels:.4f}"},
+            {"name": "four random dimensions", "estimate": 0.927, "interval": None, "note": None},
+        ] if tested else [],
+        "probe": {"converged": not as_published, "gradient_norm": 8.3e-07 if not as_published else 0.021,
+                  "iterations": 84 if not as_published else 100, "relative_gap": 2.2e-07 if not as_published else None}
+        if tested and section in ("separability", "norm", "transfer") else None,
+        "verdict": verdict, "reason": reason,
+        "figures": [figure_id(figure, protocol) for figure in FIGURES_OF.get(name, [])] if tested else [],
+        "seconds": 12.34 if tested else 0.0,
+    }  # fmt: skip
+
+
+def figure_id(name: str, protocol: str) -> str:
+    return name if protocol == "rigorous" else f"{name}@{protocol}"
+
+
+def figures_of(protocol: str, labels: int, shift: float, random_: random.Random) -> dict[str, Any]:
+    states = list(range(labels))
+    accuracy = [min(1.0, 0.93 + shift + 0.06 * math.sin(i / 3) * math.exp(-i / 20)) for i in states]
+    norms = [150 * 1.08**i for i in states]
+    spread = max(1.0, labels / 20)
+    matrix = []
+    for i in states:
+        weights = [math.exp(-abs(i - j) * 2.4 / spread) + 0.001 * random_.random() for j in states]
+        matrix.append([weight / sum(weights) for weight in weights])
+    made = {
+        "accuracy-by-layer": {
+            "kind": "lines", "title": "Recall of each state", "protocol": protocol,
+            "caption": "Share of a state's vectors that the probe assigns to it, on documents that it never saw; "
+            "the band is the 95 % interval over documents.",
+            "alt": f"Line of recall by state, from {accuracy[0]:.2f} at state 0 to {accuracy[-1]:.2f} at the last.",
+            "x": {"label": "state", "values": states}, "y": {"label": "recall", "log": False},
+            "series": [
+                {"name": "raw", "values": accuracy, "low": [a - 0.02 for a in accuracy],
+                 "high": [min(1, a + 0.02) for a in accuracy]},
+                {"name": "unit norm", "values": [a - 0.015 for a in accuracy], "low": None, "high": None},
+            ],
+            "reference": [{"label": "chance", "value": 1 / labels}],
+        },
+        "confusion": {
+            "kind": "matrix", "title": "Where the probe puts each state", "protocol": protocol,
+            "caption": "Rows are the true state, columns the predicted one; each row sums to 1.",
+            "alt": "Confusion matrix with nearly all mass on and beside the diagonal.",
+            "x": {"label": "predicted state", "values": states}, "y": {"label": "true state", "values": states},
+            "values": matrix, "unit": "share",
+        },
+        "norms-by-layer": {
+            "kind": "lines", "title": "Norm of the residual stream", "protocol": protocol,
+            "caption": "Mean Euclidean norm by state, position 0 left out, with the fitted exponential.",
+            "alt": f"Norms rise from {norms[0]:.0f} to {norms[-1]:.0f}, straight on the logarithmic axis.",
+            "x": {"label": "state", "values": states}, "y": {"label": "mean norm", "log": True},
+            "series": [
+                {"name": "mean norm", "values": [n * (1 + 0.06 * math.sin(i)) for i, n in enumerate(norms)],
+                 "low": [n * 0.9 for n in norms], "high": [n * 1.1 for n in norms]},
+                {"name": "fitted", "values": norms, "low": None, "high": None},
+            ],
+            "reference": [],
+        },
+        "drift": {
+            "kind": "path", "title": "Centroids of the states in two principal components", "protocol": protocol,
+            "caption": "Unit vectors; one point a state, joined in order.",
+            "alt": "A curved path from state 0 to the last state.",
+            "x": {"label": "first component"}, "y": {"label": "second component"},
+            "series": [{"name": "unit vectors", "labels": states, "points": [
+                [math.cos(i / labels * 3) + 0.03 * random_.random(), math.sin(i / labels * 3)] for i in states]}],
+        },
+        "transfer": {
+            "kind": "bars", "title": "Accuracy on each corpus", "protocol": protocol,
+            "caption": "Trained on one corpus, tested on either.", "alt": "Four bars; the two off-domain ones are lower.",
+            "x": {"label": "tested on", "values": ["embedded:movies", "embedded:news"]},
+            "y": {"label": "accuracy", "log": False},
+            "series": [
+                {"name": "trained on movies", "values": [0.931 + shift, 0.823 + shift],
+                 "low": [0.92 + shift, 0.81 + shift], "high": [0.94 + shift, 0.835 + shift]},
+                {"name": "trained on news", "values": [0.82 + shift, 0.941 + shift],
+                 "low": [0.81 + shift, 0.935 + shift], "high": [0.83 + shift, 0.95 + shift]},
+            ],
+            "reference": [{"label": "chance", "value": 1 / labels}],
+        },
+        "contribution": {
+            "kind": "bars", "title": "Dimensions that carry half of the contribution", "protocol": protocol,
+            "caption": "n50 by state as a share of all dimensions.", "alt": "Bars of about equal height.",
+            "x": {"label": "state", "values": states}, "y": {"label": "n50 / d", "log": False},
+            "series": [{"name": "n50 / d", "values": [0.19 + 0.01 * math.sin(i) for i in states], "low": None,
+                        "high": None}],
+            "reference": [],
+        },
+        "more-data": {
+            "kind": "lines", "title": "Accuracy by training size", "protocol": protocol,
+            "caption": "The same test documents throughout.", "alt": "Accuracy rises from .82 to .93.",
+            "x": {"label": "training documents", "values": [10, 20, 40, 80, 160]},
+            "y": {"label": "accuracy", "log": False},
+            "series": [{"name": "accuracy", "values": [0.82, 0.87, 0.9, 0.92, 0.931],
+                        "low": [0.8, 0.86, 0.89, 0.915, 0.925], "high": [0.84, 0.88, 0.91, 0.926, 0.936]}],
+            "reference": [],
+        },
+    }  # fmt: skip
+    return {figure_id(name, protocol): figure for name, figure in made.items()}
+
+
+def ten() -> dict[str, Any]:
+    return sample()
+
+
+def everything() -> dict[str, Any]:
+    """All 28 claims under both protocols."""
+    return sample(ids=tuple(row[0] for row in ROWS), protocols=("rigorous", "as-published"))
+
+
+def all_not_tested() -> dict[str, Any]:
+    return sample(not_tested=True)
+
+
+def single_claim() -> dict[str, Any]:
+    return sample(ids=("norm-is-a-feature",))
+
+
+def deep(n_blocks: int = 60) -> dict[str, Any]:
+    return sample(ids=tuple(row[0] for row in ROWS), n_blocks=n_blocks)
+
+
+def shallow() -> dict[str, Any]:
+    """Four labels: a model of three blocks."""
+    return sample(ids=tuple(row[0] for row in ROWS), n_blocks=3)
+
+
+def hostile(name: str = HOSTILE) -> dict[str, Any]:
+    """Every text that a user, a hub or a corpus can name is hostile."""
+    made = sample(model=name)
+    made["model"]["architecture"] = made["model"]["revision"] = name
+    for corpus in made["corpora"]:
+        corpus["name"] = corpus["revision"] = name
+    for option in made["protocol"]["options"][:3]:
+        option["value"] = option["source"] = name
+    made["environment"]["platform"] = made["environment"]["cpu"] = name
+    made["environment"]["packages"] = {name[:40]: name}
+    made["harness"]["git_commit"] = name
+    for entry in made["claims"]:
+        for key in ("section", "statement", "source", "reported", "estimand", "reason"):
+            entry[key] = name
+        entry["criterion"]["text"] = name
+        for part in entry["parts"]:
+            part["name"] = part["estimand"] = part["method"] = name
+        for control in entry["controls"]:
+            control["name"] = control["note"] = name
+    for figure in made["figures"].values():
+        figure["title"] = figure["caption"] = figure["alt"] = figure["x"]["label"] = figure["y"]["label"] = (
+            name
+        )
+        for series in figure.get("series", []):
+            series["name"] = name
+        for line in figure.get("reference", []):
+            line["label"] = name
+    return made
+
+
+BUILDERS = {
+    "ten": ten, "everything": everything, "all-not-tested": all_not_tested, "single-claim": single_claim,
+    "deep": deep, "shallow": shallow, "hostile": hostile,
+    "long-name": lambda: sample(model="organisation/" + "a-very-long-model-name-" * 8),
+    "no-claims": lambda: sample(ids=()),
+}  # fmt: skip

@@ -1,0 +1,84 @@
+"""Files that are whole or absent: atomic writes, checksums, and names fit to be shown in a message."""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.errors import LayerclaimsError
+
+TEMPORARY_SUFFIX = ".tmp"
+
+
+def shown(value: object, limit: int = 120) -> str:
+    """The value as one short printable line in quotes: control and direction characters are escaped."""
+    text = str(value)
+    if len(text) > limit:
+        text = f"{text[: limit // 2]}...{text[-limit // 3 :]}"
+    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text) + "'"
+
+
+def sha256_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes; raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_lines(lines: Iterable[str]) -> str:
+    """Hexadecimal SHA-256 of lines, each ended by a newline."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the directory's entries durable where the system can (Windows opens no directories)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_whole(path: Path, data: bytes | memoryview) -> None:
+    """Replace `path` by `data`: a reader sees the old file or the new one, never a part, even after a crash.
+
+    Temporary file in the same directory, write, fsync, os.replace, fsync of the directory. Plain write calls
+    and no memory map: a full disk is then an OSError, here a LayerclaimsError, and not a SIGBUS.
+    """
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
+    try:
+        with temporary.open("xb", buffering=0) as file:
+            view = memoryview(data)
+            while view:  # an unbuffered write may be short: near a full disk, and above 2 GiB
+                view = view[file.write(view) :]
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if not isinstance(error, OSError):  # such as Ctrl-C
+            raise
+        raise LayerclaimsError(
+            f"{shown(path)} could not be written: {error.strerror or error}; free some space or name another "
+            "directory."
+        ) from error
+    sync_directory(path.parent)
+
+
+def check_writable(directory: Path, option: str) -> None:
+    """Create `directory` and try a file in it; raises LayerclaimsError, which names the option behind it."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise LayerclaimsError(
+            f"The directory {shown(directory)} cannot be written to: {error.strerror or error}; choose another "
+            f"with {option}."
+        ) from error

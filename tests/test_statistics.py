@@ -185,7 +185,7 @@ def test_the_exact_bound_misses_at_its_level_in_the_worst_case(n):
 
 
 def test_nearly_perfect_documents_are_covered_less_and_never_overrated():
-    # three wrong vectors of 900 already exclude the true .9: BCa's weak spot, harmless far from a threshold
+    # .9 wrong vectors of 900 are expected and three can exclude that: BCa on few differing documents
     def make(rng):
         columns = np.stack([rng.binomial(30, 0.999, 30), np.full(30, 30)], axis=1)
         return bootstrap_documents(columns, accuracy, rng=rng, resamples=999, support=(0, 1))

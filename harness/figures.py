@@ -1,4 +1,4 @@
-"""Figures of results.json -> SVG: lines, bars, matrix, path, and one row of the forest plot.
+"""Figures of results.json -> SVG: lines, bars, matrix, path, the forest plot's rows, and a claim's own strip.
 
 Each SVG carries its colours as presentation attributes, which the PDF uses, and classes beside them, through
 which the page's style sheet re-colours it for dark mode. Text stays text. Elements are built with ElementTree,
@@ -16,76 +16,143 @@ SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 4", "12 3")
 INK, MUTED, GRID = "#1d242c", "#5a6570", "#dfe3e8"
 FONT = "Inter, sans-serif"
-WIDTH = 640.0
-LEFT, RIGHT, TOP = 62.0, 14.0, 12.0  # the plot area's margins, in user units; the legend adds to the top
+WIDTH, HALF = 640.0, 312.0
+LEFT, RIGHT, TOP = 56.0, 12.0, 12.0  # the plot area's margins, in user units; a legend adds to the top
 FAINT = 0.005  # matrix cells below this share of the largest are left blank: they would be invisible
 
 
-def svg(figure: Mapping[str, Any], *, interactive: bool) -> str:
-    """Return the SVG text of one figure of results.json.
+def svg(figure: Mapping[str, Any], *, interactive: bool, half: bool = False) -> str:
+    """Return the SVG text of one figure of results.json; half=True fits two beside each other.
 
     interactive=True (the page) names each value in a <title> that browsers show on hover and puts the
     alternative text into aria-label; False (the PDF) puts it into the root <title>, which becomes /Alt.
     """
     draw = {"lines": _lines, "bars": _bars, "matrix": _matrix, "path": _path}[figure["kind"]]
-    return _finish(draw(figure, interactive), str(figure["alt"]), interactive)
+    return _finish(draw(figure, interactive, HALF if half else WIDTH), str(figure["alt"]), interactive)
 
 
 def forest_row(
     *,
-    estimate: float,
-    interval: Sequence[float] | None,
-    relation: str,
-    threshold: float | Sequence[float],
+    distance: float | None,
+    bar: tuple[float, float] | None,
     published: float | None,
     verdict: str,
     alt: str,
+    hint: str,
     interactive: bool,
     hollow: bool = False,
 ) -> str:
-    """Return one row of the forest plot, drawn on the row's own linear scale.
+    """Return one row of the forest plot on the axis that all rows share.
 
-    The threshold stands in the middle and the side on which the claim replicates lies to the right and is
-    shaded; for `inside` the region stands in the middle. The scale is symmetric about the middle and just
-    wide enough for the interval, the estimate and the published value (a diamond).
+    The axis is the signed distance from the row's threshold in half-widths of the row's own interval,
+    positive where the claim replicates, drawn as asinh so that 1, 10 and 100 can stand on one axis.
+    `distance` is the estimate's, `bar` the interval's two ends, `published` the published number's; what
+    lies beyond FOREST_REACH is drawn as an arrow at the edge.
     """
-    width, height, middle = 220.0, 20.0, 110.0
-    y = height / 2
-    root = _root(width, height, "forest")
-    low, high = interval if interval is not None else (estimate, estimate)
-    flip = -1.0 if relation == "<" else 1.0
-    ends = [float(end) for end in threshold] if isinstance(threshold, Sequence) else [float(threshold)]
-    centre = sum(ends) / len(ends)
-    others = [estimate, low, high, *ends, *([] if published is None else [published])]
-    reach = max((abs(value - centre) for value in others), default=0.0) or 1.0
-
-    def x(value: float) -> float:
-        return middle + flip * (value - centre) / reach * (middle - 9)
-
-    if relation == "inside":
-        left, right = sorted(x(end) for end in ends)
-        _add(
-            root, "rect", x=left, y=0, width=right - left, height=height, fill="#e8edf1", class_="fig-region"
-        )
-    elif relation in "<>":
-        _add(root, "rect", x=middle, y=0, width=middle, height=height, fill="#e8edf1", class_="fig-region")
-    for end in ends:
-        _add(root, "path", d=f"M{_n(x(end))} 0V{_n(height)}", stroke=MUTED, stroke_width=1, class_="fig-axis")
-    colour = {"fill": "none", "stroke": INK, "class_": f"fig-{verdict.lower().replace('_', '-')}"}
-    colour["stroke"] = VERDICT_COLOURS[verdict]
-    if interval is not None:
-        a, b = sorted((x(low), x(high)))
-        _add(root, "path", d=f"M{_n(a)} {_n(y)}H{_n(b)}M{_n(a)} {_n(y - 3)}v6M{_n(b)} {_n(y - 3)}v6",
-             stroke_width=1.6, **colour)  # fmt: skip
+    root = _root(FOREST_WIDTH, 20.0, "forest")
+    middle, y = forest_x(0.0), 10.0
+    _add(root, "rect", x=middle, y=0, width=FOREST_WIDTH - middle, height=20, fill="#e8edf1", class_="fig-region")
+    for ticks, ink, shape in (((-100, -10, -1), "#eceff2", "fig-rule"), ((1, 10, 100), "#ffffff", "fig-rule-in")):
+        lines = "".join(f"M{_n(forest_x(tick))} 0v20" for tick in ticks)
+        _add(root, "path", d=lines, stroke=ink, stroke_width=0.8, class_=shape)
+    _add(root, "path", d=f"M{_n(middle)} 0v20", stroke=INK, stroke_width=1.2, class_="fig-zero")
+    colour, shape = VERDICT_COLOURS[verdict], f"fig-{verdict.lower().replace('_', '-')}"
     if published is not None:
-        p = x(published)
-        mark = _add(root, "path", d=f"M{_n(p)} {_n(y - 5)}l5 5l-5 5l-5 -5z", fill="none", stroke=INK,
-                    stroke_width=1.2, class_="fig-published")  # fmt: skip
-        _hint(mark, f"published: {short(published)}", interactive)
-    fill = "#ffffff" if hollow else colour["stroke"]
-    dot = _add(root, "circle", cx=x(estimate), cy=y, r=3.6, fill=fill, stroke=colour["stroke"], stroke_width=1.6,
-               class_=f"{colour['class_']} {'fig-hollow' if hollow else 'fig-solid'}")  # fmt: skip
-    _hint(dot, alt, interactive)
+        p = forest_x(published)
+        diamond = _add(root, "path", d=f"M{_n(p)} {_n(y - 5)}l5 5l-5 5l-5 -5z", fill="none", stroke=INK,
+                       stroke_width=1.1, class_="fig-published")  # fmt: skip
+        _hint(diamond, "published value", interactive)
+    if bar is not None:
+        left, right = forest_x(min(bar)), forest_x(max(bar))
+        _add(root, "path", d=f"M{_n(left)} {_n(y)}H{_n(right)}M{_n(left)} {_n(y - 3.2)}v6.4M{_n(right)} {_n(y - 3.2)}v6.4",
+             fill="none", stroke=colour, stroke_width=1.6, class_=shape)  # fmt: skip
+    if distance is not None:
+        x, solid = forest_x(distance), "fig-hollow" if hollow else "fig-solid"
+        fill = "#ffffff" if hollow else colour
+        if abs(distance) > FOREST_REACH:
+            tip = 6.5 if distance > 0 else -6.5
+            outline = f"M{_n(x)} {_n(y)}l{_n(-tip)} -4.4v8.8z"
+            mark = _add(root, "path", d=outline, fill=fill, stroke=colour, stroke_width=1.4, class_=f"{shape} {solid}")
+        else:
+            mark = _add(root, "circle", cx=x, cy=y, r=3.6, fill=fill, stroke=colour, stroke_width=1.6,
+                        class_=f"{shape} {solid}")  # fmt: skip
+        _hint(mark, hint, interactive)
+    return _finish(root, alt, interactive)
+
+
+def forest_axis(*, interactive: bool) -> str:
+    """Return the head of the forest plot's column: which side is which, and the shared axis' ticks."""
+    root = _root(FOREST_WIDTH, 29.0, "forest-axis")
+    middle = forest_x(0.0)
+    _text(root, middle - 7, 10.0, "← does not", 10.5, anchor="end")
+    _text(root, middle + 7, 10.0, "replicates →", 10.5)
+    for tick in (-100, -10, -1, 0, 1, 10, 100):
+        _text(root, forest_x(tick), 25.0, short(tick), 10.5, anchor="middle")
+    return _finish(root, "Axis: distance from the threshold in half-widths of the interval, from −300 to 300", interactive)
+
+
+def forest_x(distance: float) -> float:
+    """Return the x coordinate of a distance in half-widths, within the row."""
+    scaled = math.asinh(distance) / math.asinh(FOREST_REACH)
+    return FOREST_WIDTH / 2 + (FOREST_WIDTH / 2 - 7) * min(1.0, max(-1.0, scaled))
+
+
+FOREST_WIDTH, FOREST_REACH = 230.0, 300.0
+
+
+def strip(
+    rows: Sequence[tuple[str, float, Sequence[float] | None, str | None]],
+    *,
+    relation: str,
+    threshold: float | Sequence[float],
+    name: str,
+    alt: str,
+    interactive: bool,
+    heading: bool,
+) -> str:
+    """Return one quantity on its own linear scale: success region shaded, one line of `rows` beneath another.
+
+    Each row is (label, estimate, interval, verdict); a row without a verdict is the published number.
+    """
+    ends = [float(end) for end in threshold] if isinstance(threshold, Sequence) else [float(threshold)]
+    values = [*ends, *(v for _, estimate, interval, _ in rows for v in (estimate, *(interval or ())))]
+    low, high = min(values), max(values)
+    room = (high - low) * 0.07 or abs(high) * 0.1 or 1.0
+    low, high = low - room, high + room
+    left, line = 170.0, 18.0
+    top = 18.0 if heading else 2.0
+    bottom = top + 4 + line * len(rows)
+    root = _root(WIDTH, bottom + 21, "strip")
+    if heading:
+        _text(root, left, 12.0, _cut(name, 70), 11, ink=INK)
+    x = _scale(low, high, left, WIDTH - 10)
+    shaded = {
+        "inside": (ends[0], ends[-1]), ">": (ends[0], high), "<": (low, ends[0]), "contains": (ends[0], ends[0]),
+    }[relation]  # fmt: skip
+    _add(root, "rect", x=x(shaded[0]), y=top, width=x(shaded[1]) - x(shaded[0]), height=bottom - top, fill="#e8edf1",
+         class_="fig-region")  # fmt: skip
+    _add(root, "path", d=f"M{_n(left)} {_n(bottom)}H{_n(WIDTH - 10)}", stroke=MUTED, stroke_width=1, class_="fig-axis")
+    for tick in _ticks(low, high, 6):
+        _add(root, "path", d=f"M{_n(x(tick))} {_n(bottom)}v3", stroke=MUTED, stroke_width=1, class_="fig-axis")
+        _text(root, x(tick), bottom + 15, short(tick), 10.5, anchor="middle")
+    for end in ends:
+        _add(root, "path", d=f"M{_n(x(end))} {_n(top)}V{_n(bottom)}", stroke=INK, stroke_width=1.2, class_="fig-zero")
+    for number, (label, estimate, interval, verdict) in enumerate(rows):
+        y = top + 2 + line * (number + 0.5)
+        _text(root, left - 10, y + 4, _cut(label, 26), 11, anchor="end", ink=INK)
+        if verdict is None:
+            mark = _add(root, "path", d=f"M{_n(x(estimate))} {_n(y - 5)}l5 5l-5 5l-5 -5z", fill="none", stroke=INK,
+                        stroke_width=1.2, class_="fig-published")  # fmt: skip
+        else:
+            colour, shape = VERDICT_COLOURS[verdict], f"fig-{verdict.lower().replace('_', '-')}"
+            if interval is not None:
+                a, b = x(interval[0]), x(interval[1])
+                _add(root, "path", d=f"M{_n(a)} {_n(y)}H{_n(b)}M{_n(a)} {_n(y - 4)}v8M{_n(b)} {_n(y - 4)}v8",
+                     fill="none", stroke=colour, stroke_width=1.7, class_=shape)  # fmt: skip
+            mark = _add(root, "circle", cx=x(estimate), cy=y, r=3.8, fill=colour, stroke=colour,
+                        class_=f"{shape} fig-solid")  # fmt: skip
+        limits = f" [{short(interval[0])}, {short(interval[1])}]" if interval is not None else ""
+        _hint(mark, f"{name}, {label}: {short(estimate)}{limits}", interactive)
     return _finish(root, alt, interactive)
 
 
@@ -98,6 +165,9 @@ VERDICT_COLOURS = {
 }
 
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def short(value: float) -> str:
     """Return a number with about four significant digits, a true minus sign, and no exponent where it is small."""
     if value == 0:
@@ -108,12 +178,13 @@ def short(value: float) -> str:
         text = f"{value:,.{min(decimals, 6)}f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
     else:
-        text = f"{value:.2e}"
+        mantissa, _, exponent = f"{value:.1e}".partition("e")
+        text = f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
     return text.replace("-", "−")
 
 
-def _lines(figure: Mapping[str, Any], interactive: bool) -> Element:
-    root, plot = _frame(figure, 250)
+def _lines(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
+    root, plot = _frame(figure, 205 if width == WIDTH else 165, width)
     places = _places(figure["x"]["values"])
     series = figure["series"]
     low, high = _range(series, figure.get("reference", []), log=_log(figure))
@@ -152,7 +223,7 @@ def _lines(figure: Mapping[str, Any], interactive: bool) -> Element:
             _add(root, "path", d=f"M{points}", fill="none", stroke=colour, stroke_width=1.8, stroke_linejoin="round",
                  class_=f"fig-line {shape}", stroke_dasharray=DASHES[index % len(DASHES)] or None)  # fmt: skip
         for a, b, i in known:
-            if len(known) <= 40:
+            if len(known) <= (40 if interactive else 12):
                 _add(root, "circle", cx=a, cy=b, r=2.2, fill=colour, class_=f"fig-dot {shape}")
             if interactive:
                 target = _add(root, "circle", cx=a, cy=b, r=7, class_="fig-target")
@@ -160,8 +231,8 @@ def _lines(figure: Mapping[str, Any], interactive: bool) -> Element:
     return root
 
 
-def _bars(figure: Mapping[str, Any], interactive: bool) -> Element:
-    root, plot = _frame(figure, 250)
+def _bars(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
+    root, plot = _frame(figure, 205 if width == WIDTH else 165, width)
     labels, series = figure["x"]["values"], figure["series"]
     log = _log(figure)
     low, high = _range(series, figure.get("reference", []), log=log)
@@ -196,25 +267,34 @@ def _bars(figure: Mapping[str, Any], interactive: bool) -> Element:
     return root
 
 
-def _matrix(figure: Mapping[str, Any], interactive: bool) -> Element:
+def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
     rows, columns = figure["y"]["values"], figure["x"]["values"]
     values = figure["values"]
-    side = 330.0
+    side = 330.0 if width == WIDTH else 212.0
     cell = side / max(len(rows), len(columns), 1)
     wide, tall = cell * len(columns), cell * len(rows)
     left, top = LEFT, 8.0
-    root = _root(WIDTH, top + tall + 44, "figure")
+    root = _root(width, top + tall + 42, "figure")
     _add(root, "rect", x=left, y=top, width=wide, height=tall, fill="#f4f6f8", class_="fig-ground")
     largest = max((abs(v) for row in values for v in row if v is not None), default=0.0) or 1.0
+    levels: dict[tuple[float, bool], list[str]] = {}
     for i, row in enumerate(values):
         for j, value in enumerate(row):
             if value is None or abs(value) < FAINT * largest:
                 continue
-            one = _add(root, "rect", x=left + j * cell, y=top + i * cell, width=cell, height=cell,
-                       fill=SERIES[0] if value > 0 else SERIES[1], fill_opacity=round(abs(value) / largest, 3),
-                       class_=f"fig-cell fig-s{0 if value > 0 else 1}")  # fmt: skip
+            x, y = left + j * cell, top + i * cell
+            shade, positive = round(abs(value) / largest, 3), value > 0
             if interactive:
+                one = _add(root, "rect", x=x, y=y, width=cell, height=cell, fill=SERIES[0 if positive else 1],
+                           fill_opacity=shade, class_=f"fig-cell fig-s{0 if positive else 1}")  # fmt: skip
                 _hint(one, f"{_tick(rows[i])} → {_tick(columns[j])}: {short(value)}", interactive)
+            else:  # one path for all cells of a shade: hundreds of elements would slow the PDF down
+                levels.setdefault((round(shade * 25) / 25, positive), []).append(
+                    f"M{_n(x)} {_n(y)}h{_n(cell)}v{_n(cell)}h{_n(-cell)}z"
+                )
+    for (shade, positive), cells in sorted(levels.items()):
+        if shade:
+            _add(root, "path", d="".join(cells), fill=SERIES[0 if positive else 1], fill_opacity=shade)
     size = 10.5
     for j in _sparse(len(columns), int(wide // 26)):
         _text(
@@ -222,23 +302,23 @@ def _matrix(figure: Mapping[str, Any], interactive: bool) -> Element:
         )
     for i in _sparse(len(rows), int(tall // 16)):
         _text(root, left - 6, top + (i + 0.5) * cell + 3.6, _cut(_tick(rows[i]), 8), size, anchor="end")
-    _text(root, left + wide / 2, top + tall + 36, _cut(figure["x"]["label"], 60), 11.5, anchor="middle")
+    _text(root, left + wide / 2, top + tall + 35, _cut(figure["x"]["label"], 60), 11.5, anchor="middle")
     _vertical(root, 14, top + tall / 2, _cut(figure["y"]["label"], 50))
-    bar_x, bar_top, steps = left + wide + 34, top + 14, 20
+    bar_x, bar_top, steps = left + wide + (34 if width == WIDTH else 8), top + 14, 20
     for step in range(steps):
         share = 1 - (step + 0.5) / steps
-        _add(root, "rect", x=bar_x, y=bar_top + step * 8, width=14, height=8, fill=SERIES[0],
+        _add(root, "rect", x=bar_x, y=bar_top + step * 8, width=10, height=8, fill=SERIES[0],
              fill_opacity=round(share, 3), class_="fig-cell fig-s0")  # fmt: skip
     for share in (1.0, 0.5, 0.0):
-        _text(root, bar_x + 20, bar_top + (1 - share) * steps * 8 + 4, short(share * largest), size)
+        _text(root, bar_x + 14, bar_top + (1 - share) * steps * 8 + 4, f"{share * largest:.2g}", size)
     unit = figure.get("unit")
     if unit:
         _text(root, bar_x, bar_top - 8, _cut(unit, 24), size)
     return root
 
 
-def _path(figure: Mapping[str, Any], interactive: bool) -> Element:
-    root, plot = _frame(figure, 330)
+def _path(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
+    root, plot = _frame(figure, 330 if width == WIDTH else 250, width)
     points = [point for one in figure["series"] for point in one["points"]]
     spans = [(min(axis), max(axis)) for axis in zip(*points, strict=True)]
     # one unit is as long on x as on y: distances are what the figure is about
@@ -277,13 +357,13 @@ class _Plot:
         self.left, self.right, self.top, self.bottom = left, right, top, bottom
 
 
-def _frame(figure: Mapping[str, Any], height: float) -> tuple[Element, _Plot]:
+def _frame(figure: Mapping[str, Any], height: float, width: float) -> tuple[Element, _Plot]:
     """Return the root with legend and axis labels drawn, and where the plot area lies."""
     names = [str(one["name"]) for one in figure["series"]]
-    rows = _legend_rows(names) if len(names) > 1 else []
+    rows = _legend_rows(names, width) if len(names) > 1 else []
     top = TOP + 19 * len(rows)
-    plot = _Plot(LEFT, WIDTH - RIGHT, top, top + height)
-    root = _root(WIDTH, top + height + 46, "figure")
+    plot = _Plot(LEFT, width - RIGHT, top, top + height)
+    root = _root(width, top + height + 43, "figure")
     for number, row in enumerate(rows):
         for index, name, left in row:
             y, colour, shape = (
@@ -309,8 +389,8 @@ def _frame(figure: Mapping[str, Any], height: float) -> tuple[Element, _Plot]:
     _text(
         root,
         (plot.left + plot.right) / 2,
-        plot.bottom + 38,
-        _cut(figure["x"]["label"], 80),
+        plot.bottom + 36,
+        _cut(figure["x"]["label"], int(width / 7)),
         11.5,
         anchor="middle",
     )
@@ -318,13 +398,13 @@ def _frame(figure: Mapping[str, Any], height: float) -> tuple[Element, _Plot]:
     return root, plot
 
 
-def _legend_rows(names: Sequence[str]) -> list[list[tuple[int, str, float]]]:
+def _legend_rows(names: Sequence[str], width: float) -> list[list[tuple[int, str, float]]]:
     rows: list[list[tuple[int, str, float]]] = [[]]
     left = LEFT
     for index, name in enumerate(names):
-        name = _cut(name, 44)
+        name = _cut(name, int(width / 9))
         wide = 46 + 6.6 * len(name)
-        if rows[-1] and left + wide > WIDTH:
+        if rows[-1] and left + wide > width:
             rows.append([])
             left = LEFT
         rows[-1].append((index, name, left))
@@ -341,19 +421,21 @@ def _axis_y(
 
         def y(value: float) -> float:
             return inner(math.log10(max(value, 1e-300)))
+
+        placed: Callable[[float], float] = y
     else:
         ticks = _ticks(low, high, 5)
         if not exact and ticks:
             step = ticks[1] - ticks[0] if len(ticks) > 1 else abs(ticks[0]) or 1.0
             low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
             ticks = _ticks(low, high, 5)
-        y = _scale(low, high, plot.bottom, plot.top)
+        placed = _scale(low, high, plot.bottom, plot.top)
     for tick in ticks:
-        place = y(tick)
+        place = placed(tick)
         _add(root, "path", d=f"M{_n(plot.left)} {_n(place)}H{_n(plot.right)}", stroke=GRID, stroke_width=1,
              class_="fig-grid")  # fmt: skip
         _text(root, plot.left - 7, place + 3.8, short(tick), 10.5, anchor="end")
-    return y
+    return placed
 
 
 def _axis_x(root: Element, plot: _Plot, values: Sequence[Any], places: Sequence[float]) -> None:
@@ -386,7 +468,7 @@ def _references(
         place = y(line["value"])
         _add(root, "path", d=f"M{_n(plot.left)} {_n(place)}H{_n(plot.right)}", stroke=INK, stroke_width=1.1,
              stroke_dasharray="3 3", class_="fig-reference")  # fmt: skip
-        _text(root, plot.right - 3, place - 5, f"{_cut(line['label'], 40)} {short(line['value'])}", 10.5,
+        _text(root, plot.right - 3, place - 5, f"{_cut(line['label'], int((plot.right - plot.left) / 9))} {short(line['value'])}", 10.5,
               anchor="end", ink=INK)  # fmt: skip
 
 
@@ -518,10 +600,12 @@ def _hint(element: Element, text: str, interactive: bool) -> None:
 
 
 def _finish(root: Element, alt: str, interactive: bool) -> str:
-    root.set("role", "img")
     if interactive:
+        root.set("role", "img")
         root.set("aria-label", alt)
     else:
+        for element in root.iter():  # no style sheet reaches into an SVG of the PDF
+            element.attrib.pop("class", None)
         title = Element("title")
         title.text = alt
         root.insert(0, title)

@@ -4,11 +4,13 @@ Every text of the results passes `clean` once, here, before any template sees it
 direction overrides and other invisible characters become visible escapes, and lengths are bounded.
 """
 
+import itertools
 import math
 import re
 import shlex
 import unicodedata
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +32,7 @@ OPTIONS = {
     "device": "--device",
 }  # fmt: skip
 LONGEST_TEXT, LONGEST_NAME = 2000, 240
+CLOSE = 2.0  # half-widths: a decided verdict nearer to its threshold than this is named as a close call
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,7 @@ class Result:
         Row | None
     )  # the part on which the verdict rests: the failed, else the undecided, else the first
     forest: str  # SVG, empty where there is nothing to draw
+    distance: float | None  # from the threshold in half-widths of the interval, positive where it replicates
     published: str  # the published number where it belongs to the decisive part
     parts: tuple[Row, ...]
     controls: tuple[Row, ...]
@@ -70,20 +74,28 @@ class Result:
     holm_warning: bool
     sample: str
     change: str
-    margin: float | None  # distance from the threshold in half-widths of the interval
     command: str
     seconds: str
-    figures: tuple["Figure", ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A drawn figure."""
+    """One numbered figure: a drawing, or the same drawing under either protocol side by side."""
 
-    svg: str
+    number: int
     title: str
     caption: str
-    number: int
+    panels: tuple[tuple[str, str], ...]  # heading (empty for one panel), SVG
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """A part or a control under one protocol: a line of a claim's table."""
+
+    protocol_name: str
+    row: Row
+    control: bool
+    first: bool  # the first line of this quantity, where its name is printed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +112,9 @@ class Claim:
     number: int  # place in the post, from 1
     severity: int  # 0 is the worst verdict
     results: tuple[Result, ...]
+    strips: tuple[str, ...]  # SVG, one a quantity
+    quantities: tuple[Quantity, ...]
+    figures: tuple[Figure, ...]
 
     @property
     def differs(self) -> bool:
@@ -112,9 +127,9 @@ class Tally:
     """How many claims came out which way under one protocol."""
 
     protocol: str
-    counts: tuple[tuple[str, str, int], ...]  # verdict, word, count; failures first
+    counts: tuple[tuple[str, str, int], ...]  # CSS class, word, count; failures first
     total: int
-    sentence: str
+    replicated: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +144,10 @@ class Report:
     sections: tuple[tuple[str, tuple[Claim, ...]], ...]
     tallies: tuple[Tally, ...]
     both: bool
-    certainty: tuple[str, ...]  # sentences: what the run is sure of, and what not
+    groups: tuple[tuple[str, str, tuple[Claim, ...]], ...]  # CSS class, word, claims: failures first
+    contents: tuple[tuple[tuple[int, str, str], ...], ...]  # columns of (level, anchor, text)
+    headline: str
+    certainty: tuple[tuple[str, str], ...]  # label, sentence: what the run is sure of, and what not
     facts: tuple[tuple[str, str], ...]
     options: tuple[tuple[str, str, str], ...]
     packages: tuple[tuple[str, str], ...]
@@ -176,19 +194,18 @@ def cleaned(value: Any) -> Any:
 
 def present(results: dict[str, Any], *, interactive: bool) -> Report:
     """Return everything that a report prints; interactive=True draws figures for the page (hover values)."""
-    raw_model = str(results["model"]["name"])
-    options = {option["name"]: option for option in results["protocol"]["options"]}
-    command = _command(raw_model, results)
+    command = _command(results)
     data = cleaned({key: value for key, value in results.items() if key != "documents"})
-    data["model"]["name"] = clean(raw_model, LONGEST_NAME)
-    drawn: dict[str, Figure] = {}
+    data["model"]["name"] = clean(results["model"]["name"], LONGEST_NAME)
+    drawn: set[str] = set()
+    numbers = itertools.count(1)
     grouped: dict[str, list[dict[str, Any]]] = {}
     for entry in data["claims"]:
         grouped.setdefault(entry["id"], []).append(entry)
     claims = []
     for number, entries in enumerate(grouped.values(), 1):
         entries.sort(key=lambda entry: list(PROTOCOLS).index(entry["protocol"]))
-        made = tuple(_result(entry, data, drawn, command, interactive) for entry in entries)
+        made = tuple(_result(entry, data, command, interactive) for entry in entries)
         first = entries[0]
         claims.append(
             Claim(
@@ -202,6 +219,9 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
                 number=number,
                 severity=min(ORDER.index(result.verdict) for result in made[:1]),
                 results=made,
+                strips=tuple(_strips(entries, interactive)),
+                quantities=tuple(_quantities(made)),
+                figures=tuple(_figures(entries, data["figures"], drawn, numbers, interactive)),
             )
         )
     sections: dict[str, list[Claim]] = {}
@@ -209,6 +229,7 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
         sections.setdefault(claim.section, []).append(claim)
     protocols = list(dict.fromkeys(result.protocol for claim in claims for result in claim.results))
     protocols.sort(key=list(PROTOCOLS).index)
+    tallies = tuple(_tally(protocol, claims) for protocol in protocols)
     model = data["model"]["name"]
     return Report(
         results=data,
@@ -217,9 +238,16 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
         claims=tuple(claims),
         ranked=tuple(sorted(claims, key=lambda claim: (claim.severity, claim.number))),
         sections=tuple((name, tuple(members)) for name, members in sections.items()),
-        tallies=tuple(_tally(protocol, claims) for protocol in protocols),
+        tallies=tallies,
+        headline=_headline(tallies),
         both=len(protocols) > 1,
-        certainty=tuple(_certainty(claims, protocols)),
+        groups=tuple(
+            (verdict.lower().replace("_", "-"), WORDS[verdict], members)
+            for severity, verdict in enumerate(ORDER)
+            if (members := tuple(claim for claim in claims if claim.severity == severity))
+        ),
+        contents=_contents(sections, both=len(protocols) > 1),
+        certainty=tuple(_certainty(claims, protocols)) if claims else (),
         facts=tuple(_facts(data)),
         options=tuple(
             (str(option["name"]), _value(option["value"]), str(option["source"]))
@@ -236,11 +264,7 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
 
 
 def _result(
-    entry: dict[str, Any],
-    data: dict[str, Any],
-    drawn: dict[str, Figure],
-    command: list[str],
-    interactive: bool,
+    entry: dict[str, Any], data: dict[str, Any], command: list[str], interactive: bool
 ) -> Result:
     parts = entry["parts"]
     decisive = _decisive(parts)
@@ -250,17 +274,6 @@ def _result(
     one = ["pytest claims/", "-k", test, *command]
     if data["protocol"]["name"] == "both":
         one = [word if word != "--protocol both" else f"--protocol {entry['protocol']}" for word in one]
-    shown = []
-    for name in entry["figures"]:
-        if name not in drawn:
-            figure = data["figures"][name]
-            drawn[name] = Figure(
-                svg=figures.svg(figure, interactive=interactive),
-                title=figure["title"],
-                caption=figure["caption"],
-                number=len(drawn) + 1,
-            )
-            shown.append(drawn[name])
     return Result(
         protocol=entry["protocol"],
         protocol_name=PROTOCOLS[entry["protocol"]],
@@ -279,11 +292,51 @@ def _result(
         holm_warning=entry["verdict"] == "REPLICATED" and entry.get("survives_holm") is False,
         sample=_sample(entry),
         change=_change(entry, part),
-        margin=_margin(part),
+        distance=_distance(part, part["estimate"]) if part is not None else None,
         command=" ".join(one),
         seconds=f"{entry['seconds']:.1f} s" if entry["seconds"] else "",
-        figures=tuple(shown),
     )
+
+
+def _quantities(results: tuple[Result, ...]) -> Iterator[Quantity]:
+    """Yield a claim's parts and then its controls, the protocols of each beneath one another."""
+    for control in (False, True):
+        rows: dict[str, list[tuple[str, Row]]] = {}
+        for result in results:
+            for index, row in enumerate(result.controls if control else result.parts):
+                rows.setdefault(f"{index} {row.name}", []).append((result.protocol_name, row))
+        for lines in rows.values():
+            for number, (protocol_name, row) in enumerate(lines):
+                yield Quantity(protocol_name=protocol_name, row=row, control=control, first=number == 0)
+
+
+def _figures(
+    entries: list[dict[str, Any]],
+    available: dict[str, Any],
+    drawn: set[str],
+    numbers: Iterator[int],
+    interactive: bool,
+) -> Iterator[Figure]:
+    """Yield a claim's figures that no earlier claim has shown; equal titles of two protocols make a pair."""
+    groups: dict[str, list[tuple[str, Any]]] = {}
+    for entry in entries:
+        for name in entry["figures"]:
+            if name not in drawn:
+                drawn.add(name)
+                figure = available[name]
+                groups.setdefault(figure["title"], []).append((PROTOCOLS[entry["protocol"]], figure))
+    for title, members in groups.items():
+        half = len(members) == 2
+        captions = list(dict.fromkeys(figure["caption"] for _, figure in members))
+        yield Figure(
+            number=next(numbers),
+            title=title,
+            caption=" ".join(captions),
+            panels=tuple(
+                (name if len(members) > 1 else "", figures.svg(figure, interactive=interactive, half=half))
+                for name, figure in members
+            ),
+        )
 
 
 def _decisive(parts: list[dict[str, Any]]) -> int | None:
@@ -339,34 +392,70 @@ def _rule(relation: str, threshold: float | list[float] | None) -> str:
     return f"{sign} {short(threshold)}"
 
 
-def _forest(
-    entry: dict[str, Any], part: dict[str, Any] | None, published: float | None, interactive: bool
-) -> str:
-    if part is None or part["estimate"] is None or part["threshold"] is None:
+def _distance(part: dict[str, Any], value: float | None) -> float | None:
+    """Return how far `value` lies from the border of the success region, in half-widths of the interval.
+
+    Positive inside the region. None where there is no interval or no region with an inside.
+    """
+    interval, threshold = part["interval"], part["threshold"]
+    if value is None or interval is None or threshold is None or part["relation"] == "contains":
+        return None
+    inside = min(value - threshold[0], threshold[1] - value) if isinstance(threshold, list) else (
+        value - threshold if part["relation"] == ">" else threshold - value)  # fmt: skip
+    half = (interval[1] - interval[0]) / 2
+    return inside / half if half > 0 else math.copysign(math.inf, inside) if inside else 0.0
+
+
+def _forest(entry: dict[str, Any], part: dict[str, Any] | None, published: float | None, interactive: bool) -> str:
+    if part is None or (distance := _distance(part, part["estimate"])) is None:
         return ""
     row = _row(part)
-    alt = f"{row.name}: {row.estimate} {row.interval}, success region {row.rule}, {WORDS[entry['verdict']]}"
-    if published is not None:
-        alt += f"; published {short(published)}"
+    text = f"{row.name}: {row.estimate} {row.interval}, must be {row.rule}"
+    alt = f"{text}; {WORDS[entry['verdict']]}" + (f"; published {short(published)}" if published is not None else "")
+    low, high = (_distance(part, end) for end in part["interval"])
+    assert low is not None
+    assert high is not None
     return figures.forest_row(
-        estimate=part["estimate"],
-        interval=part["interval"],
-        relation=part["relation"],
-        threshold=part["threshold"],
-        published=published,
+        distance=distance,
+        # an interval around the middle of an equivalence region reaches its greatest distance at the estimate
+        bar=(min(low, high, distance), max(low, high, distance)),
+        published=_distance(part, published),
         verdict=entry["verdict"],
         alt=alt,
+        hint=text,
         interactive=interactive,
         hollow=entry["protocol"] == "as-published",
     )
 
 
-def _margin(part: dict[str, Any] | None) -> float | None:
-    if part is None or part["estimate"] is None or part["threshold"] is None or not part["interval"]:
-        return None
-    ends = part["threshold"] if isinstance(part["threshold"], list) else [part["threshold"]]
-    half = (part["interval"][1] - part["interval"][0]) / 2
-    return min(abs(part["estimate"] - end) for end in ends) / half if half > 0 else None
+def _strips(entries: list[dict[str, Any]], interactive: bool) -> list[str]:
+    """Return one drawing for each quantity of a claim, all protocols of the run in it."""
+    made = []
+    for index, part in enumerate(entries[0]["parts"]):
+        rows: list[tuple[str, float, list[float] | None, str | None]] = []
+        for entry in entries:
+            same = entry["parts"][index] if index < len(entry["parts"]) else None
+            if same is not None and same["estimate"] is not None and same["name"] == part["name"]:
+                verdict = {True: "REPLICATED", False: "NOT_REPLICATED", None: "INCONCLUSIVE"}[same["holds"]]
+                label = PROTOCOLS[entry["protocol"]] if len(entries) > 1 else same["name"]
+                rows.append((label, same["estimate"], same["interval"], verdict))
+        if not rows or part["threshold"] is None:
+            continue
+        if index == 0 and entries[0].get("reported_value") is not None:
+            rows.append(("published", entries[0]["reported_value"], None, None))
+        said = "; ".join(f"{label} {short(value)}" for label, value, _, _ in rows)
+        made.append(
+            figures.strip(
+                rows,
+                relation=part["relation"],
+                threshold=part["threshold"],
+                name=part["name"],
+                alt=f"{part['name']}, success region {_rule(part['relation'], part['threshold'])}: {said}",
+                interactive=interactive,
+                heading=len(entries) > 1,
+            )
+        )
+    return made
 
 
 def _certificate(probe: dict[str, Any] | None) -> str:
@@ -415,8 +504,10 @@ def _change(entry: dict[str, Any], part: dict[str, Any] | None) -> str:
         return ""
     low, high = part["interval"]
     row = _row(part)
-    margin = _margin(part)
-    far = f", {_times(margin)} its half-width away from the estimate" if margin is not None else ""
+    distance = _distance(part, part["estimate"])
+    far = ""
+    if distance is not None and math.isfinite(distance):
+        far = f" (the estimate lies {_times(abs(distance))} the interval’s half-width from it)"
     if verdict == "INCONCLUSIVE":
         return (
             f"The interval {row.interval} of {row.name} would have to lie wholly inside the success region "
@@ -452,71 +543,91 @@ def _times(margin: float) -> str:
     return f"{margin:.1f} times" if margin < 100 else f"{margin:,.0f} times"
 
 
+def _contents(sections: dict[str, list[Claim]], *, both: bool) -> tuple[tuple[tuple[int, str, str], ...], ...]:
+    """Return the table of contents in two columns of about the same length, never split inside a section."""
+    blocks = [[(1, "verdicts", "Verdicts")]]
+    for index, (name, claims) in enumerate(sections.items(), 1):
+        blocks.append([(1, f"section-{index}", name.capitalize())] + [(2, claim.id, claim.title) for claim in claims])
+    ends = [("protocols", "Protocols side by side")] if both else []
+    ends += [("methods", "Methods"), ("environment", "Environment"), ("limits", "Limits"),
+             ("references", "References"), ("citing", "How to cite")]  # fmt: skip
+    blocks += [[(1, anchor, text)] for anchor, text in ends]
+    total, left, right = sum(map(len, blocks)), list[tuple[int, str, str]](), list[tuple[int, str, str]]()
+    for block in blocks:
+        (left if not right and len(left) + len(block) / 2 <= total / 2 else right).extend(block)
+    return tuple(left), tuple(right)
+
+
 def _tally(protocol: str, claims: list[Claim]) -> Tally:
     verdicts = Counter(r.verdict for claim in claims for r in claim.results if r.protocol == protocol)
-    total = sum(verdicts.values())
-    phrases = []
-    for verdict, one, many in (
-        ("REPLICATED", "replicates", "replicate"),
-        ("NOT_REPLICATED", "does not", "do not"),
-        ("INCONCLUSIVE", "is inconclusive", "are inconclusive"),
-        ("NOT_TESTED", "was not tested", "were not tested"),
-        ("ERROR", "ended in an error", "ended in an error"),
-    ):
-        count = verdicts[verdict]
-        if count or verdict == "REPLICATED":
-            phrases.append(f"{count or 'none'} {one if count <= 1 else many}")
-    last = phrases.pop() if len(phrases) > 1 else ""
-    noun = "claim" if total == 1 else "claims"
     return Tally(
         protocol=PROTOCOLS[protocol],
-        counts=tuple((verdict, WORDS[verdict], verdicts[verdict]) for verdict in ORDER if verdicts[verdict]),
-        total=total,
-        sentence=f"Of {total} {noun}, {', '.join(phrases)}{' and ' + last if last else ''}.",
+        counts=tuple(
+            (verdict.lower().replace("_", "-"), WORDS[verdict], verdicts[verdict])
+            for verdict in ORDER
+            if verdicts[verdict]
+        ),
+        total=sum(verdicts.values()),
+        replicated=verdicts["REPLICATED"],
     )
 
 
-def _certainty(claims: list[Claim], protocols: list[str]) -> list[str]:
-    """Return sentences on how firm the verdicts are, for the first page."""
+def _headline(tallies: tuple[Tally, ...]) -> str:
+    """Return the report in one sentence."""
+    if not any(tally.total for tally in tallies):
+        return "This run judged no claim."
+    if all({css for css, _, _ in tally.counts} <= {"not-tested", "error"} for tally in tallies):
+        return "No claim could be tested in this run."
+    first, *rest = tallies
+    noun, verb = ("claim", "replicates") if first.total == 1 else ("claims", "replicate")
+    text = f"{first.replicated or 'None'} of {first.total} {noun} {verb if first.replicated != 1 else 'replicates'}"
+    if not rest:
+        return f"{text}."
+    return f"{text} under the rigorous protocol, {rest[0].replicated or 'none'} under the protocol as published."
+
+
+def _certainty(claims: list[Claim], protocols: list[str]) -> list[tuple[str, str]]:
+    """Return labelled sentences on what the run is sure of and what not, about its first protocol."""
     made = []
-    results = [(claim, result) for claim in claims for result in claim.results]
-    for protocol in protocols:
-        mine = [(claim, result) for claim, result in results if result.protocol == protocol]
-        decided = [(c, r) for c, r in mine if r.verdict in ("REPLICATED", "NOT_REPLICATED")]
-        name = (
-            f"Under the {PROTOCOLS[protocol]} protocol" if len(protocols) > 1 else "Of the decided verdicts"
-        )
-        close = sorted(
-            (r.margin, c.number, c.title) for c, r in decided if r.margin is not None and r.margin < 2
-        )
-        if decided and not close:
-            made.append(
-                f"{name}, every threshold lies at least two half-widths of its interval from the estimate."
-            )
-        elif close:
-            titles = "; ".join(title for _, _, title in close[:4])
-            made.append(f"{name}, the closest calls are: {titles}.")
-        flagged = [c.title for c, r in mine if r.holm_warning]
-        if flagged:
-            made.append(
-                f"{'It' if len(flagged) == 1 else 'They'} replicated but did not survive Holm’s correction: "
-                f"{'; '.join(flagged[:6])}."
-            )
-        stalled = sum(r.converged is False for _, r in mine)
-        if stalled:
-            made.append(
-                f"{stalled} {'verdict rests' if stalled == 1 else 'verdicts rest'} on a probe that did not converge"
-                f"{' under the ' + PROTOCOLS[protocol] + ' protocol' if len(protocols) > 1 else ''}, and "
-                "speak of the optimiser as much as of the model."
-            )
-    differing = [claim.title for claim in claims if claim.differs]
+    mine = [(claim, claim.results[0]) for claim in claims if claim.results[0].protocol == protocols[0]]
+    decided = [(c, r) for c, r in mine if r.verdict in ("REPLICATED", "NOT_REPLICATED")]
+    close = sorted(
+        (abs(r.distance), c.title) for c, r in decided if r.distance is not None and abs(r.distance) < CLOSE
+    )
+    if decided:
+        far = len(decided) - len(close)
+        made.append((
+            "Firm",
+            f"{'All' if far == len(decided) else f'{far} of the'} {len(decided)} decided verdicts stand at least two half-widths of their interval away "
+            "from the threshold." if len(decided) > 1 or close else
+            "The verdict stands at least two half-widths of its interval away from the threshold.",
+        ))  # fmt: skip
+    if close:
+        made.append(("Close calls", f"{_listed([title for _, title in close])}."))
+    if undecided := [c.title for c, r in mine if r.verdict == "INCONCLUSIVE"]:
+        made.append(("Undecided", f"{_listed(undecided)}. Each claim’s section says what would decide it."))
+    if flagged := [c.title for c, r in mine if r.holm_warning]:
+        made.append(("Flagged", f"Replicated, but not after Holm’s correction for many claims: {_listed(flagged)}."))
+    stalled = [(r.protocol, sum(c.results[i].converged is False for c in claims if i < len(c.results)))
+               for i, r in enumerate(claims[0].results)] if claims else []  # fmt: skip
+    for protocol, count in stalled:
+        if count:
+            where = f" under the protocol {PROTOCOLS[protocol]}" if protocol != "rigorous" else ""
+            made.append(("Unconverged", f"{count} {'verdict rests' if count == 1 else 'verdicts rest'} on a probe that "
+                         f"did not converge{where}; they speak of the optimiser as much as of the model."))  # fmt: skip
     if len(protocols) > 1:
+        differing = [claim.title for claim in claims if claim.differs]
         made.append(
-            f"The two protocols disagree on {len(differing)} of {len(claims)} claims."
+            ("Protocols", f"They disagree on {len(differing)} of {len(claims)} claims: {_listed(differing)}.")
             if differing
-            else "The two protocols agree on every claim."
+            else ("Protocols", "They agree on every claim.")
         )
     return made
+
+
+def _listed(titles: list[str], most: int = 6) -> str:
+    more = f" and {len(titles) - most} more" if len(titles) > most else ""
+    return ", ".join(f"“{title}”" for title in titles[:most]) + more
 
 
 def _facts(data: dict[str, Any]) -> list[tuple[str, str]]:
@@ -554,9 +665,11 @@ def _sentence(text: str) -> str:
     )
 
 
-def _command(model: str, results: dict[str, Any]) -> list[str]:
+def _command(results: dict[str, Any]) -> list[str]:
     """Return the words of the command line that repeats this run, quoted for a POSIX shell."""
-    words = [f"--model {quoted(model)}"]
+    options = {option["name"]: option["value"] for option in results["protocol"]["options"]}
+    models = options.get("model") or results["model"]["name"]
+    words = [f"--model {quoted(str(name))}" for name in (models if isinstance(models, list) else [models])]
     for option in results["protocol"]["options"]:
         flag, value = OPTIONS.get(option["name"]), option["value"]
         if flag is None or value is None or str(option["source"]).startswith(("default", "profile")):

@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import figures
 from harness import results as results_file
 from harness.errors import LayerclaimsError
 from harness.presentation import ORDER, WORDS, Report, clean, present
@@ -102,6 +103,7 @@ def html(results: dict[str, Any]) -> str:
                 )
             )
         ],
+        axis=figures.forest_axis(interactive=True),
         section_of={
             claim.id: index for index, (_, claims) in enumerate(report.sections, 1) for claim in claims
         },
@@ -125,7 +127,7 @@ def pdf(results: dict[str, Any]) -> bytes:
     Raises PangoMissingError (a LayerclaimsError) where WeasyPrint cannot be loaded.
     """
     report = present(results, interactive=False)
-    text = _environment(escape=True).get_template("print.html.j2").render(report=report)
+    text = _environment(escape=True).get_template("print.html.j2").render(report=report, axis=figures.forest_axis(interactive=False))
     return _weasy(text, results, report)
 
 

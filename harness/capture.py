@@ -179,6 +179,7 @@ def capture(
 
         label = f"states of {_short(source.name)} on {_short(corpus.name)}"
         early = source.n_blocks is not None and source.hidden_size is not None
+        _check_context(source.name, source.max_context, context)
         if source.n_blocks is not None and source.hidden_size is not None:
             _check_space(directory, plan_for(source.n_blocks, source.hidden_size), label, progress)
         if load is None:
@@ -187,6 +188,7 @@ def capture(
             model = load()
         plan = plan_for(model.facts.n_blocks, model.facts.hidden_size)
         if not early:
+            _check_context(source.name, model.max_context, context)
             _check_space(directory, plan, label, progress)
         records = _capture_shards(model, selection, plan, directory, label, progress)
         write_manifest(directory, _manifest(key, model, corpus, selection, plan, records))
@@ -270,8 +272,16 @@ def _locked(directory: Path, progress: bool) -> Iterator[None]:
         lock.release()
 
 
+def _check_context(name: str, most: int | None, context: int) -> None:
+    if most is not None and context > most:
+        raise LayerclaimsError(
+            f"The context of {context} tokens is longer than the {most} that {shown(name)} was made for; "
+            "lower --context."
+        )
+
+
 def _check_space(directory: Path, plan: Plan, label: str, progress: bool) -> None:
-    """Say how large the store will be; raises LayerclaimsError if the disk has no room for what is missing."""
+    """Say how large the store will be; raises LayerclaimsError if what is missing does not fit the disk."""
     total = plan.document_bytes * plan.n_documents
     there = sum(path.stat().st_size for path in directory.glob("shard-*.safetensors"))
     free = shutil.disk_usage(directory).free
@@ -282,8 +292,8 @@ def _check_space(directory: Path, plan: Plan, label: str, progress: bool) -> Non
         )
     if total - there + SPARE_BYTES > free:
         raise LayerclaimsError(
-            f"The {label} take {_size(total)}, but {shown(directory)} has {_size(free)} free; make room, lower "
-            "--n-texts or --context, or choose another disk with --cache-dir."
+            f"The {label} take {_size(total)}, but {shown(directory)} has {_size(free)} free; make room, "
+            "lower --n-texts or --context, or choose another disk with --cache-dir."
         )
 
 

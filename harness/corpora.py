@@ -1,12 +1,14 @@
 """Texts by name: the embedded pair, files of the user, data sets of the hub; and the choice of documents."""
 
 import bz2
+import contextlib
 import csv
 import hashlib
 import io
 import json
 import re
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -221,8 +223,8 @@ def _read_jsonl(path: Path, column: str) -> Iterator[str]:
             )
         if column not in row:
             raise LayerclaimsError(
-                f"Line {number} of {shown(path)} has no key {shown(column)}, only {_listed(row)}; name another "
-                "with ::KEY after the path."
+                f"Line {number} of {shown(path)} has no key {shown(column)}, only {_listed(row)}; name "
+                "another with ::KEY after the path."
             )
         yield _text(row[column], f"Line {number} of {shown(path)}", column)
 
@@ -354,32 +356,57 @@ def _hub_name(name: str) -> tuple[str, str | None] | None:
 
 def _load_hub(name: str, short: str, revision: str | None, *, offline: bool) -> Corpus:
     import datasets
+    from huggingface_hub import HfApi, constants
 
     repository, configuration, split, column = HUB[short]
-    bar = datasets.utils.is_progress_bar_enabled()
-    datasets.utils.disable_progress_bars()
+    commit = None
+    why = "is not in the local cache"
     try:
-        rows = datasets.load_dataset(
-            repository,
-            configuration,
-            split=split,
-            revision=revision,
-            download_config=datasets.DownloadConfig(local_files_only=offline, max_retries=1),
-        )
-        # a column at a time: rows of a Dataset are decoded singly, and the labels are of no use here
-        corpus = make_corpus(name, rows[column][:], revision=_dataset_commit(rows) or revision)
-    except Exception as error:  # the client raises a dozen kinds, also for no network, and changes them
-        if isinstance(error, LayerclaimsError | MemoryError):
-            raise
+        with _hushed(offline or constants.HF_HUB_OFFLINE) as cache_only:
+            if not cache_only:
+                # one quick question first: `datasets` asks an absent hub six times, for half a minute
+                commit = HfApi().dataset_info(repository, revision=revision, timeout=10).sha
+    except Exception as error:  # the client raises a dozen kinds, and changes them
+        why = f"is not in the local cache, and the hub gives {_brief(error)}"
+        cache_only = True
+    try:
+        with _hushed(cache_only):
+            rows = datasets.load_dataset(repository, configuration, split=split, revision=commit or revision)
+            return make_corpus(name, rows[column][:], revision=commit or _dataset_commit(rows) or revision)
+    except (LayerclaimsError, MemoryError):
+        raise
+    except Exception as error:
+        if not cache_only:
+            why = f"could not be read ({_brief(error)})"
         raise LayerclaimsError(
-            f"The corpus {shown(name)} (data set {repository} of the hub) could not be had"
-            f"{' offline: it is not in the cache' if offline else ''} ({_brief(error)}); give a local file "
+            f"The corpus {shown(name)} (data set {repository} of the hub) {why}; give a local file "
             f"({', '.join(SUFFIXES)}), embedded:movies and embedded:news, or set HF_ENDPOINT to a mirror."
         ) from error
+
+
+@contextlib.contextmanager
+def _hushed(cache_only: bool) -> Iterator[bool]:
+    """Keep the hub's libraries quiet and, if wished, off the network; puts their settings back."""
+    import datasets
+    from datasets import config
+    from huggingface_hub import constants
+    from huggingface_hub.utils import logging
+
+    bars, level = datasets.utils.is_progress_bar_enabled(), logging.get_verbosity()
+    before = constants.HF_HUB_OFFLINE, config.HF_HUB_OFFLINE
+    datasets.utils.disable_progress_bars()
+    logging.set_verbosity_error()
+    if cache_only:
+        constants.HF_HUB_OFFLINE = config.HF_HUB_OFFLINE = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield cache_only
     finally:
-        if bar:
+        constants.HF_HUB_OFFLINE, config.HF_HUB_OFFLINE = before
+        logging.set_verbosity(level)
+        if bars:
             datasets.utils.enable_progress_bars()
-    return corpus
 
 
 def _brief(error: BaseException) -> str:

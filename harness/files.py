@@ -79,6 +79,6 @@ def check_writable(directory: Path, option: str) -> None:
             pass
     except OSError as error:
         raise LayerclaimsError(
-            f"The directory {shown(directory)} cannot be written to: {error.strerror or error}; choose another "
-            f"with {option}."
+            f"The directory {shown(directory)} cannot be written to: {error.strerror or error}; choose "
+            f"another with {option}."
         ) from error

@@ -83,6 +83,8 @@ class LanguageModel:
         """Use LanguageModel.load."""
         self.facts, self._source, self._decoder, self._anatomy = facts, source, decoder, anatomy
         self.device = next(decoder.parameters()).device
+        longest = getattr(decoder.config, "max_position_embeddings", None)
+        self.max_context = longest if isinstance(longest, int) and longest > 0 else None  # tokens
         self._vocabulary = decoder.get_input_embeddings().num_embeddings  # type: ignore[operator]
 
     @classmethod
@@ -112,8 +114,8 @@ class LanguageModel:
         kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}
         if not kinds <= {kind, torch.float32}:
             raise LayerclaimsError(
-                f"The model {shown(source.name)} was loaded as {kinds}, not as {dtype}; give weights that are "
-                "not quantised."
+                f"The model {shown(source.name)} was loaded as {kinds}, not as {dtype}; give weights that "
+                "are not quantised."
             )
         decoder = model.get_decoder() if hasattr(model, "get_decoder") else model.base_model
         anatomy = _dissect(decoder, source.name, model.config)
@@ -146,13 +148,13 @@ class LanguageModel:
         """States of every layer.
 
         ids: int64 [batch, context], no padding. Returns [n_states, batch, context, hidden] on the CPU in the
-        model's dtype, or fills `out` of that shape: state 0 is what enters block 1 (embedding output), state i
-        the raw residual stream after block i, state L+1 the output of the final norm (a copy of state L in
-        the few models without one). Raises LayerclaimsError for ids outside the vocabulary.
+        model's dtype, or fills `out` of that shape: state 0 is what enters block 1 (embedding output),
+        state i the raw residual stream after block i, state L+1 the output of the final norm (a copy of
+        state L in the few models without one). Raises LayerclaimsError for ids outside the vocabulary.
         """
         import torch
 
-        if ids.numel() and not (0 <= int(ids.min()) and int(ids.max()) < self._vocabulary):
+        if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= self._vocabulary):
             raise LayerclaimsError(
                 f"The tokenizer of {shown(self.facts.name)} gives token {int(ids.max())}, but the model has "
                 f"{self._vocabulary} embeddings; the directory mixes the files of two models."
@@ -177,10 +179,12 @@ class LanguageModel:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the libraries' bars, advice and warnings off the screen, and put everything back."""
+    import logging as standard
+
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity(standard.CRITICAL)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         # the bar of the GGUF reader heeds no setting: it writes to sys.stderr
@@ -203,8 +207,8 @@ def _as_sentence(what: str) -> Iterator[None]:
     except Exception as error:
         lines = [line for line in str(error).splitlines() if line.strip()] or [""]
         raise LayerclaimsError(
-            f"{what} ({shown(f'{type(error).__name__}: {lines[0]}', 200)[1:-1]}); give a decoder-only model that "
-            "this version of transformers knows, in safetensors or GGUF."
+            f"{what} ({shown(f'{type(error).__name__}: {lines[0]}', 200)[1:-1]}); give a decoder-only model "
+            "that this version of transformers knows, in safetensors or GGUF."
         ) from error
 
 
@@ -240,7 +244,7 @@ def _pretrained(source: ModelSource, dtype: Any) -> Any:
         output_loading_info=True,
         **extra,
     )
-    # transformers fills what is missing with random numbers and goes on; only the output head is not used here
+    # transformers fills what is missing with random numbers and goes on; the output head is not used here
     head = model.get_output_embeddings()
     head_names = {name for name, module in model.named_modules() if module is head}
     missing = sorted(key for key in info["missing_keys"] if key.rpartition(".")[0] not in head_names)
@@ -408,9 +412,11 @@ def _dissect(decoder: "nn.Module", name: str, config: Any) -> _Anatomy:
             if not same:
                 raise wrong(f"state {i} differs from the library's own hidden state")
     for i, stream in enumerate([*streams, final]):
+        if not bool(torch.isfinite(stream).all()):
+            raise wrong(f"state {i} is not finite in {stream.dtype}")
         one, other = stream[0, :-1].double(), stream[1, :-1].double()
         if not bool(((one - other).norm(dim=-1) <= 1e-3 * one.norm(dim=-1) + 1e-12).all()):
-            raise wrong(f"state {i} of a token depends on later tokens, or is not finite")
+            raise wrong(f"state {i} of a token depends on the tokens after it")
     return _Anatomy(
         blocks=tuple(module for module, _, _ in chain),
         norm=None if norm is None else norm[0],

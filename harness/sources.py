@@ -28,6 +28,7 @@ TOKENIZER_FILES: Final = (
 )  # fmt: skip
 N_BLOCKS_KEYS: Final = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 HIDDEN_KEYS: Final = ("hidden_size", "n_embd", "d_model")
+CONTEXT_KEYS: Final = ("max_position_embeddings", "n_positions", "max_seq_len")
 WAYS_OUT: Final = (
     "give a local directory (./DIR or local:DIR), a .gguf file or 'embedded', set HF_ENDPOINT to a mirror "
     "that can be reached, or HF_TOKEN if access must be granted"
@@ -59,6 +60,11 @@ class ModelSource:
     def n_blocks(self) -> int | None:
         """Number of blocks as the configuration has it, None where it takes loading to know."""
         return next((int(self.config[k]) for k in N_BLOCKS_KEYS if isinstance(self.config.get(k), int)), None)
+
+    @property
+    def max_context(self) -> int | None:
+        """Longest context in tokens as the configuration has it, None where it takes loading to know."""
+        return next((int(self.config[k]) for k in CONTEXT_KEYS if isinstance(self.config.get(k), int)), None)
 
     @property
     def hidden_size(self) -> int | None:
@@ -187,8 +193,8 @@ def _weight_files(directory: Path, name: str) -> list[str]:
     """Names of the safetensors files, sorted; raises LayerclaimsError when the directory is not a model."""
     if not directory.is_dir():
         raise LayerclaimsError(
-            f"The model directory {shown(directory)} does not exist; check the path, or leave out the leading "
-            "./ or local: for an id of the hub."
+            f"The model directory {shown(directory)} does not exist; check the path, or leave out the "
+            "leading ./ or local: for an id of the hub."
         )
     if not (directory / "config.json").is_file():
         ggufs = sorted(path.name for path in directory.glob("*.gguf"))
@@ -210,8 +216,8 @@ def _weight_files(directory: Path, name: str) -> list[str]:
                 )
             if not (directory / file).is_file():
                 raise LayerclaimsError(
-                    f"The model {shown(name)} is incomplete: {shown(file)}, which its index lists, is missing "
-                    f"from {shown(directory)}; fetch it again."
+                    f"The model {shown(name)} is incomplete: {shown(file)}, which its index lists, is not in "
+                    f"{shown(directory)}; fetch it again."
                 )
         return [INDEX, *files]
     pickles = sorted(path.name for path in [*directory.glob("*.bin"), *directory.glob("*.pt*")])
@@ -226,8 +232,8 @@ def _tokenizer_files(directory: Path, name: str) -> list[str]:
     files = [file for file in TOKENIZER_FILES if (directory / file).is_file()]
     if not set(files) - {"special_tokens_map.json", "added_tokens.json", "tokenizer_config.json"}:
         raise LayerclaimsError(
-            f"The model {shown(name)} has no tokenizer in {shown(directory)} (such as tokenizer.json); save the "
-            "tokenizer into the same directory."
+            f"The model {shown(name)} has no tokenizer in {shown(directory)} (such as tokenizer.json); save "
+            "the tokenizer into the same directory."
         )
     return files
 
@@ -237,7 +243,7 @@ def _digest(files: list[str], directory: Path) -> str:
 
 
 def _sha256(path: Path) -> str:
-    """Checksum of a file; in the hub's cache a large file is a link to a blob that is named by its SHA-256."""
+    """Checksum of a file; in the hub's cache a large file is a link to a blob named by its SHA-256."""
     if path.is_symlink():
         target = path.resolve()
         if target.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", target.name):

@@ -18,7 +18,7 @@ from harness.models import ModelFacts
 SCHEMA_VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
 TENSOR: Final = "states"
-# name -> (name in a safetensors header, how numpy reads it); numpy has no bfloat16: its bits are read as integers
+# name -> (name in a safetensors header, how numpy reads it; it has no bfloat16 and takes the bits)
 DTYPES: Final = {"float32": ("F32", "<f4"), "bfloat16": ("BF16", "<u2"), "float16": ("F16", "<f2")}
 
 
@@ -79,8 +79,8 @@ class ActivationStore:
             raise LayerclaimsError(f"{shown(path)} is damaged; delete it to capture again.")
         if manifest["schema_version"] != SCHEMA_VERSION:
             raise LayerclaimsError(
-                f"{shown(path)} has schema version {manifest['schema_version']}, not {SCHEMA_VERSION}; delete "
-                "the directory to capture again."
+                f"{shown(path)} has schema version {manifest['schema_version']}, not {SCHEMA_VERSION}; "
+                "delete the directory to capture again."
             )
         for shard in manifest["shards"]:
             file = directory / shard["name"]

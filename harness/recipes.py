@@ -1,0 +1,135 @@
+"""Counts per document -> estimates. The suite judges by these functions and `verify` recomputes by them.
+
+A series is what one probe got right: `correct` and `total` [documents, labels] (or [documents]), as stored under
+"documents" in results.json. A recipe names a statistic and its series, and is all that is needed to compute an
+estimate and its interval again.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.statistics import Estimate, bootstrap_documents, bootstrap_lowest, bootstrap_two_samples
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """Right answers of a probe by document and label."""
+
+    corpus: str  # "main" or "transfer": series of one corpus are paired by document
+    documents: NDArray[np.int64]  # [n] row of each document in its corpus
+    correct: NDArray[np.int64]  # [n, labels]
+    total: NDArray[np.int64]  # [n, labels]
+
+    def __post_init__(self) -> None:
+        """Refuse counts that cannot be."""
+        if not (self.correct.shape == self.total.shape and self.correct.ndim == 2):
+            raise ValueError(f"correct {self.correct.shape} and total {self.total.shape} are one matrix each")
+        if len(self.documents) != len(self.correct) or len(set(self.documents.tolist())) != len(self.documents):
+            raise ValueError("a series has one row for each document")
+        if (self.correct < 0).any() or (self.correct > self.total).any():
+            raise ValueError("right answers lie between 0 and their total")
+
+    @property
+    def columns(self) -> Floats:
+        """[n, 2]: right answers and answers of each document."""
+        return np.stack([self.correct.sum(1), self.total.sum(1)], axis=1).astype(np.float64)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers over all documents."""
+        return float(self.correct.sum() / self.total.sum())
+
+    @property
+    def recall(self) -> Floats:
+        """Share of right answers by label, [labels]."""
+        return np.asarray(self.correct.sum(0) / self.total.sum(0), dtype=np.float64)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "corpus": self.corpus,
+            "documents": self.documents.tolist(),
+            "correct": self.correct.tolist(),
+            "total": self.total.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Series":
+        """The inverse of `as_json`; ValueError for counts that cannot be."""
+        correct, total = (np.asarray(value[key], dtype=np.int64) for key in ("correct", "total"))
+        if correct.ndim == 1:
+            correct, total = correct[:, None], total[:, None]
+        return cls(
+            corpus=str(value["corpus"]),
+            documents=np.asarray(value["documents"], dtype=np.int64),
+            correct=correct,
+            total=total,
+        )
+
+
+def compute(
+    recipe: Mapping[str, Any], series: Mapping[str, Series], *, confidence: float, seed: int
+) -> Estimate:
+    """The estimate that a recipe names: a document-cluster bootstrap with a generator of its own.
+
+    Statistics: "accuracy" of one series; "difference" of the accuracies of two, paired by document where they
+    are of one corpus, else two independent samples; "lowest recall" of one series over its labels. The generator
+    depends on the seed and the recipe, so that every estimate can be had alone. KeyError for a series that is
+    not there, ValueError for a statistic that is none.
+    """
+    statistic, names = str(recipe["statistic"]), [str(name) for name in recipe["series"]]
+    rng = np.random.default_rng([seed, zlib.crc32("|".join([statistic, *names]).encode())])
+    chosen = [series[name] for name in names]
+    if statistic == "accuracy":
+        (one,) = chosen
+        return bootstrap_documents(one.columns, _accuracy, confidence=confidence, rng=rng, support=(0, 1))
+    if statistic == "lowest recall":
+        (one,) = chosen
+        labels = one.correct.shape[1]
+        columns = np.concatenate([one.correct, one.total], axis=1).astype(np.float64)
+        return bootstrap_lowest(
+            columns,
+            lambda sums: sums[..., :labels] / sums[..., labels:],
+            confidence=confidence,
+            rng=rng,
+            support=(0, 1),
+        )
+    if statistic == "difference":
+        a, b = chosen
+        if a.corpus != b.corpus:
+            return bootstrap_two_samples(
+                a.columns,
+                b.columns,
+                lambda x, y: _accuracy(x) - _accuracy(y),
+                confidence=confidence,
+                rng=rng,
+                support=(-1, 1),
+            )
+        columns = np.concatenate(paired(a, b), axis=1)
+        return bootstrap_documents(
+            columns,
+            lambda sums: _accuracy(sums[..., :2]) - _accuracy(sums[..., 2:]),
+            confidence=confidence,
+            rng=rng,
+            support=(-1, 1),
+        )
+    raise ValueError(f"{statistic!r} is not a statistic that can be computed from counts")
+
+
+def paired(a: Series, b: Series) -> tuple[Floats, Floats]:
+    """The columns of two series over the documents that both have, in one order; ValueError for none."""
+    _, rows_a, rows_b = np.intersect1d(a.documents, b.documents, assume_unique=True, return_indices=True)
+    if not len(rows_a):
+        raise ValueError("two series of one corpus share no document")
+    return a.columns[rows_a], b.columns[rows_b]
+
+
+def _accuracy(sums: Floats) -> Floats:
+    return np.asarray(sums[..., 0] / sums[..., 1], dtype=np.float64)

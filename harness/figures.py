@@ -16,19 +16,20 @@ SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 4", "12 3")
 INK, MUTED, GRID = "#1d242c", "#5a6570", "#dfe3e8"
 FONT = "Inter, sans-serif"
-WIDTH, HALF = 640.0, 312.0
+WIDTH, HALF, PAGE = 640.0, 312.0, 420.0  # the print edition's column, half of it, and the page's
 LEFT, RIGHT, TOP = 56.0, 12.0, 12.0  # the plot area's margins, in user units; a legend adds to the top
 FAINT = 0.005  # matrix cells below this share of the largest are left blank: they would be invisible
 
 
 def svg(figure: Mapping[str, Any], *, interactive: bool, half: bool = False) -> str:
-    """Return the SVG text of one figure of results.json; half=True fits two beside each other.
+    """Return the SVG text of one figure of results.json; half=True lets two stand side by side in print.
 
     interactive=True (the page) names each value in a <title> that browsers show on hover and puts the
     alternative text into aria-label; False (the PDF) puts it into the root <title>, which becomes /Alt.
     """
     draw = {"lines": _lines, "bars": _bars, "matrix": _matrix, "path": _path}[figure["kind"]]
-    return _finish(draw(figure, interactive, HALF if half else WIDTH), str(figure["alt"]), interactive)
+    width = PAGE if interactive else HALF if half else WIDTH
+    return _finish(draw(figure, interactive, width), str(figure["alt"]), interactive)
 
 
 def forest_row(
@@ -119,27 +120,27 @@ def strip(
     low, high = min(values), max(values)
     room = (high - low) * 0.07 or abs(high) * 0.1 or 1.0
     low, high = low - room, high + room
-    left, line = 170.0, 18.0
+    width, left, line = (PAGE, 118.0, 18.0) if interactive else (WIDTH, 170.0, 18.0)
     top = 18.0 if heading else 2.0
     bottom = top + 4 + line * len(rows)
-    root = _root(WIDTH, bottom + 21, "strip")
+    root = _root(width, bottom + 21, "strip")
     if heading:
-        _text(root, left, 12.0, _cut(name, 70), 11, ink=INK)
-    x = _scale(low, high, left, WIDTH - 10)
+        _text(root, left, 12.0, _cut(name, 48), 11, ink=INK)
+    x = _scale(low, high, left, width - 10)
     shaded = {
         "inside": (ends[0], ends[-1]), ">": (ends[0], high), "<": (low, ends[0]), "contains": (ends[0], ends[0]),
     }[relation]  # fmt: skip
     _add(root, "rect", x=x(shaded[0]), y=top, width=x(shaded[1]) - x(shaded[0]), height=bottom - top, fill="#e8edf1",
          class_="fig-region")  # fmt: skip
-    _add(root, "path", d=f"M{_n(left)} {_n(bottom)}H{_n(WIDTH - 10)}", stroke=MUTED, stroke_width=1, class_="fig-axis")
-    for tick in _ticks(low, high, 6):
+    _add(root, "path", d=f"M{_n(left)} {_n(bottom)}H{_n(width - 10)}", stroke=MUTED, stroke_width=1, class_="fig-axis")
+    for tick in _ticks(low, high, 5):
         _add(root, "path", d=f"M{_n(x(tick))} {_n(bottom)}v3", stroke=MUTED, stroke_width=1, class_="fig-axis")
         _text(root, x(tick), bottom + 15, short(tick), 10.5, anchor="middle")
     for end in ends:
         _add(root, "path", d=f"M{_n(x(end))} {_n(top)}V{_n(bottom)}", stroke=INK, stroke_width=1.2, class_="fig-zero")
     for number, (label, estimate, interval, verdict) in enumerate(rows):
         y = top + 2 + line * (number + 0.5)
-        _text(root, left - 10, y + 4, _cut(label, 26), 11, anchor="end", ink=INK)
+        _text(root, left - 10, y + 4, _cut(label, 17 if interactive else 26), 11, anchor="end", ink=INK)
         if verdict is None:
             mark = _add(root, "path", d=f"M{_n(x(estimate))} {_n(y - 5)}l5 5l-5 5l-5 -5z", fill="none", stroke=INK,
                         stroke_width=1.2, class_="fig-published")  # fmt: skip
@@ -184,7 +185,7 @@ def short(value: float) -> str:
 
 
 def _lines(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
-    root, plot = _frame(figure, 205 if width == WIDTH else 165, width)
+    root, plot = _frame(figure, 165 if width == HALF else 205, width)
     places = _places(figure["x"]["values"])
     series = figure["series"]
     low, high = _range(series, figure.get("reference", []), log=_log(figure))
@@ -232,7 +233,7 @@ def _lines(figure: Mapping[str, Any], interactive: bool, width: float) -> Elemen
 
 
 def _bars(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
-    root, plot = _frame(figure, 205 if width == WIDTH else 165, width)
+    root, plot = _frame(figure, 165 if width == HALF else 205, width)
     labels, series = figure["x"]["values"], figure["series"]
     log = _log(figure)
     low, high = _range(series, figure.get("reference", []), log=log)
@@ -270,7 +271,7 @@ def _bars(figure: Mapping[str, Any], interactive: bool, width: float) -> Element
 def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
     rows, columns = figure["y"]["values"], figure["x"]["values"]
     values = figure["values"]
-    side = 330.0 if width == WIDTH else 212.0
+    side = {WIDTH: 330.0, HALF: 212.0, PAGE: 300.0}[width]
     cell = side / max(len(rows), len(columns), 1)
     wide, tall = cell * len(columns), cell * len(rows)
     left, top = LEFT, 8.0
@@ -304,7 +305,7 @@ def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Eleme
         _text(root, left - 6, top + (i + 0.5) * cell + 3.6, _cut(_tick(rows[i]), 8), size, anchor="end")
     _text(root, left + wide / 2, top + tall + 35, _cut(figure["x"]["label"], 60), 11.5, anchor="middle")
     _vertical(root, 14, top + tall / 2, _cut(figure["y"]["label"], 50))
-    bar_x, bar_top, steps = left + wide + (34 if width == WIDTH else 8), top + 14, 20
+    bar_x, bar_top, steps = left + wide + (34 if width == WIDTH else 12), top + 14, 20
     for step in range(steps):
         share = 1 - (step + 0.5) / steps
         _add(root, "rect", x=bar_x, y=bar_top + step * 8, width=10, height=8, fill=SERIES[0],
@@ -318,7 +319,7 @@ def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Eleme
 
 
 def _path(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
-    root, plot = _frame(figure, 330 if width == WIDTH else 250, width)
+    root, plot = _frame(figure, 330 if width == WIDTH else 270, width)
     points = [point for one in figure["series"] for point in one["points"]]
     spans = [(min(axis), max(axis)) for axis in zip(*points, strict=True)]
     # one unit is as long on x as on y: distances are what the figure is about
@@ -426,7 +427,7 @@ def _axis_y(
     else:
         ticks = _ticks(low, high, 5)
         if not exact and ticks:
-            step = ticks[1] - ticks[0] if len(ticks) > 1 else abs(ticks[0]) or 1.0
+            step = ticks[1] - ticks[0] if len(ticks) > 1 else abs(ticks[0]) or high - low
             low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
             ticks = _ticks(low, high, 5)
         placed = _scale(low, high, plot.bottom, plot.top)
@@ -523,7 +524,7 @@ def _ticks(low: float, high: float, wanted: int) -> list[float]:
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)
-    return [round(i * step, 12) + 0.0 for i in range(first, math.floor(high / step + 1e-9) + 1)]
+    return [float(f"{i * step:.12g}") + 0.0 for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

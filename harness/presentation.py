@@ -16,6 +16,7 @@ from typing import Any
 
 from harness import figures
 from harness.figures import short
+from harness.results import plain
 
 ORDER = ("NOT_REPLICATED", "INCONCLUSIVE", "ERROR", "REPLICATED", "NOT_TESTED")  # failures first
 WORDS = {
@@ -194,6 +195,7 @@ def cleaned(value: Any) -> Any:
 
 def present(results: dict[str, Any], *, interactive: bool) -> Report:
     """Return everything that a report prints; interactive=True draws figures for the page (hover values)."""
+    results = plain(results)
     command = _command(results)
     data = cleaned({key: value for key, value in results.items() if key != "documents"})
     data["model"]["name"] = clean(results["model"]["name"], LONGEST_NAME)
@@ -387,7 +389,7 @@ def _rule(relation: str, threshold: float | list[float] | None) -> str:
     if isinstance(threshold, list):
         low, high = threshold
         within = f"±{short(high)}" if low == -high else f"[{short(low)}, {short(high)}]"
-        return f"inside {within}"
+        return f"within {within}"
     sign = {"<": "<", ">": ">", "inside": "inside", "contains": "contains"}[relation]
     return f"{sign} {short(threshold)}"
 
@@ -517,7 +519,7 @@ def _change(entry: dict[str, Any], part: dict[str, Any] | None) -> str:
         bottom, top = part["threshold"]
         if verdict == "REPLICATED":
             return f"An interval of {row.name} that reaches beyond {short(bottom)} or {short(top)} would undo the verdict."
-        return f"The whole interval {row.interval} of {row.name} would have to lie inside {row.rule.removeprefix('inside ')}."
+        return f"The whole interval {row.interval} of {row.name} would have to lie inside {row.rule.removeprefix('within ')}."
     if part["relation"] == "contains":
         wish = "no longer contain" if verdict == "REPLICATED" else "contain"
         return f"The interval {row.interval} of {row.name} would have to {wish} {short(part['threshold'])}."

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -190,7 +191,8 @@ def _weasy(text: str, results: dict[str, Any], report: Report) -> bytes:
         relationship="Data",
         url_fetcher=fetcher,
     )
-    with _frozen_clock(created), _quiet("weasyprint", "fontTools"):
+    with _frozen_clock(created), _quiet("weasyprint", "fontTools"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # WeasyPrint leaves its colour profile open
         document = weasyprint.HTML(string=text, url_fetcher=fetcher).render(
             stylesheets=[style], font_config=fonts, pdf_variant="pdf/a-3a", full_fonts=False
         )

@@ -1,0 +1,125 @@
+"""What layer probes get right: cross-fitting over folds of documents, and counts per document."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.probe import LayerProbe, Probe
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vectors:
+    """The states of one corpus as rows: documents in the order of their folds, labels inside a document."""
+
+    x: NDArray[np.float32]  # [documents, labels, positions, d]
+    rows: NDArray[np.int64]  # [documents] row of each document in the store
+    folds: tuple[slice, ...]  # documents of each fold; disjoint and together all
+
+    @property
+    def n_labels(self) -> int:
+        """K."""
+        return self.x.shape[1]
+
+    @property
+    def flat(self) -> NDArray[np.float32]:
+        """[documents * labels * positions, d], no copy."""
+        return self.x.reshape(-1, self.x.shape[-1])
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """[documents * labels * positions]: label i is state i."""
+        documents, labels, positions, _ = self.x.shape
+        return np.tile(np.repeat(np.arange(labels), positions), documents)
+
+    def outside(self, fold: int) -> list[slice]:
+        """Ranges of flat rows that a probe of this fold may see."""
+        per = self.x.shape[1] * self.x.shape[2]
+        held_out = self.folds[fold]
+        ranges = [slice(0, held_out.start * per), slice(held_out.stop * per, len(self.x) * per)]
+        return [r for r in ranges if r.stop > r.start]
+
+
+def fold_order(n_documents: int, folds: int, seed: int) -> tuple[NDArray[np.int64], tuple[slice, ...]]:
+    """Documents in random order, cut into folds whose sizes differ by one at most: order [n], slices of it."""
+    order = np.random.default_rng([seed, 1]).permutation(n_documents)
+    borders = np.linspace(0, n_documents, folds + 1).round().astype(int)
+    return order, tuple(slice(int(a), int(b)) for a, b in zip(borders[:-1], borders[1:], strict=True))
+
+
+def gather(
+    state: Callable[[int], NDArray[np.float32]],
+    states: Sequence[int],
+    order: NDArray[np.int64],
+    folds: tuple[slice, ...],
+) -> Vectors:
+    """Read `state(i)` [n, positions, d] for each label into one matrix; one state more is in memory at a time."""
+    first = state(states[0])
+    x = np.empty((len(order), len(states), *first.shape[1:]), dtype=np.float32)
+    for label, i in enumerate(states):
+        x[:, label] = (first if label == 0 else state(i))[order]
+    return Vectors(x=x, rows=order, folds=folds)
+
+
+def fit_folds(
+    vectors: Vectors, probe: LayerProbe, *, unit: bool = False, labels: NDArray[np.int64] | None = None
+) -> Iterator[Probe]:
+    """One probe a fold, each fitted on the documents of the others."""
+    y = vectors.labels if labels is None else labels
+    for fold in range(len(vectors.folds)):
+        yield probe.fit(vectors.flat, y, rows=vectors.outside(fold), unit=unit, n_labels=vectors.n_labels)
+
+
+def held_out(vectors: Vectors, probes: Sequence[Probe]) -> NDArray[np.int64]:
+    """Each document's labels as predicted by the probe that never saw it, [documents, labels, positions]."""
+    shape = vectors.x.shape[:3]
+    out = np.empty(shape, dtype=np.int64)
+    for part, probe in zip(vectors.folds, probes, strict=True):
+        block = vectors.x[part]
+        out[part] = probe.predict(block.reshape(-1, block.shape[-1])).reshape(block.shape[:3])
+    return out
+
+
+def count(predicted: NDArray[np.int64]) -> tuple[Counts, Counts]:
+    """Right answers and answers by document and label, [documents, labels] each, of [documents, labels, positions]."""
+    labels = np.arange(predicted.shape[1])[None, :, None]
+    correct = (predicted == labels).sum(2)
+    return correct, np.full_like(correct, predicted.shape[2])
+
+
+def confusion(predicted: NDArray[np.int64]) -> Counts:
+    """[K, K]: how often label i (row) was taken for label j (column)."""
+    k = predicted.shape[1]
+    truth = np.broadcast_to(np.arange(k)[None, :, None], predicted.shape)
+    return np.bincount((truth * k + predicted).ravel(), minlength=k * k).reshape(k, k)
+
+
+def random_directions(vectors: Vectors, part: slice, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Isotropic vectors that have the norms of the documents in `part`, [documents, labels, positions, d]."""
+    x = vectors.x[part]
+    norms = np.sqrt(np.einsum("...d,...d->...", x, x, dtype=np.float64))
+    directions = rng.standard_normal(x.shape, dtype=np.float32)
+    lengths = np.sqrt(np.einsum("...d,...d->...", directions, directions, dtype=np.float64))
+    directions *= (norms / lengths)[..., None].astype(np.float32)
+    return directions
+
+
+def norm_features(vectors: Vectors) -> Vectors:
+    """The norm of each vector and its logarithm in place of the vector: all that the norm alone could tell."""
+    norms = np.sqrt(np.einsum("...d,...d->...", vectors.x, vectors.x, dtype=np.float64))
+    log_norms = np.log(np.maximum(norms, np.finfo(np.float32).tiny))
+    return Vectors(
+        x=np.ascontiguousarray(np.stack([norms, log_norms], axis=-1), dtype=np.float32),
+        rows=vectors.rows,
+        folds=vectors.folds,
+    )
+
+
+def shuffled_labels(vectors: Vectors, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A random label order for each token, so that every document keeps all labels equally often; flat."""
+    documents, k, positions, _ = vectors.x.shape
+    order = np.argsort(rng.random((documents, positions, k)), axis=2)
+    return np.ascontiguousarray(order.transpose(0, 2, 1)).reshape(-1)

@@ -1,0 +1,552 @@
+"""Study: the measurements that claims share, each computed once and kept on disk."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import progress as screen
+from harness.claim import Certificate, Measured, number, quarter, worst
+from harness.corpora import Corpus, load_corpus
+from harness.kept import Kept, Measurement
+from harness.measure import accuracy, attribution, norms
+from harness.measure.accuracy import Vectors
+from harness.models import LanguageModel, ModelFacts, ModelSource, resolve
+from harness.probe import LayerProbe, Probe
+from harness.protocol import MEASUREMENTS_VERSION, Protocol
+from harness.recipes import Series, compute
+from harness.statistics import Estimate, bootstrap_documents, jackknife_groups
+from harness.store import ActivationStore
+
+Role = Literal["main", "transfer"]
+RECURRING = 4  # dimensions that the post masks
+
+
+class Study:
+    """One model under one protocol on its two corpora.
+
+    Nothing is read or computed before it is asked for, so that any subset of the claims runs alone; what was
+    computed once is read from the cache directory ever after, also by other processes.
+    """
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        *,
+        cache_dir: Path,
+        device: str = "auto",
+        batch_size: int | None = None,
+        offline: bool = False,
+    ) -> None:
+        """Touch nothing yet."""
+        self.protocol, self.cache_dir = protocol, cache_dir
+        self._device, self._batch_size, self._offline = device, batch_size, offline
+        self._vectors: tuple[Role, Vectors] | None = None
+        self._stores: dict[Role, ActivationStore] = {}
+        self._estimates: dict[str, Estimate] = {}
+
+    # --- what is studied
+
+    @cached_property
+    def source(self) -> ModelSource:
+        """The files behind the model's name."""
+        return resolve(self.protocol.model, offline=self._offline)
+
+    @cached_property
+    def corpora(self) -> Mapping[Role, Corpus]:
+        """The texts of both corpora."""
+        return {
+            "main": load_corpus(self.protocol.corpus, offline=self._offline),
+            "transfer": load_corpus(self.protocol.transfer_corpus, offline=self._offline),
+        }
+
+    @cached_property
+    def _model(self) -> LanguageModel:
+        return LanguageModel.load(self.source, device=self._device, dtype=self.protocol.dtype)
+
+    def prepare(self) -> None:
+        """Capture the states of both corpora, or find them in the cache; raises LayerclaimsError."""
+        for role in ("main", "transfer"):
+            self.store(role)
+        self.__dict__.pop("_model", None)  # its memory is for the measurements now
+
+    def store(self, role: Role) -> ActivationStore:
+        """The states of one corpus."""
+        if role not in self._stores:
+            from harness.capture import capture
+
+            self._stores[role] = capture(
+                self.source,
+                self.corpora[role],
+                cache_dir=self.cache_dir,
+                n_texts=self.protocol.n_texts,
+                context=self.protocol.context,
+                seed=self.protocol.seed,
+                dtype=self.protocol.dtype,
+                device=self._device,
+                batch_size=self._batch_size,
+                load=lambda: self._model,
+            )
+        return self._stores[role]
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What is known of the model."""
+        return self.store("main").facts
+
+    @property
+    def n_labels(self) -> int:
+        """K = L + 1: the embedding and the state after each block."""
+        return self.facts.n_blocks + 1
+
+    @property
+    def chance(self) -> float:
+        """1 / K."""
+        return 1 / self.n_labels
+
+    def quarter(self, share: float) -> float:
+        """`share` of the way from chance to perfect."""
+        return quarter(share, self.n_labels)
+
+    # --- measurements, kept on disk
+
+    @cached_property
+    def _kept(self) -> Kept:
+        key = {
+            "version": MEASUREMENTS_VERSION,
+            "states": [self.store(role).manifest["key"] for role in ("main", "transfer")],
+            "protocol": self.protocol.name,
+            "folds": self.protocol.folds,
+            "seed": self.protocol.seed,
+        }
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+        return Kept(self.cache_dir / "measurements" / digest)
+
+    def _rng(self, purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.protocol.seed, purpose])
+
+    def _rows(self, role: Role) -> Vectors:
+        """One corpus as a matrix; the last one stays in memory, since measurements come in runs."""
+        if self._vectors is None or self._vectors[0] != role:
+            self._vectors = None  # first, so that two are never held
+            store = self.store(role)
+            order, folds = accuracy.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
+            self._vectors = role, accuracy.gather(store.state, range(self.n_labels), order, folds)
+        return self._vectors[1]
+
+    def release(self) -> None:
+        """Give back the memory of matrices."""
+        self._vectors = None
+
+    def _fit(self, label: str, vectors: Vectors, **how: Any) -> list[Probe]:
+        probes = []
+        with screen.Progress(label, len(vectors.folds), "probes") as bar:
+            for probe in accuracy.fit_folds(vectors, LayerProbe(), **how):
+                probes.append(probe)
+                bar.advance()
+        return probes
+
+    @property
+    def _linear(self) -> Measurement:
+        """The probe on states as they are: fits, held-out answers, and the same probe on random vectors."""
+
+        def compute() -> Measurement:
+            vectors = self._rows("main")
+            probes = self._fit("layer probe", vectors)
+            predicted = accuracy.held_out(vectors, probes)
+            rng, guesses = self._rng(2), np.empty_like(predicted)
+            for part, probe in zip(vectors.folds, probes, strict=True):
+                noise = accuracy.random_directions(vectors, part, rng)
+                guesses[part] = probe.predict(noise.reshape(-1, noise.shape[-1])).reshape(noise.shape[:3])
+            counts = {"raw": predicted, "random": guesses}
+            for name, dimensions, to_mean in self._masks(vectors, probes):
+                blind = [probe.masked(dimensions, to_mean=to_mean) for probe in probes]
+                counts[name] = accuracy.held_out(vectors, blind)
+            return _measurement(vectors, counts, probes, confusion=accuracy.confusion(predicted))
+
+        return self._kept.get("linear", compute)
+
+    def _masks(self, vectors: Vectors, probes: Sequence[Probe]) -> list[tuple[str, list[int], bool]]:
+        """Name, dimensions, and whether they read their mean and not 0, of each mask."""
+        recurring = attribution.recurring_dimensions([p.weights for p in probes], RECURRING)
+        d = vectors.x.shape[-1]
+        others = [i for i in range(d) if i not in recurring]
+        drawn = sorted(int(i) for i in self._rng(3).choice(others, min(RECURRING, len(others)), replace=False))
+        widest = np.argsort(-np.mean([p.sd for p in probes], axis=0), kind="stable")[:RECURRING]
+        return [
+            ("masked", recurring, False),
+            ("masked to mean", recurring, True),
+            ("masked at random", drawn, False),
+            ("masked widest", [int(i) for i in widest], False),
+        ]
+
+    @property
+    def _unit(self) -> Measurement:
+        def compute() -> Measurement:
+            vectors = self._rows("main")
+            probes = self._fit("layer probe on unit vectors", vectors, unit=True)
+            return _measurement(vectors, {"unit": accuracy.held_out(vectors, probes)}, probes)
+
+        return self._kept.get("unit", compute)
+
+    @property
+    def _norm_only(self) -> Measurement:
+        def compute() -> Measurement:
+            vectors = accuracy.norm_features(self._rows("main"))
+            probes = self._fit("layer probe on norms", vectors)
+            return _measurement(vectors, {"norm": accuracy.held_out(vectors, probes)}, probes)
+
+        return self._kept.get("norm", compute)
+
+    @property
+    def _shuffled(self) -> Measurement:
+        def compute() -> Measurement:
+            vectors = self._rows("main")
+            labels = accuracy.shuffled_labels(vectors, self._rng(4))
+            probes = self._fit("layer probe on shuffled labels", vectors, labels=labels)
+            right = accuracy.held_out(vectors, probes) == labels.reshape(vectors.x.shape[:3])
+            # what counts is whether an answer meets its shuffled label: as if that were the true one
+            truth = np.arange(vectors.n_labels)[None, :, None]
+            return _measurement(vectors, {"shuffled": np.where(right, truth, truth - 1)}, probes)
+
+        return self._kept.get("shuffled", compute)
+
+    @property
+    def _transfer(self) -> Measurement:
+        """The main corpus' probes on the transfer corpus, where every document is unseen by all of them."""
+
+        def compute() -> Measurement:
+            probes = self.probes  # before the other corpus takes the memory
+            vectors = self._rows("transfer")
+            flat, shape = vectors.flat, vectors.x.shape[:3]
+            answers = np.concatenate([probe.predict(flat).reshape(shape) for probe in probes], axis=2)
+            return _measurement(vectors, {"transfer": answers}, probes)
+
+        return self._kept.get("transfer", compute)
+
+    @property
+    def _back(self) -> Measurement:
+        """The other way round: one probe of the whole transfer corpus on the main one."""
+
+        def compute() -> Measurement:
+            other = self._rows("transfer")
+            with screen.Progress("layer probe on the transfer corpus", 1, "probes") as bar:
+                probe = LayerProbe().fit(other.flat, other.labels, n_labels=self.n_labels)
+                bar.advance()
+            vectors = self._rows("main")
+            answers = probe.predict(vectors.flat).reshape(vectors.x.shape[:3])
+            return _measurement(vectors, {"transfer back": answers}, [probe])
+
+        return self._kept.get("back", compute)
+
+    @property
+    def _norms(self) -> Measurement:
+        def compute() -> Measurement:
+            store = self.store("main")
+            tables = [norms.summarise(store.state(i)) for i in range(store.n_states)]
+            return Measurement(
+                arrays={
+                    "sums": np.stack([t.sums for t in tables], axis=1),
+                    "lowest": np.array([t.lowest for t in tables]),
+                    "mean": np.array([t.mean for t in tables]),
+                    "highest": np.array([t.highest for t in tables]),
+                    "highest of all": np.array([t.highest_of_all for t in tables]),
+                },
+                facts={},
+            )
+
+        return self._kept.get("norms", compute)
+
+    # --- what claims ask for
+
+    @property
+    def probes(self) -> list[Probe]:
+        """The fold probes on states as they are."""
+        return _probes(self._linear)
+
+    def series(self, name: str) -> Series:
+        """Right answers per document and label of a named series."""
+        measurement = self._measurement_of(name)
+        return Series(
+            corpus="transfer" if name == "transfer" else "main",
+            documents=measurement.arrays["documents"],
+            correct=measurement.arrays[f"{name}/correct"],
+            total=measurement.arrays[f"{name}/total"],
+        )
+
+    def _measurement_of(self, name: str) -> Measurement:
+        where: dict[str, Callable[[], Measurement]] = {
+            "unit": lambda: self._unit,
+            "norm": lambda: self._norm_only,
+            "shuffled": lambda: self._shuffled,
+            "transfer": lambda: self._transfer,
+            "transfer back": lambda: self._back,
+        }
+        linear = ("raw", "random", "masked", "masked to mean", "masked at random", "masked widest")
+        if name in linear:
+            return self._linear
+        return where[name]()
+
+    def accuracy(self, series: str, *, name: str | None = None, note: str = "") -> Measured:
+        """Accuracy of a series over its documents."""
+        recipe = {"statistic": "accuracy", "series": [series]}
+        return self._measured(name or f"accuracy, {series}", recipe, note=note)
+
+    def difference(
+        self, first: str, second: str, *, name: str, equivalence: bool = False, note: str = ""
+    ) -> Measured:
+        """acc(first) - acc(second), paired by document within a corpus; for equivalence at 1 - 2 alpha."""
+        recipe = {"statistic": "difference", "series": [first, second]}
+        return self._measured(name, recipe, equivalence=equivalence, note=note)
+
+    def lowest_recall(self, series: str) -> Measured:
+        """The lowest of the labels' recalls."""
+        lowest = int(self.series(series).recall.argmin())
+        return self._measured(
+            "lowest recall of a layer",
+            {"statistic": "lowest recall", "series": [series]},
+            note=f"state {lowest} is the least recognised",
+        )
+
+    def _measured(
+        self, name: str, recipe: Mapping[str, Any], *, equivalence: bool = False, note: str = ""
+    ) -> Measured:
+        names = [str(s) for s in recipe["series"]]
+        series = {s: self.series(s) for s in names}
+        alpha = self.protocol.alpha
+        confidence = 1 - 2 * alpha if equivalence else 1 - alpha
+        key = json.dumps([recipe, confidence])
+        if key not in self._estimates:
+            self._estimates[key] = compute(recipe, series, confidence=confidence, seed=self.protocol.seed)
+        certificates = [_certificate(self._measurement_of(s)) for s in names]
+        return Measured(
+            name=name,
+            estimate=self._estimates[key],
+            n_documents=min(len(s.documents) for s in series.values()),
+            n_vectors=sum(int(s.total.sum()) for s in series.values()),
+            certificate=worst(certificates),
+            recipe=recipe,
+            note=note,
+        )
+
+    def growth_rate(self) -> Measured:
+        """Slope of the log mean norm over states 1..L, position 0 left out."""
+        sums = self._norms.arrays["sums"][:, 1 : self.n_labels]
+        estimate = bootstrap_documents(
+            sums,
+            norms.growth_rate,
+            confidence=1 - self.protocol.alpha,
+            rng=self._rng(5),
+            support=norms.GROWTH_SUPPORT,
+        )
+        return self._of_norms("growth rate of the log norm a layer", estimate)
+
+    def growth_shape(self) -> Measured:
+        """How much better log-linear growth predicts a layer left out than linear growth does."""
+        sums = self._norms.arrays["sums"][:, 1 : self.n_labels]
+        estimate = norms.growth_shape(sums, rng=self._rng(6))
+        return self._of_norms("advantage of log-linear over linear growth", estimate)
+
+    def _of_norms(self, name: str, estimate: Estimate) -> Measured:
+        store = self.store("main")
+        vectors = store.n_documents * (store.n_positions - 1) * store.n_blocks
+        return Measured(name=name, estimate=estimate, n_documents=store.n_documents, n_vectors=vectors)
+
+    def largest_share(self) -> Measured:
+        """The largest contribution of one dimension to one layer, over all dimensions and layers."""
+        shares = np.array([attribution.largest_share(probe.weights) for probe in self.probes])
+        return self._of_fits("largest share of one dimension", shares, support=(0, 1))
+
+    def _of_fits(self, name: str, values: NDArray[np.float64], *, support: tuple[float, float]) -> Measured:
+        """A number made of what was fitted: delete-a-group jackknife over the folds."""
+        series = self.series("raw")
+        estimate = jackknife_groups(
+            values,
+            confidence=1 - self.protocol.alpha,
+            support=support,
+            n_documents=len(series.documents),
+        )
+        return Measured(
+            name=name,
+            estimate=estimate,
+            n_documents=len(series.documents),
+            n_vectors=int(series.total.sum()),
+            certificate=_certificate(self._linear),
+        )
+
+    @property
+    def recurring_dimensions(self) -> list[int]:
+        """The dimensions that are most often among the ten largest contributions of a layer."""
+        return attribution.recurring_dimensions([p.weights for p in self.probes], RECURRING)
+
+    # --- figures, as series of plain numbers
+
+    def figure(self, name: str) -> dict[str, Any]:
+        """A figure of results.json."""
+        draw: dict[str, Callable[[], dict[str, Any]]] = {
+            "accuracy-by-layer": self._accuracy_by_layer,
+            "confusion": self._confusion,
+            "norms-by-layer": self._norms_by_layer,
+            "accuracy-by-features": self._accuracy_by_features,
+            "accuracy-masked": self._accuracy_masked,
+            "accuracy-by-corpus": self._accuracy_by_corpus,
+        }
+        return {**draw[name](), "protocol": self.protocol.name}
+
+    def _accuracy_by_layer(self) -> dict[str, Any]:
+        raw, unit = self.series("raw").recall, self.series("unit").recall
+        low = int(raw.argmin())
+        return {
+            "kind": "lines",
+            "title": "How well each layer is recognised",
+            "caption": "Share of a layer's vectors, in documents that the probe never saw, that it assigns to that "
+            "layer. State 0 is the embedding, state i the residual stream after block i.",
+            "alt": f"Recall by state; lowest at state {low} with {number(float(raw[low]))}.",
+            "x": {"label": "state", "values": list(range(self.n_labels))},
+            "y": {"label": "recall", "log": False},
+            "series": [_line("as they are", raw), _line("unit vectors", unit)],
+            "reference": [{"label": "chance", "value": self.chance}],
+        }
+
+    def _confusion(self) -> dict[str, Any]:
+        counts = self._linear.arrays["confusion"]
+        share = counts / counts.sum(1, keepdims=True)
+        layers = list(range(self.n_labels))
+        return {
+            "kind": "matrix",
+            "title": "Which layers are taken for which",
+            "caption": "Rows: the layer that a vector comes from. Columns: the layer that the probe names. Each row "
+            "sums to 1.",
+            "alt": f"Confusion matrix; {number(float(np.trace(share) / len(share)))} of the mass on the diagonal.",
+            "x": {"label": "named by the probe", "values": layers},
+            "y": {"label": "true state", "values": layers},
+            "values": share.tolist(),
+            "unit": "share",
+        }
+
+    def _norms_by_layer(self) -> dict[str, Any]:
+        table = self._norms.arrays
+        first = float(table["highest of all"].max())
+        states = [*(str(i) for i in range(self.n_labels)), "final"]
+        return {
+            "kind": "lines",
+            "title": "Norms by layer",
+            "caption": "Largest, mean and smallest norm of the vectors of each state, without the first position of "
+            f"each text, where norms reach {number(first)}. “final” is the last state after the final norm.",
+            "alt": f"Mean norm from {number(float(table['mean'][0]))} at state 0 to "
+            f"{number(float(table['mean'][-2]))} at state {self.n_labels - 1}.",
+            "x": {"label": "state", "values": states},
+            "y": {"label": "norm", "log": True},
+            "series": [
+                _line("largest", table["highest"]),
+                _line("mean", table["mean"]),
+                _line("smallest", table["lowest"]),
+            ],
+            "reference": [],
+        }
+
+    def _accuracy_by_features(self) -> dict[str, Any]:
+        names = {
+            "as they are": "raw",
+            "unit vectors": "unit",
+            "norm only": "norm",
+            "random directions": "random",
+            "shuffled labels": "shuffled",
+        }
+        return self._bars("What the probe sees", "features", names)
+
+    def _accuracy_masked(self) -> dict[str, Any]:
+        names = {
+            "no mask": "raw",
+            "recurring four": "masked",
+            "recurring, to mean": "masked to mean",
+            "random four": "masked at random",
+            "widest four": "masked widest",
+        }
+        dimensions = ", ".join(map(str, self.recurring_dimensions))
+        return self._bars(f"Four dimensions masked (recurring: {dimensions})", "mask", names)
+
+    def _accuracy_by_corpus(self) -> dict[str, Any]:
+        names = {"main to main": "raw", "main to transfer": "transfer", "transfer to main": "transfer back"}
+        return self._bars("Trained on one corpus, tested on another", "corpora", names)
+
+    def _bars(self, title: str, label: str, names: Mapping[str, str]) -> dict[str, Any]:
+        measured = [self.accuracy(series) for series in names.values()]
+        values = [m.estimate.value for m in measured]
+        return {
+            "kind": "bars",
+            "title": title,
+            "caption": f"Accuracy on unseen documents with {1 - self.protocol.alpha:.0%} intervals over documents.",
+            "alt": ", ".join(f"{n} {number(v)}" for n, v in zip(names, values, strict=True)),
+            "x": {"label": label, "values": list(names)},
+            "y": {"label": "accuracy", "log": False},
+            "series": [
+                {
+                    "name": "accuracy",
+                    "values": values,
+                    "low": [m.estimate.low for m in measured],
+                    "high": [m.estimate.high for m in measured],
+                }
+            ],
+            "reference": [{"label": "chance", "value": self.chance}],
+        }
+
+
+def _line(name: str, values: NDArray[np.float64]) -> dict[str, Any]:
+    return {"name": name, "values": [float(v) for v in values], "low": None, "high": None}
+
+
+def _measurement(
+    vectors: Vectors,
+    predicted: Mapping[str, NDArray[np.int64]],
+    probes: Sequence[Probe],
+    **more: NDArray[Any],
+) -> Measurement:
+    """Counts of each series in the documents' own order, and the probes with their certificates."""
+    own = np.argsort(vectors.rows)
+    arrays: dict[str, NDArray[Any]] = {"documents": vectors.rows[own], **more}
+    for name, answers in predicted.items():
+        correct, total = accuracy.count(answers)
+        arrays[f"{name}/correct"], arrays[f"{name}/total"] = correct[own], total[own]
+    for field in ("weights", "bias", "mean", "sd"):
+        arrays[field] = np.stack([getattr(probe, field) for probe in probes])
+    facts = {
+        "unit": [probe.unit for probe in probes],
+        "certificates": [probe.certificate.as_json() for probe in probes],
+        "written": time.time(),
+    }
+    return Measurement(arrays=arrays, facts=facts)
+
+
+def _certificates(measurement: Measurement) -> list[Certificate]:
+    return [
+        Certificate(**{**c, "relative_gap": float("inf") if c["relative_gap"] is None else c["relative_gap"]})
+        for c in measurement.facts["certificates"]
+    ]
+
+
+def _certificate(measurement: Measurement) -> Certificate:
+    found = worst(_certificates(measurement))
+    assert found is not None
+    return found
+
+
+def _probes(measurement: Measurement) -> list[Probe]:
+    a = measurement.arrays
+    return [
+        Probe(
+            weights=a["weights"][g],
+            bias=a["bias"][g],
+            mean=a["mean"][g],
+            sd=a["sd"][g],
+            unit=bool(measurement.facts["unit"][g]),
+            certificate=certificate,
+        )
+        for g, certificate in enumerate(_certificates(measurement))
+    ]

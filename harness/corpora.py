@@ -395,7 +395,7 @@ def _hushed(cache_only: bool) -> Iterator[bool]:
     bars, level = datasets.utils.is_progress_bar_enabled(), logging.get_verbosity()
     before = constants.HF_HUB_OFFLINE, config.HF_HUB_OFFLINE
     datasets.utils.disable_progress_bars()
-    logging.set_verbosity_error()
+    logging.set_verbosity(40)  # errors only
     if cache_only:
         constants.HF_HUB_OFFLINE = config.HF_HUB_OFFLINE = True
     try:

@@ -375,6 +375,9 @@ def _dissect(decoder: "nn.Module", name: str, config: Any) -> _Anatomy:
                 stack.enter_context(_hook(module.register_forward_hook(record, with_kwargs=True)))
         output = decoder(input_ids=ids, use_cache=False, output_hidden_states=True)
 
+    for module, _, leaving in events:
+        if id(module) in members and leaving.is_floating_point() and not bool(leaving.isfinite().all()):
+            raise wrong(f"what {type(module).__name__} gives is not finite in {leaving.dtype}")
     chain: list[tuple[nn.Module, Any, Any]] = []
     for blocks in lists:
         ran = [event for event in events if any(event[0] is block for block in blocks)]

@@ -1,6 +1,5 @@
 """Where a model's name leads: which files, which commit, which checksums; no torch, nothing loaded."""
 
-import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -286,11 +285,7 @@ def _download(name: str, repository: str, revision: str | None, *, offline: bool
     except errors.RepositoryNotFoundError as error:
         raise unusable("does not exist on the hub, or is private") from error
     except errors.LocalEntryNotFoundError as error:
-        why = (
-            "is not in the hub's local cache"
-            if offline
-            else "is not in the local cache and the hub cannot be reached"
-        )
+        why = "is not in the hub's local cache" + ("" if offline else " and the hub cannot be reached")
         raise unusable(why) from error
     except (OSError, ValueError, RuntimeError, errors.HfHubHTTPError) as error:
         lines = str(error).strip().splitlines() or [""]
@@ -302,7 +297,6 @@ def _download(name: str, repository: str, revision: str | None, *, offline: bool
             enable_progress_bars()
     path = Path(snapshot)
     commit = path.name if re.fullmatch(r"[0-9a-f]{40}", path.name) else None
-    with contextlib.suppress(OSError):
-        if not (path / WEIGHTS).is_file() and not (path / INDEX).is_file():
-            raise unusable("has no safetensors weights on the hub or they are not in the cache")
+    if not (path / WEIGHTS).is_file() and not (path / INDEX).is_file():
+        raise unusable(f"has no safetensors weights {'in the local cache' if offline else 'on the hub'}")
     return path, commit

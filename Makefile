@@ -1,0 +1,51 @@
+# The one entry: `make` alone lists what there is.
+
+PROFILE ?= quick
+PROTOCOL ?= rigorous
+ARGS ?=
+JOBS ?= 2
+PYTHON ?=
+
+VENV := .venv/bin
+
+# Another project's modules must not leak into .venv.
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help setup verdict test lint bench docs clean
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  make verdict PROFILE=paper PROTOCOL=both ARGS="--seed 1"   any option of pytest claims/ goes into ARGS'
+	@echo '  make test ARGS="-k probe" JOBS=4                           options of pytest, number of processes'
+	@echo '  make PYTHON=/path/to/python3 setup                         the Python that makes .venv'
+
+setup: ## create, complete or repair .venv from requirements/ (every target does it first)
+	@python=$$(requirements/find-python.sh $(PYTHON)) && "$$python" requirements/install.py
+
+verdict: setup ## judge the claims on the embedded model, write reports/; 0 once every claim has a verdict
+	@requirements/system.sh report
+	$(VENV)/python -m pytest claims/ --profile $(PROFILE) --protocol $(PROTOCOL) --verdicts-only $(ARGS)
+
+# One thread each: the processes share the cores already.
+test: setup ## run the tests
+	@requirements/system.sh test
+	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+lint: setup ## ruff (rules and format), mypy --strict
+	$(VENV)/python -m ruff check .
+	$(VENV)/python -m ruff format --check .
+	$(VENV)/python -m mypy --strict harness
+
+bench: setup ## measure speed and memory against what one would pick instead
+	@set -e; for file in benchmarks/bench_*.py; do \
+		[ -e "$$file" ] || continue; echo "$(VENV)/python $$file $(ARGS)"; $(VENV)/python "$$file" $(ARGS); \
+	done
+
+docs: setup ## check that what the documentation names exists
+	$(VENV)/python -m pytest tests/test_documentation.py $(ARGS)
+
+clean: ## remove .venv and what tools left; reports/ and the cache of states stay
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .hypothesis .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -95,8 +95,9 @@ def pip(*arguments: str, label: str, total: int) -> None:
     tail: deque[str] = deque(maxlen=25)
     seen = 0
     say(f"{label} ...")
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(command, **streams, text=True, cwd=ROOT) as run:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+    ) as run:
         assert run.stdout is not None
         for line in run.stdout:
             tail.append(line)

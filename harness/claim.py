@@ -88,7 +88,7 @@ class Criterion:
         low, high = self.bounds
         if low != -high:
             raise ValueError(f"an equivalence region lies evenly around zero, not {self.threshold!r}")
-        return high
+        return float(high)
 
     def __str__(self) -> str:
         """As in "acc > .274"."""
@@ -218,13 +218,17 @@ def decide(evidence: Evidence) -> tuple[Verdict, str]:
     for part, outcome in zip(evidence.parts, outcomes, strict=True):
         if outcome is None:
             return Verdict.INCONCLUSIVE, _undecided(part)
-    return Verdict.REPLICATED, "; ".join(f"{_finding(p.measured)}: {p.criterion}" for p in evidence.parts) + "."
+    return Verdict.REPLICATED, "; ".join(
+        f"{_finding(p.measured)}: {p.criterion}" for p in evidence.parts
+    ) + "."
 
 
 def _undecided(part: Part) -> str:
     finding, criterion, estimate = _finding(part.measured), part.criterion, part.measured.estimate
     if criterion.relation == "contains":
-        return f"{finding}: a control that should be {number(criterion.bounds[0])} is not, so something leaks."
+        return (
+            f"{finding}: a control that should be {number(criterion.bounds[0])} is not, so something leaks."
+        )
     if criterion.relation == "inside" and estimate.method in ("exact", "bound"):
         return f"{finding}: no document differs, so the comparison says nothing."
     sentence = f"{finding}: neither {criterion} nor its opposite"
@@ -243,7 +247,7 @@ def _finding(measured: Measured) -> str:
 
 
 def _round_up(n: int) -> int:
-    step = 10 ** max(1, len(str(n)) - 2)
+    step: int = 10 ** max(1, len(str(n)) - 2)
     return -(-n // step) * step
 
 

@@ -190,7 +190,14 @@ class _Objective:
     """Value and gradient of the objective in whitened coordinates, one pass over the training rows."""
 
     def __init__(
-        self, X: NDArray[np.float32], y: NDArray[np.int64], *, rows: Rows, unit: bool, n_labels: int, l2: float
+        self,
+        X: NDArray[np.float32],
+        y: NDArray[np.int64],
+        *,
+        rows: Rows,
+        unit: bool,
+        n_labels: int,
+        l2: float,
     ) -> None:
         import torch
 
@@ -308,4 +315,5 @@ class _Objective:
 def _reciprocal_norms(x: "torch.Tensor") -> "torch.Tensor":
     """1/|x| of each row [n], 0 for a zero vector; summed in float64 where float32 could overflow."""
     norms = x.double().norm(dim=1)
-    return (1 / norms).nan_to_num(posinf=0.0).float()
+    scale: torch.Tensor = (1 / norms).nan_to_num(posinf=0.0).float()
+    return scale

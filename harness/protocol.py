@@ -104,7 +104,9 @@ def report_name(model: str) -> str:
     text = model.removeprefix("local:").rstrip("/\\")
     if text.endswith(".gguf") or text.startswith((".", "/", "~")) or model.startswith("local:"):
         text = Path(text).name.removesuffix(".gguf")
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "-_.@") else "-" for c in text).strip("-.").lower()
+    kept = (
+        "".join(c if c.isascii() and (c.isalnum() or c in "-_.@") else "-" for c in text).strip("-.").lower()
+    )
     if not kept or len(kept) > 80:
         digest = hashlib.sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:8]
         kept = f"{kept[:60].strip('-.') or 'model'}-{digest}"

@@ -31,7 +31,9 @@ class Series:
         """Refuse counts that cannot be."""
         if not (self.correct.shape == self.total.shape and self.correct.ndim == 2):
             raise ValueError(f"correct {self.correct.shape} and total {self.total.shape} are one matrix each")
-        if len(self.documents) != len(self.correct) or len(set(self.documents.tolist())) != len(self.documents):
+        if len(self.documents) != len(self.correct) or len(set(self.documents.tolist())) != len(
+            self.documents
+        ):
             raise ValueError("a series has one row for each document")
         if (self.correct < 0).any() or (self.correct > self.total).any():
             raise ValueError("right answers lie between 0 and their total")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +24,6 @@ from harness.statistics import Estimate, bootstrap_documents, jackknife_groups
 from harness.store import ActivationStore
 
 Role = Literal["main", "transfer"]
-RECURRING = 4  # dimensions that the post masks
 
 
 class Study:
@@ -174,11 +172,12 @@ class Study:
 
     def _masks(self, vectors: Vectors, probes: Sequence[Probe]) -> list[tuple[str, list[int], bool]]:
         """Name, dimensions, and whether they read their mean and not 0, of each mask."""
-        recurring = attribution.recurring_dimensions([p.weights for p in probes], RECURRING)
+        recurring = _recurring(probes)
         d = vectors.x.shape[-1]
         others = [i for i in range(d) if i not in recurring]
-        drawn = sorted(int(i) for i in self._rng(3).choice(others, min(RECURRING, len(others)), replace=False))
-        widest = np.argsort(-np.mean([p.sd for p in probes], axis=0), kind="stable")[:RECURRING]
+        n = min(attribution.MASKED, len(others))
+        drawn = sorted(int(i) for i in self._rng(3).choice(others, n, replace=False))
+        widest = np.argsort(-np.mean([p.sd for p in probes], axis=0), kind="stable")[: attribution.MASKED]
         return [
             ("masked", recurring, False),
             ("masked to mean", recurring, True),
@@ -249,14 +248,16 @@ class Study:
     def _norms(self) -> Measurement:
         def compute() -> Measurement:
             store = self.store("main")
-            tables = [norms.summarise(store.state(i)) for i in range(store.n_states)]
+            sums, table = [], []
+            for i in range(store.n_states):
+                state = store.state(i)
+                sums.append(norms.norm_sums(state))
+                table.append(norms.norm_summary(state))
+            fields = ("largest", "largest_later", "mean_later", "smallest_later")
             return Measurement(
                 arrays={
-                    "sums": np.stack([t.sums for t in tables], axis=1),
-                    "lowest": np.array([t.lowest for t in tables]),
-                    "mean": np.array([t.mean for t in tables]),
-                    "highest": np.array([t.highest for t in tables]),
-                    "highest of all": np.array([t.highest_of_all for t in tables]),
+                    "sums": norms.norm_columns(sums),
+                    **{field: np.array([getattr(one, field) for one in table]) for field in fields},
                 },
                 facts={},
             )
@@ -343,14 +344,14 @@ class Study:
             norms.growth_rate,
             confidence=1 - self.protocol.alpha,
             rng=self._rng(5),
-            support=norms.GROWTH_SUPPORT,
+            support=norms.growth_support(sums),
         )
         return self._of_norms("growth rate of the log norm a layer", estimate)
 
     def growth_shape(self) -> Measured:
         """How much better log-linear growth predicts a layer left out than linear growth does."""
         sums = self._norms.arrays["sums"][:, 1 : self.n_labels]
-        estimate = norms.growth_shape(sums, rng=self._rng(6))
+        estimate = norms.log_linear_advantage(sums, rng=self._rng(6))
         return self._of_norms("advantage of log-linear over linear growth", estimate)
 
     def _of_norms(self, name: str, estimate: Estimate) -> Measured:
@@ -360,10 +361,12 @@ class Study:
 
     def largest_share(self) -> Measured:
         """The largest contribution of one dimension to one layer, over all dimensions and layers."""
-        shares = np.array([attribution.largest_share(probe.weights) for probe in self.probes])
-        return self._of_fits("largest share of one dimension", shares, support=(0, 1))
+        largest = [attribution.largest_share(attribution.contribution_shares(p.weights)) for p in self.probes]
+        return self._of_fits("largest share of one dimension", np.array([one.share for one in largest]))
 
-    def _of_fits(self, name: str, values: NDArray[np.float64], *, support: tuple[float, float]) -> Measured:
+    def _of_fits(
+        self, name: str, values: NDArray[np.float64], *, support: tuple[float, float] = (0.0, 1.0)
+    ) -> Measured:
         """A number made of what was fitted: delete-a-group jackknife over the folds."""
         series = self.series("raw")
         estimate = jackknife_groups(
@@ -383,7 +386,7 @@ class Study:
     @property
     def recurring_dimensions(self) -> list[int]:
         """The dimensions that are most often among the ten largest contributions of a layer."""
-        return attribution.recurring_dimensions([p.weights for p in self.probes], RECURRING)
+        return _recurring(self.probes)
 
     # --- figures, as series of plain numbers
 
@@ -432,21 +435,21 @@ class Study:
 
     def _norms_by_layer(self) -> dict[str, Any]:
         table = self._norms.arrays
-        first = float(table["highest of all"].max())
+        first = float(table["largest"].max())
         states = [*(str(i) for i in range(self.n_labels)), "final"]
         return {
             "kind": "lines",
             "title": "Norms by layer",
             "caption": "Largest, mean and smallest norm of the vectors of each state, without the first position of "
             f"each text, where norms reach {number(first)}. “final” is the last state after the final norm.",
-            "alt": f"Mean norm from {number(float(table['mean'][0]))} at state 0 to "
-            f"{number(float(table['mean'][-2]))} at state {self.n_labels - 1}.",
+            "alt": f"Mean norm from {number(float(table['mean_later'][0]))} at state 0 to "
+            f"{number(float(table['mean_later'][-2]))} at state {self.n_labels - 1}.",
             "x": {"label": "state", "values": states},
             "y": {"label": "norm", "log": True},
             "series": [
-                _line("largest", table["highest"]),
-                _line("mean", table["mean"]),
-                _line("smallest", table["lowest"]),
+                _line("largest", table["largest_later"]),
+                _line("mean", table["mean_later"]),
+                _line("smallest", table["smallest_later"]),
             ],
             "reference": [],
         }
@@ -519,9 +522,14 @@ def _measurement(
     facts = {
         "unit": [probe.unit for probe in probes],
         "certificates": [probe.certificate.as_json() for probe in probes],
-        "written": time.time(),
     }
     return Measurement(arrays=arrays, facts=facts)
+
+
+def _recurring(probes: Sequence[Probe]) -> list[int]:
+    """The four dimensions to name and mask, by the folds' mean shares."""
+    shares = np.mean([attribution.contribution_shares(p.weights) for p in probes], axis=0)
+    return list(attribution.recurrence(shares).dimensions[: attribution.MASKED])
 
 
 def _certificates(measurement: Measurement) -> list[Certificate]:

@@ -22,7 +22,7 @@ class Vectors:
     @property
     def n_labels(self) -> int:
         """K."""
-        return self.x.shape[1]
+        return int(self.x.shape[1])
 
     @property
     def flat(self) -> NDArray[np.float32]:

@@ -1,0 +1,1 @@
+"""The post's claims as tests: one file a section, one test a sentence."""

@@ -1,0 +1,70 @@
+"""Question 4: Just learned the norm?"""
+
+from harness.claim import claim
+
+
+@claim(
+    section="norm",
+    says="unit-normalising the vectors lowers accuracy: the size of the norm is a learnable feature",
+    where="Question 4: Just learned the norm?",
+    estimand="accuracy on vectors as they are minus accuracy on unit vectors, each with its own probe",
+    reported=".83 -> .64",
+    reported_value=0.19,
+    rationale="One point is the smallest loss that anyone would call one.",
+)
+def test_norm_is_a_feature(study, judge):
+    """acc(raw) - acc(unit) > .01."""
+    judge(
+        study.difference("raw", "unit", name="accuracy lost by unit-normalising").above(0.01),
+        figures=["accuracy-by-features"],
+    )
+
+
+@claim(
+    section="norm",
+    says="accuracy stays far above guessing after unit-normalising: the norm is not the only thing learned",
+    where="Question 4: Just learned the norm?",
+    estimand="accuracy on unit vectors, and accuracy on vectors as they are minus accuracy on their norm alone",
+    reported=".64",
+    reported_value=0.64,
+    rationale="Direction alone has to do, and the norm alone has to fall short.",
+)
+def test_norm_is_not_the_only_feature(study, judge):
+    """acc(unit) > quarter(.25), and acc(raw) - acc(norm only) > .05."""
+    judge(
+        study.accuracy("unit", name="accuracy on unit vectors").above(study.quarter(0.25)),
+        study.difference("raw", "norm", name="accuracy lost when only the norm is seen").above(0.05),
+        controls=[study.accuracy("norm", name="accuracy on the norm alone")],
+        figures=["accuracy-by-features"],
+    )
+
+
+@claim(
+    section="norm",
+    says="random vectors drawn to each layer's norm distribution are not classified",
+    where="Question 4: Just learned the norm?",
+    estimand="accuracy of the layer probe on isotropic directions scaled to the norms of the layer's own vectors",
+    reported="Fig. 10",
+    rationale="A probe that had learned norms only could not tell these vectors from real ones.",
+)
+def test_random_vectors_fail(study, judge):
+    """acc on isotropic directions scaled to the layer's own norms < quarter(.10)."""
+    judge(
+        study.accuracy("random", name="accuracy on random directions").below(study.quarter(0.10)),
+        figures=["accuracy-by-features"],
+    )
+
+
+@claim(
+    section="norm",
+    says="norms grow exponentially with depth",
+    where="Reduction",
+    estimand="slope of the log mean norm over states 1 to L, and how much better a straight line in the log "
+    "predicts a layer left out than a straight line does",
+    reported="Fig. 2; x1.045 a layer in gpt2-xl",
+    reported_value=0.044,
+    rationale="Growth alone is not exponential growth: held-out error on one scale tells the two forms apart.",
+)
+def test_layer_norms_grow_exponentially(study, judge):
+    """Growth rate > 0, and log-linear beats linear in 95 % of document resamples."""
+    judge(study.growth_rate().above(0.0), study.growth_shape().above(0.0), figures=["norms-by-layer"])

@@ -16,10 +16,13 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import figures
+from harness import forest
 from harness import results as results_file
 from harness.errors import LayerclaimsError
-from harness.presentation import ORDER, WORDS, Report, clean, present
+from harness.overview import ORDER
+from harness.presentation import present
+from harness.views import Report
+from harness.wording import WORDS, clean
 
 if TYPE_CHECKING:
     import jinja2
@@ -38,7 +41,8 @@ ICONS = {"REPLICATED": "✅", "NOT_REPLICATED": "❌", "INCONCLUSIVE": "◆", "N
 SUMMARY_LIMIT = 900_000  # bytes; GitHub drops a step summary of more than 1 MiB altogether
 NO_PANGO = (
     "report.pdf was not written because Pango is missing: "
-    "sudo apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0, then layerclaims report on the results.json"
+    "sudo apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0, "
+    "then run layerclaims report on the results.json"
 )
 
 
@@ -67,12 +71,12 @@ def render(
         if name not in formats:
             continue
         try:
-            data = {"html": html, "md": markdown, "pdf": pdf}[name](results)
+            data = pdf(results) if name == "pdf" else (html if name == "html" else markdown)(results).encode()
         except PangoMissingError as error:
             (say or _to_stderr)(str(error))
             continue
         path = directory / NAMES[name]
-        results_file.write_atomically(path, data if isinstance(data, bytes) else data.encode("utf-8"))
+        results_file.write_atomically(path, data)
         written.append(path)
     return written
 
@@ -104,7 +108,7 @@ def html(results: dict[str, Any]) -> str:
                 )
             )
         ],
-        axis=figures.forest_axis(interactive=True),
+        axis=forest.forest_axis(interactive=True),
         section_of={
             claim.id: index for index, (_, claims) in enumerate(report.sections, 1) for claim in claims
         },
@@ -118,7 +122,7 @@ def markdown(results: dict[str, Any]) -> str:
     text = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
     if len(text.encode()) > SUMMARY_LIMIT:
         kept = text.encode()[: SUMMARY_LIMIT - 200].decode(errors="ignore").rsplit("\n", 1)[0]
-        text = f"{kept}\n\nThe rest is cut: this summary would be too long for a pull request. See report.html.\n"
+        text = f"{kept}\n\nThe rest is cut: it would be too long for a pull request. See report.html.\n"
     return text
 
 
@@ -128,7 +132,11 @@ def pdf(results: dict[str, Any]) -> bytes:
     Raises PangoMissingError (a LayerclaimsError) where WeasyPrint cannot be loaded.
     """
     report = present(results, interactive=False)
-    text = _environment(escape=True).get_template("print.html.j2").render(report=report, axis=figures.forest_axis(interactive=False))
+    text = (
+        _environment(escape=True)
+        .get_template("print.html.j2")
+        .render(report=report, axis=forest.forest_axis(interactive=False))
+    )
     return _weasy(text, results, report)
 
 
@@ -157,8 +165,10 @@ def append_step_summary(text: str, environ: dict[str, str] | None = None) -> Pat
 
 def md_escape(text: object) -> str:
     """Return text that Markdown prints as it is, in a paragraph or a table cell."""
-    # entities rather than backslashes: GitHub reads a backslash before a pipe in a table cell as part of the row
-    return re.sub(r"[&<>|`*_\[\]\\#~$@!:]", lambda found: f"&#{ord(found.group())};", str(text))
+    # entities rather than backslashes: GitHub splits a table row at a pipe before it looks at backslashes
+    # and of the rest only what starts a link (://), an emoji (:name:), a mention or a heading
+    special = r"[&<>|`*_\[\]\\#~$]|:(?=//|\w+:)|@(?=\w)"
+    return re.sub(special, lambda found: f"&#{ord(found.group())};", str(text))
 
 
 def md_code(text: object) -> str:
@@ -255,7 +265,7 @@ def _trusted(text: str) -> "Markup":
     """Mark markup as safe that this program made itself: static files, and SVG from ElementTree."""
     from markupsafe import Markup
 
-    return Markup(text)  # noqa: S704
+    return Markup(text)
 
 
 @cache

@@ -162,7 +162,7 @@ def loads(data: bytes, *, origin: str) -> dict[str, Any]:
         )
     if version is None:
         raise LayerclaimsError(
-            f"{origin} is JSON but no layerclaims results file (it has no schema_version); pass a results.json"
+            f"{origin} is JSON but no results file of layerclaims (no schema_version); pass a results.json"
         )
     try:
         check(results)
@@ -295,7 +295,8 @@ def _said(error: Any) -> str:
 
 def _fail(place: str, what: str) -> NoReturn:
     raise LayerclaimsError(
-        f"not a sound results file: {shown(place) or 'the file'} {what}; it was edited or comes from another program"
+        f"not a sound results file: {shown(place) or 'the file'} {what}; "
+        "it was edited or comes from another program"
     )
 
 

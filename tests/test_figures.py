@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import figures
-from harness.presentation import cleaned
+from harness import drawing, figures, forest
+from harness.wording import cleaned
 from tests import sample_results
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -25,12 +25,10 @@ def drawn(figure: dict[str, Any], *, interactive: bool = True, half: bool = Fals
 
 
 def numbers_of(root: ElementTree.Element) -> list[float]:
-    found = []
-    for element in root.iter():
-        for name in ("x", "y", "cx", "cy", "width", "height"):
-            if name in element.attrib:
-                found.append(float(element.attrib[name]))
-    return found
+    places = ("x", "y", "cx", "cy", "width", "height")
+    return [
+        float(element.attrib[name]) for element in root.iter() for name in places if name in element.attrib
+    ]
 
 
 @pytest.mark.parametrize(("name", "figure_name", "figure"), CASES, ids=[f"{a}-{b}" for a, b, _ in CASES])
@@ -89,28 +87,42 @@ def test_missing_values_break_nothing() -> None:
 finite = st.floats(min_value=-1e12, max_value=1e12, allow_nan=False)
 
 
-@given(values=st.lists(finite | st.none(), min_size=1, max_size=70), log=st.booleans(), kind=st.sampled_from(["lines", "bars"]))
+@given(
+    values=st.lists(finite | st.none(), min_size=1, max_size=70),
+    log=st.booleans(),
+    kind=st.sampled_from(["lines", "bars"]),
+)
 def test_any_series_can_be_drawn(values: list[float | None], log: bool, kind: str) -> None:
     figure = {
-        "kind": kind, "title": "t", "caption": "c", "alt": "a",
-        "x": {"label": "state", "values": list(range(len(values)))}, "y": {"label": "y", "log": log},
-        "series": [{"name": "s", "values": values, "low": None, "high": None}], "reference": [],
-    }  # fmt: skip
+        "kind": kind,
+        "title": "t",
+        "caption": "c",
+        "alt": "a",
+        "x": {"label": "state", "values": list(range(len(values)))},
+        "y": {"label": "y", "log": log},
+        "series": [{"name": "s", "values": values, "low": None, "high": None}],
+        "reference": [],
+    }
     assert all(math.isfinite(value) for value in numbers_of(drawn(figure)))
 
 
 @given(points=st.lists(st.tuples(finite, finite), min_size=1, max_size=40))
 def test_any_path_can_be_drawn(points: list[tuple[float, float]]) -> None:
     figure = {
-        "kind": "path", "title": "t", "caption": "c", "alt": "a", "x": {"label": "x"}, "y": {"label": "y"},
+        "kind": "path",
+        "title": "t",
+        "caption": "c",
+        "alt": "a",
+        "x": {"label": "x"},
+        "y": {"label": "y"},
         "series": [{"name": "s", "points": [list(point) for point in points], "labels": None}],
-    }  # fmt: skip
+    }
     assert all(math.isfinite(value) for value in numbers_of(drawn(figure)))
 
 
 @given(value=finite)
 def test_short_numbers_are_close_to_the_number(value: float) -> None:
-    text = figures.short(value).replace("−", "-").replace(",", "")
+    text = drawing.short(value).replace("−", "-").replace(",", "")
     if "×" in text:
         mantissa, power = text.split(" × 10")
         text = f"{mantissa}e{power.translate(str.maketrans('⁻⁰¹²³⁴⁵⁶⁷⁸⁹', '-0123456789'))}"
@@ -119,12 +131,19 @@ def test_short_numbers_are_close_to_the_number(value: float) -> None:
 
 class TestForest:
     def row(self, **changes: Any) -> ElementTree.Element:
-        given_ = {"distance": 12.0, "bar": (11.0, 13.0), "published": -3.0, "verdict": "REPLICATED", "alt": "a",
-                  "hint": "h", "interactive": True} | changes  # fmt: skip
-        return ElementTree.fromstring(figures.forest_row(**given_))
+        given_ = {
+            "distance": 12.0,
+            "bar": (11.0, 13.0),
+            "published": -3.0,
+            "verdict": "REPLICATED",
+            "alt": "a",
+            "hint": "h",
+            "interactive": True,
+        } | changes
+        return ElementTree.fromstring(forest.forest_row(**given_))
 
     def test_the_side_of_the_dot_is_the_side_of_the_verdict(self) -> None:
-        middle = figures.forest_x(0.0)
+        middle = forest.forest_x(0.0)
         assert float(self.row().find(f"{SVG}circle").attrib["cx"]) > middle  # type: ignore[union-attr]
         assert float(self.row(distance=-2.0).find(f"{SVG}circle").attrib["cx"]) < middle  # type: ignore[union-attr]
 
@@ -134,17 +153,28 @@ class TestForest:
 
     @given(distance=st.floats(allow_nan=False))
     def test_every_distance_has_a_place_inside_the_row(self, distance: float) -> None:
-        assert 0 < figures.forest_x(distance) < figures.FOREST_WIDTH
+        assert 0 < forest.forest_x(distance) < forest.FOREST_WIDTH
 
     def test_a_strip_draws_each_protocol_and_the_published_number(self) -> None:
         root = ElementTree.fromstring(
-            figures.strip(
-                [("rigorous", 0.93, [0.92, 0.94], "REPLICATED"), ("as published", 0.27, None, "INCONCLUSIVE"),
-                 ("published", 0.83, None, None)],
-                relation=">", threshold=0.274, name="accuracy", alt="a", interactive=True, heading=True,
+            forest.strip(
+                [
+                    ("rigorous", 0.93, [0.92, 0.94], "REPLICATED"),
+                    ("as published", 0.27, None, "INCONCLUSIVE"),
+                    ("published", 0.83, None, None),
+                ],
+                relation=">",
+                threshold=0.274,
+                name="accuracy",
+                alt="a",
+                interactive=True,
+                heading=True,
             )
-        )  # fmt: skip
+        )
         texts = [element.text for element in root.iter(f"{SVG}text")]
         assert [text for text in texts if text and text[0].isalpha()] == [
-            "accuracy", "rigorous", "as published", "published",
-        ]  # fmt: skip
+            "accuracy",
+            "rigorous",
+            "as published",
+            "published",
+        ]

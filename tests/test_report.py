@@ -1,4 +1,4 @@
-"""The report as its readers meet it: PDF tools on the PDF, a browser on the page, plain text on the summary."""
+"""The report as readers meet it: PDF tools on the PDF, a browser on the page, the summary as text."""
 
 import json
 import os
@@ -16,18 +16,29 @@ import pytest
 
 from harness import report, results
 from harness.errors import LayerclaimsError
-from harness.presentation import clean, measured, present, quoted
+from harness.presentation import present
+from harness.wording import clean, measured, quoted
 from tests import sample_results
 from tests.sample_results import BUILDERS
 
 PACKAGES = {
-    "pdfinfo": "poppler-utils", "pdffonts": "poppler-utils", "pdftotext": "poppler-utils",
-    "pdfdetach": "poppler-utils", "qpdf": "qpdf", "chromium": "chromium",
-}  # fmt: skip
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+    "pdfinfo": "poppler-utils",
+    "pdffonts": "poppler-utils",
+    "pdftotext": "poppler-utils",
+    "pdfdetach": "poppler-utils",
+    "qpdf": "qpdf",
+    "chromium": "chromium",
+}
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def tool(name: str) -> str:
@@ -71,12 +82,17 @@ def large_pdf(directory: Path) -> tuple[Path, float, float]:
     program = (
         "import resource, sys\nfrom harness import report, results\n"
         "report.render(results.read(sys.argv[1]), sys.argv[2], ('pdf',))\n"
-        "used = resource.getrusage(resource.RUSAGE_SELF)\nprint(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, made, made.parent],
-        capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     assert done.returncode == 0, done.stderr
     seconds, peak = map(float, done.stdout.split())
     return made.parent / "report.pdf", seconds, peak
@@ -102,7 +118,9 @@ class TestPdf:
         assert re.search(r"^CreationDate: .*2026", info, re.M)
         assert re.search(r"^JavaScript: +no", info, re.M)
         assert "A4" in info
-        assert b"pdfaid:part" in large_pdf[0].read_bytes() or "pdfaid" in run("pdfinfo", "-meta", large_pdf[0])
+        assert b"pdfaid:part" in large_pdf[0].read_bytes() or "pdfaid" in run(
+            "pdfinfo", "-meta", large_pdf[0]
+        )
 
     def test_every_font_is_embedded_and_is_one_of_ours(self, large_pdf: tuple[Path, float, float]) -> None:
         lines = run("pdffonts", large_pdf[0]).splitlines()[2:]
@@ -116,20 +134,37 @@ class TestPdf:
         self, large_pdf: tuple[Path, float, float]
     ) -> None:
         first = run("pdftotext", "-layout", "-l", "1", large_pdf[0], "-")
-        for wanted in ("SmolLM2-135M-Instruct", "embedded:movies", "16 of 28 claims replicate", "Not replicated",
-                       "Norm is a feature", "[−0.0006, 0.0029]", "> 0.01", "0.19"):  # fmt: skip
+        for wanted in (
+            "SmolLM2-135M-Instruct",
+            "embedded:movies",
+            "16 of 28 claims replicate",
+            "Not replicated",
+            "Norm is a feature",
+            "[−0.0006, 0.0029]",
+            "> 0.01",
+            "0.19",
+        ):
             assert wanted in first, wanted
-        assert first.index("Norm is a feature") < first.index("Layers linearly separable", first.index("Verdicts"))
+        assert first.index("Norm is a feature") < first.index(
+            "Layers linearly separable", first.index("Verdicts")
+        )
         everything = " ".join(run("pdftotext", large_pdf[0], "-").split())
-        for wanted in ("9,999 resamples", "delete-a-group jackknife", "@misc{huang2024exploring", "@software{layerclaims",
-                       "What would change the verdict", "predicted state", "about 900 documents"):  # fmt: skip
+        for wanted in (
+            "9,999 resamples",
+            "delete-a-group jackknife",
+            "@misc{huang2024exploring",
+            "@software{layerclaims",
+            "What would change the verdict",
+            "predicted state",
+            "about 900 documents",
+        ):
             assert wanted in everything, wanted
 
     def test_the_contents_give_the_pages_where_claims_stand(self, small_pdf: Path) -> None:
         text = run("pdftotext", "-layout", small_pdf, "-").split("\f")
         listed = {
             title.strip(): int(page)
-            for line in text[0].split("Contents")[1].splitlines()
+            for line in text[0].split("Contents")[1].split("layerclaims ")[0].splitlines()
             for title, page in re.findall(r"(\S.*?) {2,}(\d+)", line)
         }
         assert len(listed) == 10 + 4 + 1 + 5
@@ -173,14 +208,18 @@ class TestPdf:
         with pikepdf.open(small_pdf) as pdf:
             assert pdf.Root.AF[0].AFRelationship == "/Data"
 
-    def test_equal_results_give_equal_bytes_at_any_time_and_place(self, small_pdf: Path, tmp_path: Path) -> None:
+    def test_equal_results_give_equal_bytes_at_any_time_and_place(
+        self, small_pdf: Path, tmp_path: Path
+    ) -> None:
         made = results.write(tmp_path / "results.json", sample_results.ten())
         program = (
             "import sys\nfrom harness import report, results\n"
             "report.render(results.read(sys.argv[1]), sys.argv[2], ('pdf', 'html', 'md'))"
         )
         environment = {**os.environ, "TZ": "Asia/Tokyo", "SOURCE_DATE_EPOCH": "12345", "PYTHONHASHSEED": "7"}
-        subprocess.run([sys.executable, "-c", program, made, tmp_path], check=True, env=environment, timeout=120)
+        subprocess.run(
+            [sys.executable, "-c", program, made, tmp_path], check=True, env=environment, timeout=120
+        )
         assert (tmp_path / "report.pdf").read_bytes() == small_pdf.read_bytes()
         assert (tmp_path / "report.html").read_text() == report.html(sample_results.ten())
 
@@ -199,7 +238,7 @@ class TestPdf:
         assert b"/Launch" not in hostile_pdf.read_bytes()
         assert results.read(hostile_pdf) == results.plain(sample_results.hostile())
 
-    @pytest.mark.parametrize("name", ["all-not-tested", "single-claim", "shallow", "long-name", "no-claims", "deep"])
+    @pytest.mark.parametrize("name", ["all-not-tested", "single-claim", "long-name", "no-claims", "deep"])
     def test_odd_runs_have_a_sound_pdf_too(self, name: str, directory: Path) -> None:
         path = report.render(BUILDERS[name](), directory / f"{name}-pdf", ("pdf",))[0]
         run("qpdf", "--check", path)
@@ -208,9 +247,11 @@ class TestPdf:
         made = present(sample_results.single_claim(), interactive=False)
         for source in ("file:///etc/hostname", "http://127.0.0.1:9/x.png"):
             with pytest.raises(BaseException, match=r"(?i)protocol|fetch|allowed"):
-                report._weasy(f"<title>x</title><img alt=x src='{source}'>", sample_results.single_claim(), made)
+                report._weasy(
+                    f"<title>x</title><img alt=x src='{source}'>", sample_results.single_claim(), made
+                )
 
-    def test_without_pango_everything_else_is_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_pango_everything_else_is_written(self, tmp_path: Path) -> None:
         program = (
             "import sys\n"
             "class Absent:\n"
@@ -232,7 +273,9 @@ class TestPdf:
 class TestMarkdown:
     @pytest.mark.parametrize("name", BUILDERS)
     def test_every_table_row_has_as_many_cells_as_the_head(self, name: str, pages: dict[str, Path]) -> None:
-        lines = [line for line in (pages[name] / "summary.md").read_text().splitlines() if line.startswith("|")]
+        lines = [
+            line for line in (pages[name] / "summary.md").read_text().splitlines() if line.startswith("|")
+        ]
         assert len({line.count("|") for line in lines}) <= 1
 
     def test_hostile_names_stay_text(self, pages: dict[str, Path]) -> None:
@@ -261,9 +304,9 @@ class TestMarkdown:
         assert report.append_step_summary("ours", {}) is None
 
     def test_a_summary_of_a_million_characters_is_cut(self) -> None:
-        made = sample_results.hostile("x|" * 5000)
+        made = sample_results.hostile("x|" * 20_000)
         made["claims"] = [
-            {**made["claims"][0], "id": f"claim-{index}", "verdict": "ERROR"} for index in range(600)
+            {**made["claims"][0], "id": f"claim-{index}", "verdict": "ERROR"} for index in range(150)
         ]
         assert len(report.markdown(made).encode()) < report.SUMMARY_LIMIT
 
@@ -281,17 +324,27 @@ class TestHtmlText:
         text = (pages["hostile"] / "report.html").read_text()
         parser = Collector()
         parser.feed(text)
-        assert not [attributes for tag, attributes in parser.tags if tag in ("img", "iframe", "object", "embed")]
+        assert not [
+            attributes for tag, attributes in parser.tags if tag in ("img", "iframe", "object", "embed")
+        ]
         assert sum(tag == "script" for tag, _ in parser.tags) == 1
-        assert not [a for _, attributes in parser.tags for a in attributes if a.startswith("on") or a == "style"]
+        assert not [
+            a for _, attributes in parser.tags for a in attributes if a.startswith("on") or a == "style"
+        ]
         assert not [c for c in text if unicodedata.category(c) in ("Cc", "Cf") and c != "\n"]
-        assert all(str(attributes["href"]).startswith(("#", "data:,")) for _, attributes in parser.tags if "href" in attributes)
+        assert all(
+            str(attributes["href"]).startswith(("#", "data:,"))
+            for _, attributes in parser.tags
+            if "href" in attributes
+        )
 
     def test_script_and_style_are_the_same_for_all_results(self, pages: dict[str, Path]) -> None:
         found = {
             re.sub(r"<(style|script)>.*?</\1>", r"\g<0>", block)
             for path in pages.values()
-            for block in re.findall(r"<style>.*?</style>|<script>.*?</script>", (path / "report.html").read_text(), re.S)
+            for block in re.findall(
+                r"<style>.*?</style>|<script>.*?</script>", (path / "report.html").read_text(), re.S
+            )
         }
         assert len(found) == 2
 
@@ -315,9 +368,12 @@ class TestHtmlText:
         program = (
             "import sys\nfrom harness import report\nfrom tests import sample_results\n"
             "report.html(sample_results.ten()); report.markdown(sample_results.ten())\n"
-            "print(sorted({'torch', 'weasyprint', 'matplotlib', 'scipy', 'sklearn', 'pandas'} & set(sys.modules)))"
+            "heavy = {'torch', 'weasyprint', 'matplotlib', 'scipy', 'sklearn', 'pandas'}\n"
+            "print(sorted(heavy & set(sys.modules)))"
         )
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+        )
         assert done.stdout.strip() == "[]"
 
 
@@ -347,22 +403,27 @@ class TestPresentation:
     @pytest.mark.parametrize("word", ["gpt2", "a b", "it's", "$(id)", "a\nb\x1b'\\", "\u202egpj", "-x", ""])
     def test_a_quoted_word_is_the_word_again_in_a_shell(self, word: str) -> None:
         done = subprocess.run(
-            ["bash", "-c", f"printf %s {quoted(word)}"], capture_output=True, check=True,
+            ["bash", "-c", f"printf %s {quoted(word)}"],
+            capture_output=True,
+            check=True,
             env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]},
-        )  # fmt: skip
+        )
         assert done.stdout.decode() == word
 
     def test_the_command_reruns_one_claim_of_this_run(self) -> None:
         made = present(sample_results.everything(), interactive=False)
         published = made.claims[0].results[1]
         assert published.command == (
-            "pytest claims/ -k test_layers_linearly_separable --model embedded --profile quick --protocol as-published"
+            "pytest claims/ -k test_layers_linearly_separable --model embedded --profile quick "
+            "--protocol as-published"
         )
 
     def test_the_part_that_decides_is_the_one_that_is_shown(self) -> None:
         made = sample_results.single_claim()
         claim = made["claims"][0]
-        claim["parts"].append({**claim["parts"][0], "name": "second", "estimate": -2.0, "interval": [-2.1, -1.9]})
+        claim["parts"].append(
+            {**claim["parts"][0], "name": "second", "estimate": -2.0, "interval": [-2.1, -1.9]}
+        )
         claim["parts"][0] |= {"holds": True, "estimate": 0.5, "interval": [0.4, 0.6]}
         result = present(made, interactive=False).claims[0].results[0]
         assert result.decisive is not None
@@ -430,14 +491,23 @@ class TestInTheBrowser:
             loaded = visit.page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
             assert loaded < 3000  # about .3 s on an idle machine
 
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    @pytest.mark.parametrize(("name", "width"), [("everything", 1440), ("ten", 390), ("all-not-tested", 390)])
+    @pytest.mark.parametrize(
+        ("name", "width", "scheme"),
+        [
+            ("everything", 1440, "light"),
+            ("ten", 1440, "dark"),
+            ("ten", 390, "light"),
+            ("all-not-tested", 390, "dark"),
+        ],
+    )
     def test_axe_finds_nothing_serious(
         self, browser: Any, pages: dict[str, Path], name: str, width: int, scheme: str
     ) -> None:
         axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="install the dev extra")
         with Visit(browser, pages[name] / "report.html", width=width, scheme=scheme) as visit:
-            visit.page.evaluate("[...document.querySelectorAll('details')].slice(0, 6).forEach(d => d.open = true)")
+            visit.page.evaluate(
+                "[...document.querySelectorAll('details')].slice(0, 6).forEach(d => d.open = true)"
+            )
             found = axe.Axe().run(visit.page).response["violations"]
             serious = [
                 (violation["id"], violation["help"], [node["html"][:160] for node in violation["nodes"][:3]])
@@ -491,7 +561,8 @@ class TestInTheBrowser:
         with Visit(browser, pages["ten"] / "report.html") as visit:
             visit.page.click("#layers-linearly-separable > summary")
             text = visit.page.evaluate(
-                "(() => { const one = document.querySelector('#layers-linearly-separable figure .fig-target');"
+                "(() => {"
+                "const one = document.querySelector('#layers-linearly-separable figure .fig-target');"
                 "one.scrollIntoView({block: 'center'}); const box = one.getBoundingClientRect();"
                 "return document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)"
                 ".querySelector('title').textContent; })()"

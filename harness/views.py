@@ -1,0 +1,126 @@
+"""What a report shows, as data: texts already cleaned, numbers already formatted, figures already drawn."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One quantity with its interval and rule: a part of a claim or a control."""
+
+    name: str
+    estimand: str
+    estimate: str
+    interval: str
+    confidence: str
+    rule: str
+    holds: str  # "yes", "no", "undecided", or "" where nothing is judged
+    method: str
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One claim under one protocol."""
+
+    protocol: str  # as in the file
+    protocol_name: str  # as printed
+    verdict: str
+    word: str
+    css: str
+    reason: str
+    decisive: (
+        Row | None
+    )  # the part on which the verdict rests: the failed, else the undecided, else the first
+    forest: str  # SVG, empty where there is nothing to draw
+    distance: float | None  # from the threshold in half-widths of the interval, positive where it replicates
+    published: str  # the published number where it belongs to the decisive part
+    parts: tuple[Row, ...]
+    controls: tuple[Row, ...]
+    certificate: str
+    converged: bool | None
+    p_values: str
+    holm_warning: bool
+    sample: str
+    change: str
+    command: str
+    seconds: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One numbered figure: a drawing, or the same drawing under either protocol side by side."""
+
+    number: int
+    title: str
+    caption: str
+    panels: tuple[tuple[str, str], ...]  # heading (empty for one panel), SVG
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """A part or a control under one protocol: a line of a claim's table."""
+
+    protocol_name: str
+    row: Row
+    control: bool
+    first: bool  # the first line of this quantity, where its name is printed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One claim of the post with its result under each protocol of the run."""
+
+    id: str
+    title: str
+    section: str
+    statement: str
+    source: str
+    reported: str
+    rule: str
+    number: int  # place in the post, from 1
+    severity: int  # 0 is the worst verdict
+    results: tuple[Result, ...]
+    strips: tuple[str, ...]  # SVG, one a quantity
+    quantities: tuple[Quantity, ...]
+    figures: tuple[Figure, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the protocols disagree."""
+        return len({result.verdict for result in self.results}) > 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """How many claims came out which way under one protocol."""
+
+    protocol: str
+    counts: tuple[tuple[str, str, int], ...]  # CSS class, word, count; failures first
+    total: int
+    replicated: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that the templates print."""
+
+    results: dict[str, Any]  # cleaned
+    model: str
+    title: str
+    claims: tuple[Claim, ...]  # in the post's order
+    ranked: tuple[Claim, ...]  # failures first
+    sections: tuple[tuple[str, tuple[Claim, ...]], ...]
+    tallies: tuple[Tally, ...]
+    both: bool
+    groups: tuple[tuple[str, str, tuple[Claim, ...]], ...]  # CSS class, word, claims: failures first
+    contents: tuple[tuple[tuple[int, str, str], ...], ...]  # columns of (level, anchor, text)
+    headline: str
+    certainty: tuple[tuple[str, str], ...]  # label, sentence: what the run is sure of, and what not
+    facts: tuple[tuple[str, str], ...]
+    options: tuple[tuple[str, str, str], ...]
+    packages: tuple[tuple[str, str], ...]
+    date: str
+    bibtex_tool: str
+    version: str
+    command: str

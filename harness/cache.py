@@ -1,0 +1,212 @@
+"""The cache directory: where it is, what it holds, whether that is sound, and making room.
+
+Layout: `states/<key>/` is one model on one corpus (see `store`), `measurements/<key>/` the measurements of
+one study (see `kept`). A key is 32 hexadecimal digits; nothing else there is ever counted, read or removed.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from harness.errors import LayerclaimsError
+from harness.files import TEMPORARY_SUFFIX, shown
+
+Kind = Literal["states", "measurements"]
+KINDS: Final[tuple[Kind, ...]] = ("states", "measurements")
+DAY: Final = 86_400.0  # seconds
+_KEY: Final = re.compile("[0-9a-f]{32}")
+_MANIFEST: Final = "manifest.json"
+_LARGEST_MANIFEST: Final = 512_000_000  # bytes; token ids of 1e6 texts
+
+
+def default_cache_dir() -> Path:
+    """`$XDG_CACHE_HOME/layerclaims`, or `~/.cache/layerclaims` where that is unset, empty or relative.
+
+    The base directory specification says to ignore relative paths. The directory need not exist.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "layerclaims"  # noqa: PTH117
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One directory of the cache."""
+
+    kind: Kind
+    path: Path
+    size: int  # bytes of its files, without what links point to
+    used: float  # seconds since the epoch: when it was last read or written, as far as the file system tells
+    model: str  # "" where the directory does not say
+    corpus: str
+    state: Literal["whole", "unfinished", "link"]
+
+    @property
+    def key(self) -> str:
+        """Name of the directory."""
+        return self.path.name
+
+
+def entries(cache_dir: Path) -> list[Entry]:
+    """All entries, states first, the one used last on top. A cache directory that is not there has none.
+
+    A link in place of an entry is listed as such and not looked into.
+    """
+    found = [entry for kind in KINDS for entry in _of_kind(cache_dir, kind)]
+    return sorted(found, key=lambda entry: (KINDS.index(entry.kind), -entry.used, entry.key))
+
+
+def damaged(entry: Entry) -> list[str]:
+    """Read every byte of an entry again; the names of files that are not what was written.
+
+    An unfinished entry is no damage: the next run goes on with what is there, and checks that itself.
+    """
+    if entry.state != "whole":
+        return []
+    if entry.kind == "states":
+        from harness.store import ActivationStore
+
+        try:
+            return ActivationStore.open(entry.path).verify()
+        except LayerclaimsError:
+            return [_first_damaged(entry.path)]
+        except (KeyError, TypeError, ValueError):
+            return [_MANIFEST]
+    from harness.kept import _load
+
+    return [path.name for path in sorted(entry.path.glob("*.safetensors")) if _load(path) is None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """What became of an entry that was to be removed."""
+
+    entry: Entry
+    kept: str  # why it is still there; "" when it is gone
+
+
+def prune(cache_dir: Path, *, older_than: float | None = None, now: float | None = None) -> Iterator[Removal]:
+    """Remove entries that were not used for `older_than` days (None: all), one at a time, and say so.
+
+    What a running process holds locked is kept. A link in place of an entry is removed itself, never what it
+    points to, and below a `states` or `measurements` that is a link nothing is touched.
+    """
+    limit = (time.time() if now is None else now) - (0.0 if older_than is None else older_than * DAY)
+    for entry in entries(cache_dir):
+        if older_than is None or entry.used < limit:
+            yield _remove(entry)
+
+
+def _of_kind(cache_dir: Path, kind: Kind) -> Iterator[Entry]:
+    directory = cache_dir / kind
+    try:
+        # a directory that is a link leads out of the cache: what is behind it belongs to someone else
+        if not stat.S_ISDIR(directory.lstat().st_mode):
+            return
+        names = sorted(entry.name for entry in os.scandir(directory) if _KEY.fullmatch(entry.name))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise LayerclaimsError(
+            f"The cache directory {shown(directory)} cannot be read: {error.strerror or error}."
+        ) from error
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):  # removed by another process meanwhile
+            yield _entry(kind, directory / name)
+
+
+def _entry(kind: Kind, path: Path) -> Entry:
+    about = path.lstat()
+    if not stat.S_ISDIR(about.st_mode):
+        return Entry(kind=kind, path=path, size=0, used=about.st_mtime, model="", corpus="", state="link")
+    size, used = 0, about.st_mtime
+    for root, _, files in os.walk(path, followlinks=False):
+        for name in files:
+            with contextlib.suppress(FileNotFoundError):
+                file = (Path(root) / name).lstat()
+                size += file.st_size
+                # most systems note the time of reading about once a day: enough to know what is in use
+                used = max(used, file.st_mtime, file.st_atime)
+    model = corpus = ""
+    whole = True
+    if kind == "states":
+        manifest = _manifest(path / _MANIFEST)
+        whole = (path / _MANIFEST).exists()
+        model, corpus = _name(manifest, "model"), _name(manifest, "corpus")
+    return Entry(
+        kind=kind,
+        path=path,
+        size=size,
+        used=used,
+        model=model,
+        corpus=corpus,
+        state="whole" if whole else "unfinished",
+    )
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _LARGEST_MANIFEST:
+            return {}
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _name(manifest: dict[str, Any], key: str) -> str:
+    about = manifest.get(key)
+    return str(about.get("name", "")) if isinstance(about, dict) else ""
+
+
+def _first_damaged(directory: Path) -> str:
+    """Which file keeps a store from being opened: a shard that is missing or cut off, else the manifest."""
+    for shard in _manifest(directory / _MANIFEST).get("shards", []):
+        if isinstance(shard, dict) and isinstance(shard.get("name"), str):
+            file = directory / Path(shard["name"]).name
+            if not file.is_file() or file.stat().st_size != shard.get("bytes"):
+                return file.name
+    return _MANIFEST
+
+
+def _remove(entry: Entry) -> Removal:
+    if entry.state == "link":
+        entry.path.unlink(missing_ok=True)
+        return Removal(entry=entry, kept="")
+    doomed = entry.path.with_name(f".{entry.key}-pruned{TEMPORARY_SUFFIX}")
+    try:
+        with _all_locks(entry.path) as free:
+            if not free:
+                return Removal(entry=entry, kept="in use by another process")
+            # in one step, so that nobody finds half an entry
+            entry.path.rename(doomed)
+        shutil.rmtree(doomed)  # does not follow links
+    except OSError as error:
+        return Removal(entry=entry, kept=error.strerror or str(error))
+    return Removal(entry=entry, kept="")
+
+
+@contextlib.contextmanager
+def _all_locks(directory: Path) -> Iterator[bool]:
+    """Hold the locks that writers in `directory` take; False where one of them is held by another."""
+    import filelock
+
+    with contextlib.ExitStack() as held:
+        for path in directory.glob(".*lock"):
+            if path.is_symlink():
+                continue
+            lock = filelock.FileLock(path, fallback_to_soft=False)
+            try:
+                lock.acquire(timeout=0)
+            except filelock.Timeout:
+                yield False
+                return
+            held.callback(lock.release)
+        yield True

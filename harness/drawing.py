@@ -36,11 +36,16 @@ def short(value: float) -> str:
     if 1e-4 <= size < 1e6:
         decimals = max(0, 3 - math.floor(math.log10(size)))
         text = f"{value:,.{min(decimals, 6)}f}"
-        text = text.rstrip("0").rstrip(".") if "." in text else text
+        text = undotted(text.rstrip("0").rstrip(".") if "." in text else text)
     else:
         mantissa, _, exponent = f"{value:.1e}".partition("e")
         text = f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
     return text.replace("-", "−")
+
+
+def undotted(text: str) -> str:
+    """Return a decimal number without the zero before its point, as statisticians print shares: .93, -.5."""
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
 def scale(low: float, high: float, start: float, end: float, *, pad: float = 0.0) -> Callable[[float], float]:

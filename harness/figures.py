@@ -1,15 +1,28 @@
 """Figures of results.json -> SVG: lines, bars, matrix, path."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from harness.axes import (
+    LEFT,
+    RIGHT,
+    TOP,
+    axis_x,
+    axis_y,
+    frame,
+    is_log,
+    legend,
+    legend_rows,
+    places_of,
+    range_of,
+    references,
+    value_text,
+)
 from harness.drawing import (
     DASHES,
     GRID,
     HALF,
     INK,
-    MUTED,
     PAGE,
     SERIES,
     WIDTH,
@@ -21,17 +34,16 @@ from harness.drawing import (
     coord,
     cut,
     finish,
-    log_ticks,
     new_root,
     round_ticks,
     scale,
     short,
     sparse,
     tick_text,
+    undotted,
     whisker,
 )
 
-LEFT, RIGHT, TOP = 56.0, 12.0, 12.0  # the plot area's margins, in user units; a legend adds to the top
 FAINT = 0.005  # matrix cells below this share of the largest are left blank: they would be invisible
 
 
@@ -47,14 +59,14 @@ def svg(figure: Mapping[str, Any], *, interactive: bool, half: bool = False) -> 
 
 
 def _lines(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
-    root, plot = _frame(figure, 165 if width == HALF else 205, width)
-    places = _places(figure["x"]["values"])
+    root, plot = frame(figure, 165 if width == HALF else 205, width)
+    places = places_of(figure["x"]["values"])
     series = figure["series"]
-    low, high = _range(series, figure.get("reference", []), log=_log(figure))
+    low, high = range_of(series, figure.get("reference", []), log=is_log(figure))
     x = scale(min(places), max(places), plot.left, plot.right, pad=0.02)
-    y = _axis_y(root, plot, low, high, log=_log(figure))
-    _axis_x(root, plot, figure["x"]["values"], [x(place) for place in places])
-    _references(root, plot, figure.get("reference", []), y)
+    y = axis_y(root, plot, low, high, log=is_log(figure))
+    axis_x(root, plot, figure["x"]["values"], [x(place) for place in places])
+    references(root, plot, figure.get("reference", []), y)
     for index, one in enumerate(series):
         colour = SERIES[index % len(SERIES)]
         shape = f"fig-s{index % len(SERIES)}"
@@ -99,22 +111,24 @@ def _lines(figure: Mapping[str, Any], interactive: bool, width: float) -> Elemen
                 add(root, "circle", cx=a, cy=b, r=2.2, fill=colour, class_=f"fig-dot {shape}")
             if interactive:
                 target = add(root, "circle", cx=a, cy=b, r=7, class_="fig-target")
-                add_hint(target, _value_text(figure, one, i), interactive)
+                add_hint(target, value_text(figure, one, i), interactive)
     return root
 
 
 def _bars(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
-    root, plot = _frame(figure, 165 if width == HALF else 205, width)
     labels, series = figure["x"]["values"], figure["series"]
-    log = _log(figure)
-    low, high = _range(series, figure.get("reference", []), log=log)
+    log = is_log(figure)
+    if not log and any(isinstance(label, str) for label in labels):
+        return _bars_across(figure, interactive, width)
+    root, plot = frame(figure, 165 if width == HALF else 205, width)
+    low, high = range_of(series, figure.get("reference", []), log=log)
     if not log:
         low, high = min(0.0, low), max(0.0, high)
-    y = _axis_y(root, plot, low, high, log=log)
+    y = axis_y(root, plot, low, high, log=log)
     slot = (plot.right - plot.left) / max(len(labels), 1)
     centres = [plot.left + slot * (i + 0.5) for i in range(len(labels))]
-    _axis_x(root, plot, labels, centres)
-    _references(root, plot, figure.get("reference", []), y)
+    axis_x(root, plot, labels, centres)
+    references(root, plot, figure.get("reference", []), y)
     thick = min(slot * 0.78, 54.0 * len(series)) / len(series)
     base = y(low if log else 0.0)
     for index, one in enumerate(series):
@@ -135,7 +149,7 @@ def _bars(figure: Mapping[str, Any], interactive: bool, width: float) -> Element
                 fill_opacity=0.85,
                 class_=f"fig-bar {shape}",
             )
-            add_hint(bar, _value_text(figure, one, i), interactive)
+            add_hint(bar, value_text(figure, one, i), interactive)
             if (
                 one.get("low")
                 and one.get("high")
@@ -155,10 +169,79 @@ def _bars(figure: Mapping[str, Any], interactive: bool, width: float) -> Element
     return root
 
 
+def _bars_across(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
+    """Bars of named things lie, so that the names can be read."""
+    labels, series = figure["x"]["values"], figure["series"]
+    left = {WIDTH: 190.0, HALF: 104.0, PAGE: 130.0}[width]
+    rows = legend_rows([str(one["name"]) for one in series], width) if len(series) > 1 else []
+    thick = 15.0 if len(series) == 1 else 12.0
+    slot = thick * len(series) + 9
+    references = figure.get("reference", [])
+    top = TOP + 19 * len(rows) + (8 if references else 0)
+    bottom = top + slot * len(labels)
+    root = new_root(width, bottom + 40, "figure")
+    legend(root, rows, lines=False)
+    low, high = range_of(series, references, log=False)
+    low, high = min(0.0, low), max(0.0, high)
+    x = scale(low, high + (high - low) * 0.12, left, width - RIGHT)  # room for the numbers
+    for tick in round_ticks(low, high, 4 if width == HALF else 6):
+        line = f"M{coord(x(tick))} {coord(top)}V{coord(bottom)}"
+        add(root, "path", d=line, stroke=GRID, stroke_width=1, class_="fig-grid")
+        add_text(root, x(tick), bottom + 15, short(tick), 10.5, anchor="middle")
+    add_text(
+        root, (left + width - RIGHT) / 2, bottom + 34, cut(figure["y"]["label"], 40), 11.5, anchor="middle"
+    )
+    for i, label in enumerate(labels):
+        middle = top + slot * (i + 0.5)
+        add_text(
+            root, left - 8, middle + 4, cut(tick_text(label), int(left / 6.1)), 11, anchor="end", ink=INK
+        )
+        for index, one in enumerate(series):
+            value = one["values"][i]
+            if value is None:
+                continue
+            y, shape = middle + (index - len(series) / 2) * thick, f"fig-s{index % len(SERIES)}"
+            start, end = sorted((x(0.0), x(value)))
+            bar = add(
+                root,
+                "rect",
+                x=start,
+                y=y + 1,
+                width=max(end - start, 0.5),
+                height=thick - 2,
+                fill=SERIES[index % len(SERIES)],
+                fill_opacity=0.85,
+                class_=f"fig-bar {shape}",
+            )
+            add_hint(bar, value_text(figure, one, i), interactive)
+            right = end
+            if (
+                one.get("low")
+                and one.get("high")
+                and one["low"][i] is not None
+                and one["high"][i] is not None
+            ):
+                a, b = x(one["low"][i]), x(one["high"][i])
+                d = whisker(a, b, y + thick / 2, cap=3)
+                add(root, "path", d=d, fill="none", stroke=INK, stroke_width=1.2, class_="fig-whisker")
+                right = max(right, b)
+            number = undotted(f"{value:.2f}") if 0.01 <= abs(value) < 1 else short(value)
+            add_text(root, right + 5, y + thick / 2 + 3.7, number.replace("-", "−"), 10)
+    for reference in references:
+        place = x(reference["value"])
+        line = f"M{coord(place)} {coord(top - 2)}V{coord(bottom)}"
+        add(
+            root, "path", d=line, stroke=INK, stroke_width=1.1, stroke_dasharray="3 3", class_="fig-reference"
+        )
+        text = f"{cut(reference['label'], int(width / 12))} {short(reference['value'])}"
+        add_text(root, place, top - 6, text, 10, anchor="start" if place < width * 0.6 else "end", ink=INK)
+    return root
+
+
 def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
     rows, columns = figure["y"]["values"], figure["x"]["values"]
     values = figure["values"]
-    side = {WIDTH: 330.0, HALF: 212.0, PAGE: 300.0}[width]
+    side = {WIDTH: 330.0, HALF: 196.0, PAGE: 300.0}[width]
     cell = side / max(len(rows), len(columns), 1)
     wide, tall = cell * len(columns), cell * len(rows)
     left, top = LEFT, 8.0
@@ -229,7 +312,7 @@ def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Eleme
 
 
 def _path(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
-    root, plot = _frame(figure, 270, width)
+    root, plot = frame(figure, 270, width)
     points = [point for one in figure["series"] for point in one["points"]]
     spans = [(min(axis), max(axis)) for axis in zip(*points, strict=True)]
     # one unit is as long on x as on y: distances are what the figure is about
@@ -244,9 +327,9 @@ def _path(figure: Mapping[str, Any], interactive: bool, width: float) -> Element
     middle = [(a + b) / 2 for a, b in spans]
     half = ((plot.right - plot.left) / 2 * per_unit, (plot.bottom - plot.top) / 2 * per_unit)
     x = scale(middle[0] - half[0], middle[0] + half[0], plot.left, plot.right)
-    y = _axis_y(root, plot, middle[1] - half[1], middle[1] + half[1], log=False, exact=True)
+    y = axis_y(root, plot, middle[1] - half[1], middle[1] + half[1], log=False, exact=True)
     ticks = round_ticks(middle[0] - half[0], middle[0] + half[0], 7)
-    _axis_x(root, plot, ticks, [x(tick) for tick in ticks])
+    axis_x(root, plot, ticks, [x(tick) for tick in ticks])
     for index, one in enumerate(figure["series"]):
         colour, shape = SERIES[index % len(SERIES)], f"fig-s{index % len(SERIES)}"
         places = [(x(a), y(b)) for a, b in one["points"]]
@@ -277,203 +360,3 @@ def _path(figure: Mapping[str, Any], interactive: bool, width: float) -> Element
             if i in named and (ends or abs(i - len(places) + 1) > 2):
                 add_text(root, a + 7, b - 6, cut(tick_text(labels[i]), 16), 10.5)
     return root
-
-
-class _Plot:
-    """The plot area in user units."""
-
-    def __init__(self, left: float, right: float, top: float, bottom: float) -> None:
-        self.left, self.right, self.top, self.bottom = left, right, top, bottom
-
-
-def _frame(figure: Mapping[str, Any], height: float, width: float) -> tuple[Element, _Plot]:
-    """Return the root with legend and axis labels drawn, and where the plot area lies."""
-    names = [str(one["name"]) for one in figure["series"]]
-    rows = _legend_rows(names, width) if len(names) > 1 else []
-    top = TOP + 19 * len(rows)
-    plot = _Plot(LEFT, width - RIGHT, top, top + height)
-    root = new_root(width, top + height + 43, "figure")
-    for number, row in enumerate(rows):
-        for index, name, left in row:
-            y, colour, shape = (
-                TOP + 19 * number + 1,
-                SERIES[index % len(SERIES)],
-                f"fig-s{index % len(SERIES)}",
-            )
-            if figure["kind"] == "lines":
-                add(
-                    root,
-                    "path",
-                    d=f"M{coord(left)} {coord(y)}h24",
-                    stroke=colour,
-                    stroke_width=2.2,
-                    fill="none",
-                    class_=f"fig-line {shape}",
-                    stroke_dasharray=DASHES[index % len(DASHES)] or None,
-                )
-            else:
-                add(
-                    root,
-                    "rect",
-                    x=left + 10,
-                    y=y - 5,
-                    width=10,
-                    height=10,
-                    fill=colour,
-                    class_=f"fig-bar {shape}",
-                )
-            add_text(root, left + 30, y + 4, name, 11.5, ink=INK)
-    add_text(
-        root,
-        (plot.left + plot.right) / 2,
-        plot.bottom + 36,
-        cut(figure["x"]["label"], int(width / 7)),
-        11.5,
-        anchor="middle",
-    )
-    add_vertical(root, 14, (plot.top + plot.bottom) / 2, cut(figure["y"]["label"], 40))
-    return root, plot
-
-
-def _legend_rows(names: Sequence[str], width: float) -> list[list[tuple[int, str, float]]]:
-    rows: list[list[tuple[int, str, float]]] = [[]]
-    left = LEFT
-    for index, name in enumerate(names):
-        name = cut(name, int(width / 9))
-        wide = 46 + 6.6 * len(name)
-        if rows[-1] and left + wide > width:
-            rows.append([])
-            left = LEFT
-        rows[-1].append((index, name, left))
-        left += wide
-    return rows
-
-
-def _axis_y(
-    root: Element, plot: _Plot, low: float, high: float, *, log: bool, exact: bool = False
-) -> Callable[[float], float]:
-    if log:
-        ticks = log_ticks(low, high)
-        if len(ticks) < 3:  # less than a decade: round numbers serve better
-            ticks = [tick for tick in round_ticks(low, high, 4) if tick > 0]
-        inner = scale(math.log10(low), math.log10(high), plot.bottom, plot.top, pad=0.04)
-
-        def y(value: float) -> float:
-            return inner(math.log10(max(value, 1e-300)))
-
-        placed: Callable[[float], float] = y
-    else:
-        ticks = round_ticks(low, high, 5)
-        if not exact and ticks:
-            step = ticks[1] - ticks[0] if len(ticks) > 1 else abs(ticks[0]) or high - low
-            low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
-            ticks = round_ticks(low, high, 5)
-        placed = scale(low, high, plot.bottom, plot.top)
-    for tick in ticks:
-        place = placed(tick)
-        add(
-            root,
-            "path",
-            d=f"M{coord(plot.left)} {coord(place)}H{coord(plot.right)}",
-            stroke=GRID,
-            stroke_width=1,
-            class_="fig-grid",
-        )
-        add_text(root, plot.left - 7, place + 3.8, short(tick), 10.5, anchor="end")
-    return placed
-
-
-def _axis_x(root: Element, plot: _Plot, values: Sequence[Any], places: Sequence[float]) -> None:
-    add(
-        root,
-        "path",
-        d=f"M{coord(plot.left)} {coord(plot.bottom)}H{coord(plot.right)}",
-        stroke=MUTED,
-        stroke_width=1,
-        class_="fig-axis",
-    )
-    words = any(isinstance(value, str) for value in values)
-    room = (plot.right - plot.left) / max(len(values), 1)
-    chosen = range(len(values)) if words and room > 60 else sparse(len(values), 60 if words else 16)
-    last = -math.inf
-    for i in chosen:
-        label = cut(tick_text(values[i]), max(3, int(room / 6.4)) if words else 10)
-        if places[i] - last < 6.4 * len(label) + 4:
-            continue
-        last = places[i]
-        add(
-            root,
-            "path",
-            d=f"M{coord(places[i])} {coord(plot.bottom)}v4",
-            stroke=MUTED,
-            stroke_width=1,
-            class_="fig-axis",
-        )
-        add_text(root, places[i], plot.bottom + 17, label, 10.5, anchor="middle")
-
-
-def _references(
-    root: Element, plot: _Plot, lines: Sequence[Mapping[str, Any]], y: Callable[[float], float]
-) -> None:
-    for line in lines:
-        place = y(line["value"])
-        add(
-            root,
-            "path",
-            d=f"M{coord(plot.left)} {coord(place)}H{coord(plot.right)}",
-            stroke=INK,
-            stroke_width=1.1,
-            stroke_dasharray="3 3",
-            class_="fig-reference",
-        )
-        add_text(
-            root,
-            plot.right - 3,
-            place - 5,
-            f"{cut(line['label'], int((plot.right - plot.left) / 9))} {short(line['value'])}",
-            10.5,
-            anchor="end",
-            ink=INK,
-        )
-
-
-def _range(
-    series: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]], *, log: bool
-) -> tuple[float, float]:
-    values = [
-        v for one in series for key in ("values", "low", "high") for v in one.get(key) or [] if v is not None
-    ]
-    values += [line["value"] for line in lines]
-    if log:
-        values = [value for value in values if value > 0]
-    if not values:
-        return (1.0, 10.0) if log else (0.0, 1.0)
-    low, high = min(values), max(values)
-    if low == high:
-        return (
-            (low / 2, high * 2) if log else (low - (abs(low) * 0.1 or 0.5), high + (abs(high) * 0.1 or 0.5))
-        )
-    return low, high
-
-
-def _log(figure: Mapping[str, Any]) -> bool:
-    """Return whether the y axis is logarithmic; data with nothing positive fall back to linear."""
-    return bool(figure["y"].get("log")) and any(
-        v is not None and v > 0 for s in figure["series"] for v in s["values"]
-    )
-
-
-def _places(values: Sequence[Any]) -> list[float]:
-    """Return positions on the x axis: the numbers themselves, or 0, 1, 2 ... for words."""
-    if values and all(isinstance(value, int | float) for value in values):
-        return [float(value) for value in values]
-    return [float(i) for i in range(len(values))] or [0.0]
-
-
-def _value_text(figure: Mapping[str, Any], series: Mapping[str, Any], i: int) -> str:
-    low, high = series.get("low"), series.get("high")
-    interval = ""
-    if low and high and low[i] is not None and high[i] is not None:
-        interval = f" [{short(low[i])}, {short(high[i])}]"
-    place = f"{figure['x']['label']} {tick_text(figure['x']['values'][i])}"
-    return f"{series['name']}, {place}: {short(series['values'][i])}{interval}"

@@ -128,7 +128,7 @@ def facts(data: dict[str, Any]) -> list[tuple[str, str]]:
     model, protocol = data["model"], data["protocol"]
     size = f"{model['n_parameters']:,} parameters, {model['n_blocks']} blocks, width {model['hidden_size']}"
     made = [
-        ("Model", f"{model['name']}: {clean(model['architecture'] or 'unknown architecture', 80)}, {size}")
+        ("Model", f"{model['name']}, {clean(model['architecture'] or 'unknown architecture', 80)}, {size}")
     ]
     for corpus in data["corpora"]:
         role = {"main": "Corpus", "transfer": "Transfer corpus"}[corpus["role"]]

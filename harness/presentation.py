@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from harness import figures, forest
@@ -25,6 +26,7 @@ from harness.wording import (
     rule_text,
     sample_text,
     sentence,
+    short_name,
     value_text,
 )
 
@@ -40,6 +42,8 @@ OPTIONS = {
     "dtype": "--dtype",
     "device": "--device",
 }
+# the order of the post; what a newer suite adds comes after
+SECTIONS = ("separability", "norm", "geometry", "attribution", "transfer", "stability", "subspaces")
 
 
 def present(results: dict[str, Any], *, interactive: bool) -> Report:
@@ -75,6 +79,9 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
                 figures=tuple(_figures(entries, data["figures"], drawn, numbers, interactive)),
             )
         )
+    order = {name: place for place, name in enumerate(SECTIONS)}
+    claims.sort(key=lambda claim: (order.get(claim.section, len(order)), claim.number))
+    claims = [replace(claim, number=number) for number, claim in enumerate(claims, 1)]
     sections: dict[str, list[Claim]] = {}
     for claim in claims:
         sections.setdefault(claim.section, []).append(claim)
@@ -85,7 +92,8 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
     return Report(
         results=data,
         model=model,
-        title=f"Layer claims on {model}",
+        short_model=short_name(model),
+        title=f"Layer claims on {short_name(model)}",
         claims=tuple(claims),
         ranked=tuple(sorted(claims, key=lambda claim: (claim.severity, claim.number))),
         sections=tuple((name, tuple(members)) for name, members in sections.items()),

@@ -107,6 +107,7 @@ class Report:
 
     results: dict[str, Any]  # cleaned
     model: str
+    short_model: str
     title: str
     claims: tuple[Claim, ...]  # in the post's order
     ranked: tuple[Claim, ...]  # failures first

@@ -10,7 +10,7 @@ import shlex
 import unicodedata
 from typing import Any
 
-from harness.drawing import short
+from harness.drawing import short, undotted
 
 WORDS = {
     "REPLICATED": "replicated",
@@ -56,6 +56,12 @@ def cleaned(value: Any) -> Any:
     return value
 
 
+def short_name(model: str) -> str:
+    """Return a model's name for a title: a path's last part, any other name as it is."""
+    plain = model.removeprefix("local:")
+    return plain.rstrip("/").rsplit("/", 1)[-1] or model if plain.startswith(("/", ".", "~")) else model
+
+
 def quoted(word: str) -> str:
     """Return `word` as one word of a command line; with characters that cannot be seen, as bash's $'...'."""
     if word == clean(word, len(word)):
@@ -84,7 +90,10 @@ def measured(estimate: float | None, interval: list[float] | None) -> tuple[str,
         return short(estimate), f"[{short(interval[0])}, {short(interval[1])}]"
     decimals = 3 if width <= 0 else min(6, max(0, 1 - math.floor(math.log10(width))))
     decimals = max(decimals, 2) if largest < 10 else decimals
-    text = [f"{value:,.{decimals}f}".replace("-", "−") for value in (estimate, *interval)]
+    # an end that is not zero should not be printed as one
+    while decimals < 6 and any(value and round(value, decimals) == 0 for value in interval):
+        decimals += 1
+    text = [undotted(f"{value:,.{decimals}f}").replace("-", "−") for value in (estimate, *interval)]
     return text[0], f"[{text[1]}, {text[2]}]"
 
 
@@ -142,12 +151,12 @@ def p_values(entry: dict[str, Any]) -> str:
         return ""
     text = f"p = {_p(entry['p_value'])}"
     if entry["p_holm"] is not None:
-        text += f"; {_p(entry['p_holm'])} after Holm’s correction over the rows of this model"
-    return text.replace("= <", "< ").replace("; <", "; < ")
+        text += f" ({_p(entry['p_holm'])} after Holm’s correction over the rows of this model)"
+    return text.replace("= <", "<")
 
 
 def _p(value: float) -> str:
-    return "<.0001" if value < 1e-4 else f"{value:.4f}".rstrip("0").rstrip(".") if value else "0"
+    return "< .0001" if value < 1e-4 else undotted(f"{value:.4f}".rstrip("0").rstrip("."))
 
 
 def sample_text(entry: dict[str, Any]) -> str:
@@ -221,7 +230,7 @@ def value_text(value: object) -> str:
 
 def sentence(text: str) -> str:
     """Return text as a sentence: first letter large, full stop at the end."""
-    text = text.strip()
+    text = re.sub(r"(?<![\w.])-(?=\.?\d)", "−", text.strip())
     if text.split(" ", 1)[0].isalpha():  # "acc(raw) ..." keeps its small letter
         text = text[:1].upper() + text[1:]
     return text if not text or text.endswith((".", "…", "!", "?")) else f"{text}."

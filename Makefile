@@ -43,7 +43,8 @@ bench: setup ## measure speed and memory against what one would pick instead
 		[ -e "$$file" ] || continue; echo "$(VENV)/python $$file $(ARGS)"; $(VENV)/python "$$file" $(ARGS); \
 	done
 
-docs: setup ## check that what the documentation names exists
+docs: setup ## write docs/claims.md from claims/, check that what the documentation names exists
+	$(VENV)/python docs/write_claims.py
 	$(VENV)/python -m pytest tests/test_documentation.py $(ARGS)
 
 clean: ## remove .venv and what tools left; reports/ and the cache of states stay

@@ -38,6 +38,15 @@ def replication_options() -> set[str]:
     return {found[1] for line in lines if (found := re.match(r"  (--[a-z-]+)", line))}
 
 
+@cache
+def command_help(*command: str) -> str:
+    run = subprocess.run(
+        [sys.executable, "-m", "harness.cli", *command, "--help"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return run.stdout
+
+
 def section(page: Path, title: str) -> str:
     """The text below one heading of the second level."""
     return page.read_text(encoding="utf-8").split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
@@ -81,6 +90,19 @@ def test_commands_in_the_documentation_use_options_that_exist() -> None:
     for page in PAGES:
         commands = re.findall(r"pytest .*", code(page))
         assert set(OPTION.findall(" ".join(commands))) <= known, page
+
+
+def test_readme_lists_the_commands_that_layerclaims_has() -> None:
+    named = re.findall(r"^\| `layerclaims (\w+)", section(ROOT / "README.md", "Commands"), re.MULTILINE)
+    assert set(named) == set(re.findall(r"^    ([a-z]+)  ", command_help(), re.MULTILINE))
+
+
+def test_readme_lists_the_actions_and_options_of_its_commands() -> None:
+    text = section(ROOT / "README.md", "Commands")
+    for row in re.finditer(r"^\| `layerclaims (\w+).*", text, re.MULTILINE):
+        assert set(OPTION.findall(row[0])) <= set(OPTION.findall(command_help(row[1]))), row[1]
+    actions = re.findall(r"^    ([a-z]+)  ", command_help("cache"), re.MULTILINE)
+    assert "`layerclaims cache " + "\\|".join(actions) + "`" in text
 
 
 def test_readme_states_the_defaults() -> None:

@@ -262,10 +262,10 @@ def _difference(
     before: Mapping[str, Any], after: Mapping[str, Any], baseline: Mapping[str, Any], new: Mapping[str, Any]
 ) -> str | None:
     """The first field in which the runs differ and which makes the claim's estimand another one."""
-    for name, what in (("context", "context"), ("alpha", "alpha")):
+    for name in ("context", "alpha"):
         old, now = baseline["protocol"][name], new["protocol"][name]
         if old != now:
-            return f"the {what} differs: {number(old)} in the baseline, {number(now)} now"
+            return f"the {name} differs: {old:g} in the baseline, {now:g} now"
     old, now = baseline["model"]["n_blocks"] + 1, new["model"]["n_blocks"] + 1
     if old != now:
         return f"the number of labels differs: {old} in the baseline, {now} now"

@@ -31,7 +31,7 @@ class Probe:
     weights: Floats  # [d, K] on the standardised features
     bias: Floats  # [K]
     mean: Floats  # [d] of the training features
-    sd: Floats  # [d]; 1 for a feature that is constant
+    sd: Floats  # [d]; infinite for a feature that is constant, whose z is then 0
     unit: bool  # vectors are divided by their norm first
     certificate: Certificate
 
@@ -246,7 +246,7 @@ class _Objective:
             squares += np.einsum("ij,ij->j", u, u)
         sd = np.sqrt(squares / self.n)
         constant = sd <= 1e-6 * np.abs(mean)  # float32 resolves no less: what varies there is rounding
-        return mean, np.where(constant | (sd == 0), 1.0, sd)
+        return mean, np.where(constant, np.inf, sd)
 
     def _factor(self, l2: float) -> Floats:
         """R [d, d] upper triangular, R'R = Gram matrix of a sample + l2 K, the Hessian at W = 0 times K."""

@@ -177,7 +177,8 @@ class Study:
         others = [i for i in range(d) if i not in recurring]
         n = min(attribution.MASKED, len(others))
         drawn = sorted(int(i) for i in self._rng(3).choice(others, n, replace=False))
-        widest = np.argsort(-np.mean([p.sd for p in probes], axis=0), kind="stable")[: attribution.MASKED]
+        spread = np.mean([np.where(np.isfinite(p.sd), p.sd, 0) for p in probes], axis=0)
+        widest = np.argsort(-spread, kind="stable")[: attribution.MASKED]
         return [
             ("masked", recurring, False),
             ("masked to mean", recurring, True),

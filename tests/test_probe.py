@@ -1,0 +1,197 @@
+"""The layer probe against scikit-learn run to convergence, and its certificate against the true optimum."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from harness.probe import LayerProbe, Probe
+
+
+def blobs(seed, *, n=600, d=12, k=5, spread=1.0, shift=0.0, scale=None):
+    """Gaussian classes around random centres: X float32 [n, d], y [n]."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, k, n)
+    X = spread * rng.standard_normal((k, d))[y] + rng.standard_normal((n, d))
+    if scale is not None:
+        X = X * scale
+    return np.ascontiguousarray(X + shift, dtype=np.float32), y
+
+
+def oracle(X, y, l2):
+    """scikit-learn's minimum of the same objective: sum of losses * C + |W|^2 / 2, so C = 1 / (n l2)."""
+    scaler = StandardScaler().fit(X.astype(np.float64))
+    model = LogisticRegression(C=1 / (len(X) * l2), tol=1e-9, max_iter=20_000)
+    model.fit(scaler.transform(X.astype(np.float64)), y)
+    return scaler, model
+
+
+def objective(weights, bias, Z, y, l2):
+    logits = Z @ weights + bias
+    top = logits.max(1, keepdims=True)
+    log_p = logits - top - np.log(np.exp(logits - top).sum(1, keepdims=True))
+    return -log_p[np.arange(len(y)), y].mean() + l2 / 2 * (weights**2).sum()
+
+
+def standardised(probe: Probe, X):
+    x = X.astype(np.float64)
+    if probe.unit:
+        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    return (x - probe.mean) / probe.sd
+
+
+class TestOptimum:
+    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize("l2", [1e-3, 1e-1])
+    def test_is_that_of_scikit_learn(self, seed, l2):
+        X, y = blobs(seed)
+        scaler, model = oracle(X, y, l2)
+        probe = LayerProbe(l2=l2, tolerance=1e-9, max_iterations=2000).fit(X, y)
+        theirs = model.coef_.T - model.coef_.T.mean(1, keepdims=True)
+        np.testing.assert_allclose(probe.weights, theirs, atol=2e-3 * np.abs(theirs).max())
+        Z = scaler.transform(X.astype(np.float64))
+        mine = objective(probe.weights, probe.bias, Z, y, l2)
+        assert mine <= objective(model.coef_.T, model.intercept_, Z, y, l2) * (1 + 1e-6)
+
+    @pytest.mark.parametrize("shift", [0.0, 1e3])
+    def test_does_not_move_with_the_origin_or_the_units_of_a_feature(self, shift):
+        scale = np.geomspace(1e-3, 1e3, 12)
+        X, y = blobs(0)
+        moved = np.ascontiguousarray(X.astype(np.float64) * scale + shift * scale, dtype=np.float32)
+        one, other = (LayerProbe(l2=1e-2, tolerance=1e-8, max_iterations=1000).fit(x, y) for x in (X, moved))
+        np.testing.assert_allclose(one.weights, other.weights, atol=5e-3)
+        assert (one.predict(X) == other.predict(moved)).mean() > 0.99
+
+    def test_is_the_same_for_unit_vectors_made_before_and_by_the_probe(self):
+        X, y = blobs(1, shift=0.5)
+        X *= np.random.default_rng(1).uniform(0.5, 500, (len(X), 1)).astype(np.float32)
+        unit = np.ascontiguousarray(X / np.linalg.norm(X, axis=1, keepdims=True))
+        probe = LayerProbe(l2=1e-3, tolerance=1e-8, max_iterations=1000)
+        one, other = probe.fit(X, y, unit=True), probe.fit(unit, y)
+        np.testing.assert_allclose(one.weights, other.weights, atol=2e-3)
+        np.testing.assert_array_equal(one.predict(X), other.predict(unit))
+
+    def test_of_some_rows_is_that_of_a_copy_of_them(self):
+        X, y = blobs(2, n=5000)
+        rows = [slice(0, 1500), slice(2100, 5000)]
+        part = np.r_[0:1500, 2100:5000]
+        probe = LayerProbe(l2=1e-3, tolerance=1e-8, max_iterations=1000)
+        one = probe.fit(X, y, rows=rows)
+        other = probe.fit(np.ascontiguousarray(X[part]), y[part])
+        np.testing.assert_allclose(one.weights, other.weights, atol=1e-3)
+
+    def test_survives_massive_first_positions(self):
+        X, y = blobs(3, n=3000, spread=3.0)
+        X[::30, :2] += 1e5  # norms above what float16 holds, in few dimensions, as models have them
+        probe = LayerProbe().fit(X, y)
+        assert np.isfinite(probe.weights).all()
+        assert (probe.predict(X) == y).mean() > 0.8
+
+    def test_is_bitwise_the_same_again(self):
+        X, y = blobs(4)
+        one, other = LayerProbe().fit(X, y), LayerProbe().fit(X, y)
+        np.testing.assert_array_equal(one.weights, other.weights)
+
+
+class TestCertificate:
+    @pytest.mark.parametrize("seed", range(6))
+    def test_gap_is_true_at_the_default_tolerance(self, seed):
+        X, y = blobs(seed, n=7000, d=40, k=20, spread=0.6, scale=np.geomspace(0.01, 100, 40))
+        test_X, test_y = X[3000:], y[3000:]
+        X, y = np.ascontiguousarray(X[:3000]), y[:3000]
+        rough, exact = LayerProbe().fit(X, y), LayerProbe(tolerance=1e-8, max_iterations=5000).fit(X, y)
+        assert rough.certificate.converged
+        Z = standardised(exact, X)
+        best = objective(exact.weights, exact.bias, Z, y, 1e-4)
+        gap = objective(rough.weights, rough.bias, Z, y, 1e-4) / best - 1
+        assert gap <= 2 * LayerProbe().tolerance
+        loss = (exact.predict(test_X) == test_y).mean() - (rough.predict(test_X) == test_y).mean()
+        assert abs(loss) <= 0.004
+
+    def test_says_so_when_the_fit_was_cut_short(self):
+        X, y = blobs(0, d=40, k=20, scale=np.geomspace(0.01, 100, 40))
+        certificate = LayerProbe(max_iterations=3).fit(X, y).certificate
+        assert not certificate.converged
+        assert certificate.iterations == 3
+        assert certificate.relative_gap > 0.002
+
+    def test_is_perfect_where_there_is_nothing_to_learn(self):
+        X = np.ones((60, 4), dtype=np.float32)
+        probe = LayerProbe().fit(X, np.tile(np.arange(3), 20))
+        assert probe.certificate.converged
+        np.testing.assert_allclose(probe.weights, 0, atol=1e-9)
+
+
+class TestMask:
+    def test_to_zero_is_a_probe_on_vectors_with_zeros(self):
+        X, y = blobs(5, shift=2.0)
+        probe = LayerProbe().fit(X, y)
+        masked = X.copy()
+        masked[:, [3, 7]] = 0
+        np.testing.assert_allclose(probe.masked([3, 7]).logits(X), probe.logits(masked), atol=1e-3)
+        assert np.abs(probe.logits(X) - probe.logits(masked)).max() > 0.1
+
+    def test_to_mean_is_a_probe_on_vectors_with_means(self):
+        X, y = blobs(6, shift=2.0)
+        probe = LayerProbe().fit(X, y)
+        masked = X.copy()
+        masked[:, [3, 7]] = probe.mean[[3, 7]]
+        np.testing.assert_allclose(
+            probe.masked([3, 7], to_mean=True).logits(X), probe.logits(masked), atol=1e-3
+        )
+
+
+class TestInput:
+    def test_that_is_not_finite_is_refused(self):
+        X, y = blobs(0)
+        X[5, 3] = np.nan
+        with pytest.raises(ValueError, match="not finite"):
+            LayerProbe().fit(X, y)
+
+    def test_without_rows_is_refused(self):
+        X, y = blobs(0)
+        with pytest.raises(ValueError, match="at least one"):
+            LayerProbe().fit(X, y, rows=[])
+
+    def test_with_labels_out_of_range_is_refused(self):
+        X, y = blobs(0)
+        with pytest.raises(ValueError, match="labels"):
+            LayerProbe().fit(X, y, n_labels=3)
+
+    def test_in_fortran_order_is_refused(self):
+        X, y = blobs(0)
+        with pytest.raises(ValueError, match="C-contiguous"):
+            LayerProbe().fit(np.asfortranarray(X), y)
+
+    @pytest.mark.parametrize("wrong", [{"l2": 0}, {"tolerance": -1}, {"max_iterations": 0}])
+    def test_settings_without_a_minimum_are_refused(self, wrong):
+        with pytest.raises(ValueError, match="positive"):
+            LayerProbe(**wrong)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**16))
+def test_a_rotation_of_white_features_changes_no_prediction_that_is_clear(seed):
+    rng = np.random.default_rng(seed)
+    X, y = blobs(seed, n=400, d=8, k=4, spread=3.0)
+    X = X - X.mean(0)
+    white = X @ np.linalg.inv(np.linalg.cholesky(np.cov(X.T)).T)  # standardising then turns with the rotation
+    rotation = np.linalg.qr(rng.standard_normal((8, 8)))[0]
+    one = np.ascontiguousarray(white, dtype=np.float32)
+    other = np.ascontiguousarray(white @ rotation, dtype=np.float32)
+    probe = LayerProbe(l2=1e-2, tolerance=1e-8, max_iterations=1000)
+    a, b = probe.fit(one, y).logits(one), probe.fit(other, y).logits(other)
+    np.testing.assert_allclose(a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True), atol=0.02)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**16))
+def test_a_constant_feature_changes_nothing(seed):
+    X, y = blobs(seed, n=300, d=6, k=3)
+    wider = np.concatenate([X, np.full((len(X), 1), 7.0, dtype=np.float32)], axis=1)
+    probe = LayerProbe(l2=1e-2, tolerance=1e-8, max_iterations=1000)
+    one, other = probe.fit(X, y), probe.fit(np.ascontiguousarray(wider), y)
+    np.testing.assert_allclose(one.weights, other.weights[:-1], atol=2e-3)
+    np.testing.assert_array_equal(other.weights[-1], 0)

@@ -77,7 +77,7 @@ def damaged(entry: Entry) -> list[str]:
             return ActivationStore.open(entry.path).verify()
         except LayerclaimsError:
             return [_first_damaged(entry.path)]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             return [_MANIFEST]
     from harness.kept import _load
 
@@ -153,9 +153,13 @@ def _entry(kind: Kind, path: Path) -> Entry:
 
 def _manifest(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _LARGEST_MANIFEST:
+        about = path.stat()
+        if about.st_size > _LARGEST_MANIFEST:
             return {}
         content = json.loads(path.read_bytes())
+        with contextlib.suppress(OSError):
+            # to look at an entry is not to use it: give back the time of reading that this has changed
+            os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

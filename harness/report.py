@@ -186,6 +186,7 @@ def _weasy(text: str, results: dict[str, Any], report: Report) -> bytes:
         from weasyprint.text.fonts import FontConfiguration
     except OSError as error:  # cffi could not open Pango, HarfBuzz or fontconfig
         raise PangoMissingError(NO_PANGO) from error
+    data = results_file.dumps(results).encode("ascii")
     created = datetime.strptime(report.results["created"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     fetcher = weasyprint.URLFetcher(allowed_protocols=("data",), allow_redirects=False, fail_on_errors=True)
     fonts = FontConfiguration()
@@ -193,7 +194,7 @@ def _weasy(text: str, results: dict[str, Any], report: Report) -> bytes:
         string=_faces() + _static("base.css") + _static("print.css"), url_fetcher=fetcher, font_config=fonts
     )
     attached = weasyprint.Attachment(
-        file_obj=io.BytesIO(results_file.dumps(results).encode("ascii")),
+        file_obj=io.BytesIO(data),
         name=results_file.ATTACHMENT,
         description="The results from which this report was made",
         created=created,
@@ -207,13 +208,9 @@ def _weasy(text: str, results: dict[str, Any], report: Report) -> bytes:
             stylesheets=[style], font_config=fonts, pdf_variant="pdf/a-3a", full_fonts=False
         )
         document.metadata.attachments = [attached]
-        made = document.write_pdf(pdf_variant="pdf/a-3a", pdf_identifier=_identifier(results))
+        made = document.write_pdf(pdf_variant="pdf/a-3a", pdf_identifier=hashlib.sha256(data).digest()[:16])
     assert isinstance(made, bytes)
     return made
-
-
-def _identifier(results: dict[str, Any]) -> bytes:
-    return hashlib.sha256(results_file.dumps(results).encode("ascii")).digest()[:16]
 
 
 @contextmanager
@@ -257,8 +254,16 @@ def _environment(*, escape: bool) -> "jinja2.Environment":
     )
     environment.filters["trusted_svg"] = _trusted
     environment.filters["md"] = md_escape
+    environment.filters["unbroken"] = _unbroken
     environment.filters["md_code"] = md_code
     return environment
+
+
+def _unbroken(text: str) -> "Markup":
+    """Escape text and keep its numbers in one piece: Pango would break a line inside .05, after the point."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"(?<![\w.&#;])[−-]?\.\d+", r'<span class="nb">\g<0></span>', str(escape(text))))
 
 
 def _trusted(text: str) -> "Markup":

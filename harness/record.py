@@ -13,11 +13,13 @@ from typing import Any
 
 from harness import __version__
 from harness.claim import Claim, Evidence, Measured, Part, Verdict, decide
+from harness.exhibits import exhibit
 from harness.protocol import Protocol, ProtocolName
 from harness.results import SCHEMA_VERSION
 from harness.statistics import holm
 from harness.study import Study
 
+DISPLAYED = {"embedded": "SmolLM2-135M-Instruct (embedded)"}  # a name for readers
 PACKAGES = (
     "numpy",
     "scipy",
@@ -154,19 +156,19 @@ def with_holm(records: Sequence[Mapping[str, Any]], *, alpha: float) -> list[dic
 
 
 def assemble(
-    studies: Mapping[str, Study],
+    studies: Mapping[ProtocolName, Study],
     records: Iterable[Mapping[str, Any]],
     *,
     options: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """results.json of one model: `studies` by protocol name, and the records of all claims in order."""
-    records = [dict(record) for record in records]
+    rows: list[dict[str, Any]] = [dict(record) for record in records]
     study = next(iter(studies.values()))
     protocol = study.protocol
     name = "both" if len(studies) > 1 else protocol.name
     documents: dict[str, Any] = {}
     figures: dict[str, Any] = {}
-    for record in records:
+    for record in rows:
         one = studies[record["protocol"]]
         for part in record["parts"]:
             for series in (part["recipe"] or {}).get("series", ()):
@@ -176,7 +178,7 @@ def assemble(
         for figure in record["figures"]:
             key = figure if len(studies) == 1 else f"{figure}-{one.protocol.name}"
             if key not in figures:
-                figures[key] = one.figure(figure)
+                figures[key] = exhibit(one, figure)
         if len(studies) > 1:
             record["figures"] = [f"{figure}-{one.protocol.name}" for figure in record["figures"]]
     facts = study.facts
@@ -186,7 +188,7 @@ def assemble(
         "harness": {"version": __version__, "git_commit": _git_commit()},
         "protocol": {**protocol.as_json(), "name": name, "options": list(options)},
         "model": {
-            "name": facts.name,
+            "name": DISPLAYED.get(facts.name, facts.name),
             "revision": facts.revision,
             "architecture": facts.architecture,
             "n_blocks": facts.n_blocks,
@@ -198,7 +200,7 @@ def assemble(
         },
         "corpora": [_corpus(study, role) for role in ("main", "transfer")],
         "environment": environment(),
-        "claims": with_holm(records, alpha=protocol.alpha),
+        "claims": with_holm(rows, alpha=protocol.alpha),
         "documents": documents,
         "figures": figures,
     }

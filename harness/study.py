@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import progress as screen
-from harness.claim import Certificate, Measured, number, quarter, worst
+from harness.claim import Certificate, Measured, quarter, worst
 from harness.corpora import Corpus, load_corpus
 from harness.kept import Kept, Measurement
 from harness.measure import accuracy, attribution, norms
@@ -151,7 +151,7 @@ class Study:
         return probes
 
     @property
-    def _linear(self) -> Measurement:
+    def linear(self) -> Measurement:
         """The probe on states as they are: fits, held-out answers, and the same probe on random vectors."""
 
         def compute() -> Measurement:
@@ -246,7 +246,9 @@ class Study:
         return self._kept.get("back", compute)
 
     @property
-    def _norms(self) -> Measurement:
+    def norms(self) -> Measurement:
+        """Norms of every state, and of the final-normed one: sums by document, and their range."""
+
         def compute() -> Measurement:
             store = self.store("main")
             sums, table = [], []
@@ -270,7 +272,7 @@ class Study:
     @property
     def probes(self) -> list[Probe]:
         """The fold probes on states as they are."""
-        return _probes(self._linear)
+        return _probes(self.linear)
 
     def series(self, name: str) -> Series:
         """Right answers per document and label of a named series."""
@@ -292,7 +294,7 @@ class Study:
         }
         linear = ("raw", "random", "masked", "masked to mean", "masked at random", "masked widest")
         if name in linear:
-            return self._linear
+            return self.linear
         return where[name]()
 
     def accuracy(self, series: str, *, name: str | None = None, note: str = "") -> Measured:
@@ -339,7 +341,7 @@ class Study:
 
     def growth_rate(self) -> Measured:
         """Slope of the log mean norm over states 1..L, position 0 left out."""
-        sums = self._norms.arrays["sums"][:, 1 : self.n_labels]
+        sums = self.norms.arrays["sums"][:, 1 : self.n_labels]
         estimate = bootstrap_documents(
             sums,
             norms.growth_rate,
@@ -351,7 +353,7 @@ class Study:
 
     def growth_shape(self) -> Measured:
         """How much better log-linear growth predicts a layer left out than linear growth does."""
-        sums = self._norms.arrays["sums"][:, 1 : self.n_labels]
+        sums = self.norms.arrays["sums"][:, 1 : self.n_labels]
         estimate = norms.log_linear_advantage(sums, rng=self._rng(6))
         return self._of_norms("advantage of log-linear over linear growth", estimate)
 
@@ -381,129 +383,13 @@ class Study:
             estimate=estimate,
             n_documents=len(series.documents),
             n_vectors=int(series.total.sum()),
-            certificate=_certificate(self._linear),
+            certificate=_certificate(self.linear),
         )
 
     @property
     def recurring_dimensions(self) -> list[int]:
         """The dimensions that are most often among the ten largest contributions of a layer."""
         return _recurring(self.probes)
-
-    # --- figures, as series of plain numbers
-
-    def figure(self, name: str) -> dict[str, Any]:
-        """A figure of results.json."""
-        draw: dict[str, Callable[[], dict[str, Any]]] = {
-            "accuracy-by-layer": self._accuracy_by_layer,
-            "confusion": self._confusion,
-            "norms-by-layer": self._norms_by_layer,
-            "accuracy-by-features": self._accuracy_by_features,
-            "accuracy-masked": self._accuracy_masked,
-            "accuracy-by-corpus": self._accuracy_by_corpus,
-        }
-        return {**draw[name](), "protocol": self.protocol.name}
-
-    def _accuracy_by_layer(self) -> dict[str, Any]:
-        raw, unit = self.series("raw").recall, self.series("unit").recall
-        low = int(raw.argmin())
-        return {
-            "kind": "lines",
-            "title": "How well each layer is recognised",
-            "caption": "Share of a layer's vectors, in documents that the probe never saw, that it assigns to that "
-            "layer. State 0 is the embedding, state i the residual stream after block i.",
-            "alt": f"Recall by state; lowest at state {low} with {number(float(raw[low]))}.",
-            "x": {"label": "state", "values": list(range(self.n_labels))},
-            "y": {"label": "recall", "log": False},
-            "series": [_line("as they are", raw), _line("unit vectors", unit)],
-            "reference": [{"label": "chance", "value": self.chance}],
-        }
-
-    def _confusion(self) -> dict[str, Any]:
-        counts = self._linear.arrays["confusion"]
-        share = counts / counts.sum(1, keepdims=True)
-        layers = list(range(self.n_labels))
-        return {
-            "kind": "matrix",
-            "title": "Which layers are taken for which",
-            "caption": "Rows: the layer that a vector comes from. Columns: the layer that the probe names. Each row "
-            "sums to 1.",
-            "alt": f"Confusion matrix; {number(float(np.trace(share) / len(share)))} of the mass on the diagonal.",
-            "x": {"label": "named by the probe", "values": layers},
-            "y": {"label": "true state", "values": layers},
-            "values": share.tolist(),
-            "unit": "share",
-        }
-
-    def _norms_by_layer(self) -> dict[str, Any]:
-        table = self._norms.arrays
-        first = float(table["largest"].max())
-        states = [*(str(i) for i in range(self.n_labels)), "final"]
-        return {
-            "kind": "lines",
-            "title": "Norms by layer",
-            "caption": "Largest, mean and smallest norm of the vectors of each state, without the first position of "
-            f"each text, where norms reach {number(first)}. “final” is the last state after the final norm.",
-            "alt": f"Mean norm from {number(float(table['mean_later'][0]))} at state 0 to "
-            f"{number(float(table['mean_later'][-2]))} at state {self.n_labels - 1}.",
-            "x": {"label": "state", "values": states},
-            "y": {"label": "norm", "log": True},
-            "series": [
-                _line("largest", table["largest_later"]),
-                _line("mean", table["mean_later"]),
-                _line("smallest", table["smallest_later"]),
-            ],
-            "reference": [],
-        }
-
-    def _accuracy_by_features(self) -> dict[str, Any]:
-        names = {
-            "as they are": "raw",
-            "unit vectors": "unit",
-            "norm only": "norm",
-            "random directions": "random",
-            "shuffled labels": "shuffled",
-        }
-        return self._bars("What the probe sees", "features", names)
-
-    def _accuracy_masked(self) -> dict[str, Any]:
-        names = {
-            "no mask": "raw",
-            "recurring four": "masked",
-            "recurring, to mean": "masked to mean",
-            "random four": "masked at random",
-            "widest four": "masked widest",
-        }
-        dimensions = ", ".join(map(str, self.recurring_dimensions))
-        return self._bars(f"Four dimensions masked (recurring: {dimensions})", "mask", names)
-
-    def _accuracy_by_corpus(self) -> dict[str, Any]:
-        names = {"main to main": "raw", "main to transfer": "transfer", "transfer to main": "transfer back"}
-        return self._bars("Trained on one corpus, tested on another", "corpora", names)
-
-    def _bars(self, title: str, label: str, names: Mapping[str, str]) -> dict[str, Any]:
-        measured = [self.accuracy(series) for series in names.values()]
-        values = [m.estimate.value for m in measured]
-        return {
-            "kind": "bars",
-            "title": title,
-            "caption": f"Accuracy on unseen documents with {1 - self.protocol.alpha:.0%} intervals over documents.",
-            "alt": ", ".join(f"{n} {number(v)}" for n, v in zip(names, values, strict=True)),
-            "x": {"label": label, "values": list(names)},
-            "y": {"label": "accuracy", "log": False},
-            "series": [
-                {
-                    "name": "accuracy",
-                    "values": values,
-                    "low": [m.estimate.low for m in measured],
-                    "high": [m.estimate.high for m in measured],
-                }
-            ],
-            "reference": [{"label": "chance", "value": self.chance}],
-        }
-
-
-def _line(name: str, values: NDArray[np.float64]) -> dict[str, Any]:
-    return {"name": name, "values": [float(v) for v in values], "low": None, "high": None}
 
 
 def _measurement(

@@ -91,7 +91,14 @@ def compute(
     chosen = [series[name] for name in names]
     if statistic == "accuracy":
         (one,) = chosen
-        return bootstrap_documents(one.columns, _accuracy, confidence=confidence, rng=rng, support=(0, 1))
+        return bootstrap_documents(
+            one.columns,
+            _accuracy,
+            confidence=confidence,
+            rng=rng,
+            support=(0, 1),
+            vectors=_fewest(one.columns[:, 1]),
+        )
     if statistic == "lowest recall":
         (one,) = chosen
         labels = one.correct.shape[1]
@@ -102,6 +109,7 @@ def compute(
             confidence=confidence,
             rng=rng,
             support=(0, 1),
+            vectors=_fewest(one.total),
         )
     if statistic == "difference":
         a, b = chosen
@@ -113,6 +121,7 @@ def compute(
                 confidence=confidence,
                 rng=rng,
                 support=(-1, 1),
+                vectors=min(_fewest(a.columns[:, 1]), _fewest(b.columns[:, 1])),
             )
         columns = np.concatenate(paired(a, b), axis=1)
         return bootstrap_documents(
@@ -121,6 +130,7 @@ def compute(
             confidence=confidence,
             rng=rng,
             support=(-1, 1),
+            vectors=_fewest(columns[:, [1, 3]]),
         )
     raise ValueError(f"{statistic!r} is not a statistic that can be computed from counts")
 
@@ -131,6 +141,11 @@ def paired(a: Series, b: Series) -> tuple[Floats, Floats]:
     if not len(rows_a):
         raise ValueError("two series of one corpus share no document")
     return a.columns[rows_a], b.columns[rows_b]
+
+
+def _fewest(totals: NDArray[Any]) -> int:
+    """The smallest number of answers that a document has; 1 if one has none."""
+    return max(1, int(totals.min()))
 
 
 def _accuracy(sums: Floats) -> Floats:

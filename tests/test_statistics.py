@@ -121,8 +121,12 @@ def test_paired_differences_are_covered_and_narrower_than_independent_ones():
 
     def make_two(rng):
         two = bootstrap_two_samples(
-            documents(rng, 80, 0.8), documents(rng, 120, 0.7), lambda a, b: accuracy(a) - accuracy(b),
-            rng=rng, resamples=999, support=(-1, 1),
+            documents(rng, 80, 0.8),
+            documents(rng, 120, 0.7),
+            lambda a, b: accuracy(a) - accuracy(b),
+            rng=rng,
+            resamples=999,
+            support=(-1, 1),
         )
         widths["two"] = two.high - two.low
         return two
@@ -182,6 +186,110 @@ def test_the_exact_bound_misses_at_its_level_in_the_worst_case(n):
     differing = np.linspace(0.0001, 0.5, 5000)
     seen_perfect_yet_outside = np.where(1 - differing < estimate.low, (1 - differing) ** n, 0)
     assert 0.9 * 0.025 < seen_perfect_yet_outside.max() <= 0.025
+
+
+def beta_binomial(rng, shape, vectors, mean, correlation):
+    """How many of a document's vectors differ: two vectors of one document correlate by `correlation`."""
+    s = 1 / correlation - 1
+    return rng.binomial(vectors, rng.beta(mean * s, (1 - mean) * s, shape))
+
+
+@pytest.mark.parametrize("correlation", [0.02, 0.1, 0.3, 0.5])
+@pytest.mark.parametrize(("n", "vectors"), [(30, 5), (120, 50), (200, 930)])
+def test_the_exact_bound_by_vectors_covers_whatever_their_correlation_up_to_a_half(correlation, n, vectors):
+    """Documents without a differing vector, though the truth lies beyond the bound, come at its level at most."""
+    same = np.full((n, 2), 30.0)
+    estimate = bootstrap_documents(
+        same, accuracy, rng=np.random.default_rng(0), resamples=99, support=(0, 1), vectors=vectors
+    )
+    assert estimate.method == "exact"
+    just_beyond = 1 - estimate.low + 1e-6
+    rng = np.random.default_rng(vectors)
+    seen_none = np.mean(
+        [not beta_binomial(rng, n, vectors, just_beyond, correlation).any() for _ in range(4000)]
+    )
+    assert seen_none <= 0.025 + 3 * sqrt(0.025 * 0.975 / 4000)
+    if correlation == 0.5 and vectors <= 100:
+        assert seen_none >= 0.025 - 3 * sqrt(0.025 * 0.975 / 4000)
+
+
+def test_documents_that_hardly_ever_differ_are_overrated_a_little_and_never_underrated():
+    """Some runs see no document differ, most see a few, and on those BCa's far side is short."""
+
+    def make(rng):
+        wrong = beta_binomial(rng, 120, 50, 0.005, 0.3)
+        columns = np.stack([50.0 - wrong, np.full(120, 50.0)], axis=1)
+        estimate = bootstrap_documents(columns, accuracy, rng=rng, resamples=599, support=(0, 1), vectors=50)
+        methods.append(estimate.method)
+        return estimate
+
+    methods: list[str] = []
+    above, below = misses(make, 0.995, 600)
+    assert 0.005 < methods.count("exact") / 600 < 0.05
+    assert above <= 0.13
+    assert below <= 0.03
+
+
+@given(n=st.integers(1, 500), tail=st.floats(0.0005, 0.2), vectors=st.integers(1, 1000))
+@settings(deadline=None, max_examples=60)
+def test_the_exact_bound_by_vectors_is_never_wider_than_by_documents(n, tail, vectors):
+    def bound(vectors):
+        estimate = bootstrap_documents(
+            np.full((n, 2), 3.0),
+            accuracy,
+            rng=np.random.default_rng(0),
+            resamples=9,
+            support=(0, 1),
+            confidence=1 - 2 * tail,
+            vectors=vectors,
+        )
+        assert estimate.p_value(estimate.low, "above") == pytest.approx(tail, rel=1e-6)
+        agrees(estimate, estimate.low - 1e-6, tail)
+        agrees(estimate, estimate.low + 1e-6, tail)
+        return estimate.low
+
+    assert bound(None) == bound(1) == pytest.approx(tail ** (1 / n))
+    assert bound(1) <= bound(vectors) <= bound(2 * vectors) < 1
+    assert bound(100) == bound(10_000)
+
+
+def test_a_difference_that_is_zero_in_120_documents_clears_one_point_but_is_no_equivalence():
+    same = np.tile([27.0, 27.0, 50.0], (120, 1))
+    options = {"rng": np.random.default_rng(0), "resamples": 99, "support": (-1, 1)}
+    assert bootstrap_documents(same, difference, **options).high > 0.03
+    by_vectors = bootstrap_documents(same, difference, vectors=50, **options)
+    assert by_vectors.low == -by_vectors.high
+    assert by_vectors.high < 0.01
+    assert by_vectors.p_value(0.01, "below") < 0.025
+    assert equivalent(by_vectors, 0.01).holds is None
+
+    a, b = np.full((120, 2), 50.0), np.full((90, 2), 40.0)
+    two = bootstrap_two_samples(a, b, lambda a, b: accuracy(a) - accuracy(b), vectors=40, **options)
+    assert two.high == bootstrap_documents(same[:90], difference, vectors=40, **options).high
+
+    lowest = bootstrap_lowest(
+        np.full((120, 6), 10.0),
+        lambda sums: sums[..., :3] / sums[..., 3:],
+        vectors=10,
+        rng=np.random.default_rng(0),
+        resamples=999,
+        support=(0, 1),
+    )
+    assert 0.97 < lowest.low < 1
+
+
+def test_vectors_are_not_counted_where_documents_do_differ():
+    columns = documents(np.random.default_rng(0), 60, 0.8)
+    options = {"resamples": 199, "support": (0, 1)}
+    with_, without = (
+        bootstrap_documents(columns, accuracy, rng=np.random.default_rng(0), vectors=vectors, **options)
+        for vectors in (30, None)
+    )
+    assert with_ == without
+    # one document of two has no answers at all: 0/0 in a quarter of the resamples, which is no constant
+    gaps = np.array([[5.0, 5.0], [0.0, 0.0]])
+    estimate = bootstrap_documents(gaps, accuracy, rng=np.random.default_rng(0), vectors=5, **options)
+    assert estimate.vectors == 1
 
 
 def test_nearly_perfect_documents_are_covered_less_and_never_overrated():
@@ -292,8 +400,11 @@ def test_the_order_of_the_documents_leaves_value_acceleration_and_method(rows, o
 @settings(deadline=None, max_examples=60)
 def test_the_order_of_the_columns_is_the_statistics_business(rows):
     swapped = bootstrap_documents(
-        np.array(rows, dtype=np.float64)[:, ::-1], lambda sums: sums[..., 1] / sums[..., 0],
-        rng=np.random.default_rng(0), resamples=199, support=(0, 1),
+        np.array(rows, dtype=np.float64)[:, ::-1],
+        lambda sums: sums[..., 1] / sums[..., 0],
+        rng=np.random.default_rng(0),
+        resamples=199,
+        support=(0, 1),
     )
     assert swapped == of_counts(rows)
 
@@ -380,8 +491,11 @@ def test_constant_data_never_gives_an_interval_without_width():
 def test_rounding_is_not_taken_for_spread():
     columns = np.tile([0.1, 0.3, 0.7], (40, 1))
     estimate = bootstrap_documents(
-        columns, lambda sums: (sums[..., 0] / sums[..., 2]) - (sums[..., 0] / sums[..., 2] + 0.1 - 0.1),
-        rng=np.random.default_rng(0), resamples=199, support=(-1, 1),
+        columns,
+        lambda sums: (sums[..., 0] / sums[..., 2]) - (sums[..., 0] / sums[..., 2] + 0.1 - 0.1),
+        rng=np.random.default_rng(0),
+        resamples=199,
+        support=(-1, 1),
     )
     assert estimate.method == "exact"
     assert estimate.low < -0.05
@@ -402,8 +516,12 @@ def test_one_document_says_next_to_nothing():
 
 def test_constant_two_samples_take_pairs_of_documents_as_unit():
     estimate = bootstrap_two_samples(
-        np.full((40, 2), 5.0), np.tile([4.0, 5.0], (90, 1)), lambda a, b: accuracy(a) - accuracy(b),
-        rng=np.random.default_rng(0), resamples=99, support=(-1, 1),
+        np.full((40, 2), 5.0),
+        np.tile([4.0, 5.0], (90, 1)),
+        lambda a, b: accuracy(a) - accuracy(b),
+        rng=np.random.default_rng(0),
+        resamples=99,
+        support=(-1, 1),
     )
     share = 1 - 0.025 ** (1 / 40)
     assert estimate.method == "exact"
@@ -575,6 +693,23 @@ def test_the_documents_that_would_decide_an_exact_bound_do():
     needed = documents_to_decide(estimate, 0.99)
     assert of_counts([(10, 10)] * needed).low > 0.99
     assert of_counts([(10, 10)] * (needed - 1)).low <= 0.99
+
+
+def test_the_documents_that_would_decide_an_exact_bound_by_vectors_do():
+    def perfect(n):
+        return bootstrap_documents(
+            np.full((n, 2), 30.0),
+            accuracy,
+            rng=np.random.default_rng(0),
+            resamples=9,
+            support=(0, 1),
+            vectors=30,
+        )
+
+    needed = documents_to_decide(perfect(30), 0.99)
+    assert needed < documents_to_decide(of_counts([(10, 10)] * 30), 0.99)
+    assert perfect(needed).low > 0.99
+    assert perfect(needed - 1).low <= 0.99
 
 
 @pytest.mark.parametrize(

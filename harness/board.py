@@ -15,6 +15,14 @@ from harness.results import write_atomically
 
 LONGEST_NAME: Final = 60
 RISES, FALLS, LEVEL = "↑", "↓", "≈"
+# one a verdict, of a shape of its own, and in every text font
+SIGNS: Final = {
+    "REPLICATED": "✓",
+    "NOT_REPLICATED": "✗",
+    "INCONCLUSIVE": "◆",
+    "NOT_TESTED": "○",
+    "ERROR": "!",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +130,7 @@ def html(board: Board) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     words = {verdict.value: verdict.value.replace("_", " ").lower() for verdict in Verdict}
-    return environment.from_string(source).render(board=board, icons=ICONS, words=words, legend=LEGEND)
+    return environment.from_string(source).render(board=board, signs=SIGNS, words=words, legend=LEGEND)
 
 
 def write(board: Board, directory: Path, formats: Sequence[str]) -> list[Path]:

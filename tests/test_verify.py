@@ -156,8 +156,8 @@ TAMPERINGS: dict[str, tuple[Callable[[Run], object], str]] = {
         "of 60 texts",
     ),
     "more answers than tokens": (
-        lambda r: r["documents"]["rigorous/raw"]["total"][0].__setitem__(0, 11),
-        "11 answers",
+        lambda r: r["documents"]["rigorous/raw"]["total"][0].__setitem__(0, 51),
+        "51 answers",
     ),
     "series removed": (lambda r: r["documents"].pop("rigorous/unit"), "no sound counts"),
     "n_documents": (lambda r: claim(r, LINEAR).update(n_documents=6000), "n_documents"),

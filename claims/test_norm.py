@@ -1,6 +1,7 @@
 """Question 4: Just learned the norm?"""
 
 from harness.claim import claim
+from harness.questions import norm
 
 
 @claim(
@@ -67,4 +68,22 @@ def test_random_vectors_fail(study, judge):
 )
 def test_layer_norms_grow_exponentially(study, judge):
     """Growth rate > 0, and log-linear beats linear in 95 % of document resamples."""
-    judge(study.growth_rate().above(0.0), study.growth_shape().above(0.0), figures=["norms-by-layer"])
+    judge(
+        norm.growth_rate(study).above(0.0),
+        norm.log_linear_advantage(study).above(0.0),
+        figures=["norms-by-layer"],
+    )
+
+
+@claim(
+    section="norm",
+    says="the norms of the last layer are much larger than those of the others",
+    where="Reduction",
+    estimand="mean norm of the final-normed state divided by the mean norm of state L-1",
+    reported="Fig. 2",
+    rationale="The library's last hidden state, which the post plots, comes after the final norm: half as large again "
+    "is the least that “much larger” can mean.",
+)
+def test_last_layer_norm_dominates(study, judge):
+    """Mean norm of the final-normed state / mean norm of state L-1 > 1.5."""
+    judge(norm.last_norm_ratio(study).above(1.5), figures=["norms-by-layer"])

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.claim import number
+from harness.measure import attribution
 from harness.study import Study
 
 
@@ -124,6 +125,61 @@ def _line(name: str, values: NDArray[np.float64]) -> dict[str, Any]:
     return {"name": name, "values": [float(v) for v in values], "low": None, "high": None}
 
 
+def _largest_shares(study: Study) -> dict[str, Any]:
+    largest = _shares(study).max(axis=0)
+    return {
+        "kind": "lines",
+        "title": "Largest contribution of one dimension, by layer",
+        "caption": "Share of |weight| x standard deviation of the feature that the largest dimension has in each "
+        "layer, averaged over the folds.",
+        "alt": f"Largest share by state, at most {number(float(largest.max()))}.",
+        "x": {"label": "state", "values": list(range(study.n_labels))},
+        "y": {"label": "share", "log": False},
+        "series": [_line("largest share", largest)],
+        "reference": [{"label": "all alike", "value": 1 / study.facts.hidden_size}],
+    }
+
+
+def _cumulative_contribution(study: Study) -> dict[str, Any]:
+    curves = attribution.cumulative_shares(_shares(study))
+    last = study.n_labels - 1
+    chosen = sorted({0, last // 4, last // 2, 3 * last // 4, last})
+    return {
+        "kind": "lines",
+        "title": "How many dimensions hold how much of the contribution",
+        "caption": "Cumulative share of a layer's contribution over its dimensions, largest first, for some states.",
+        "alt": "Cumulative contribution curves by state.",
+        "x": {"label": "share of dimensions", "values": [float(v) for v in attribution.CURVE_GRID]},
+        "y": {"label": "share of contribution", "log": False},
+        "series": [_line(f"state {i}", curves[i]) for i in chosen],
+        "reference": [],
+    }
+
+
+def _top_dimensions(study: Study) -> dict[str, Any]:
+    dimensions = attribution.recurrence(_shares(study)).dimensions
+    weights = np.mean([probe.weights for probe in study.probes], axis=0)
+    signed = weights / np.abs(weights).sum(axis=0)
+    return {
+        "kind": "matrix",
+        "title": "Recurring dimensions by layer",
+        "caption": "Contribution, with the sign of its weight, of the ten dimensions that are most often among a "
+        "layer's ten largest; averaged over the folds.",
+        "alt": f"Signed shares of dimensions {', '.join(map(str, dimensions))} in each state.",
+        "x": {"label": "state", "values": list(range(study.n_labels))},
+        "y": {"label": "dimension", "values": [str(i) for i in dimensions]},
+        "values": signed[list(dimensions)].tolist(),
+        "unit": "signed share",
+    }
+
+
+def _shares(study: Study) -> NDArray[np.float64]:
+    """Shares [d, K], the mean over the folds."""
+    return np.asarray(
+        np.mean([attribution.contribution_shares(p.weights) for p in study.probes], axis=0), dtype=np.float64
+    )
+
+
 EXHIBITS: Mapping[str, Callable[[Study], dict[str, Any]]] = {
     "accuracy-by-layer": _accuracy_by_layer,
     "confusion": _confusion,
@@ -131,4 +187,7 @@ EXHIBITS: Mapping[str, Callable[[Study], dict[str, Any]]] = {
     "accuracy-by-features": _accuracy_by_features,
     "accuracy-masked": _accuracy_masked,
     "accuracy-by-corpus": _accuracy_by_corpus,
+    "largest-shares": _largest_shares,
+    "cumulative-contribution": _cumulative_contribution,
+    "top-dimensions": _top_dimensions,
 }

@@ -20,7 +20,7 @@ from harness.models import LanguageModel, ModelFacts, ModelSource, resolve
 from harness.probe import LayerProbe, Probe
 from harness.protocol import MEASUREMENTS_VERSION, Protocol
 from harness.recipes import Series, compute
-from harness.statistics import Estimate, bootstrap_documents, jackknife_groups
+from harness.statistics import Estimate
 from harness.store import ActivationStore
 
 Role = Literal["main", "transfer"]
@@ -126,7 +126,8 @@ class Study:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
         return Kept(self.cache_dir / "measurements" / digest)
 
-    def _rng(self, purpose: int) -> np.random.Generator:
+    def rng(self, purpose: int) -> np.random.Generator:
+        """A generator of its own for each purpose, so that no draw depends on which claims ran before."""
         return np.random.default_rng([self.protocol.seed, purpose])
 
     def _rows(self, role: Role) -> Vectors:
@@ -158,7 +159,7 @@ class Study:
             vectors = self._rows("main")
             probes = self._fit("layer probe", vectors)
             predicted = accuracy.held_out(vectors, probes)
-            rng, guesses = self._rng(2), np.empty_like(predicted)
+            rng, guesses = self.rng(2), np.empty_like(predicted)
             for part, probe in zip(vectors.folds, probes, strict=True):
                 noise = accuracy.random_directions(vectors, part, rng)
                 guesses[part] = probe.predict(noise.reshape(-1, noise.shape[-1])).reshape(noise.shape[:3])
@@ -176,7 +177,7 @@ class Study:
         d = vectors.x.shape[-1]
         others = [i for i in range(d) if i not in recurring]
         n = min(attribution.MASKED, len(others))
-        drawn = sorted(int(i) for i in self._rng(3).choice(others, n, replace=False))
+        drawn = sorted(int(i) for i in self.rng(3).choice(others, n, replace=False))
         spread = np.mean([np.where(np.isfinite(p.sd), p.sd, 0) for p in probes], axis=0)
         widest = np.argsort(-spread, kind="stable")[: attribution.MASKED]
         return [
@@ -208,7 +209,7 @@ class Study:
     def _shuffled(self) -> Measurement:
         def compute() -> Measurement:
             vectors = self._rows("main")
-            labels = accuracy.shuffled_labels(vectors, self._rng(4))
+            labels = accuracy.shuffled_labels(vectors, self.rng(4))
             probes = self._fit("layer probe on shuffled labels", vectors, labels=labels)
             right = accuracy.held_out(vectors, probes) == labels.reshape(vectors.x.shape[:3])
             # what counts is whether an answer meets its shuffled label: as if that were the true one
@@ -339,51 +340,16 @@ class Study:
             note=note,
         )
 
-    def growth_rate(self) -> Measured:
-        """Slope of the log mean norm over states 1..L, position 0 left out."""
-        sums = self.norms.arrays["sums"][:, 1 : self.n_labels]
-        estimate = bootstrap_documents(
-            sums,
-            norms.growth_rate,
-            confidence=1 - self.protocol.alpha,
-            rng=self._rng(5),
-            support=norms.growth_support(sums),
-        )
-        return self._of_norms("growth rate of the log norm a layer", estimate)
-
-    def growth_shape(self) -> Measured:
-        """How much better log-linear growth predicts a layer left out than linear growth does."""
-        sums = self.norms.arrays["sums"][:, 1 : self.n_labels]
-        estimate = norms.log_linear_advantage(sums, rng=self._rng(6))
-        return self._of_norms("advantage of log-linear over linear growth", estimate)
-
-    def _of_norms(self, name: str, estimate: Estimate) -> Measured:
-        store = self.store("main")
-        vectors = store.n_documents * (store.n_positions - 1) * store.n_blocks
-        return Measured(name=name, estimate=estimate, n_documents=store.n_documents, n_vectors=vectors)
-
-    def largest_share(self) -> Measured:
-        """The largest contribution of one dimension to one layer, over all dimensions and layers."""
-        largest = [attribution.largest_share(attribution.contribution_shares(p.weights)) for p in self.probes]
-        return self._of_fits("largest share of one dimension", np.array([one.share for one in largest]))
-
-    def _of_fits(
-        self, name: str, values: NDArray[np.float64], *, support: tuple[float, float] = (0.0, 1.0)
-    ) -> Measured:
-        """A number made of what was fitted: delete-a-group jackknife over the folds."""
-        series = self.series("raw")
-        estimate = jackknife_groups(
-            values,
-            confidence=1 - self.protocol.alpha,
-            support=support,
-            n_documents=len(series.documents),
-        )
+    def measured(self, name: str, estimate: Estimate, series: str, *, note: str = "") -> Measured:
+        """An estimate that rests on the probes behind a series, with their certificate."""
+        counts = self.series(series)
         return Measured(
             name=name,
             estimate=estimate,
-            n_documents=len(series.documents),
-            n_vectors=int(series.total.sum()),
-            certificate=_certificate(self.linear),
+            n_documents=len(counts.documents),
+            n_vectors=int(counts.total.sum()),
+            certificate=_certificate(self._measurement_of(series)),
+            note=note,
         )
 
     @property

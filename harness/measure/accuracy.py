@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ def fold_order(n_documents: int, folds: int, seed: int) -> tuple[NDArray[np.int6
     """Documents in random order, cut into folds whose sizes differ by one at most: order [n], slices of it."""
     order = np.random.default_rng([seed, 1]).permutation(n_documents)
     borders = np.linspace(0, n_documents, folds + 1).round().astype(int)
-    return order, tuple(slice(int(a), int(b)) for a, b in zip(borders[:-1], borders[1:], strict=True))
+    return order, tuple(slice(int(a), int(b)) for a, b in pairwise(borders))
 
 
 def gather(

@@ -1,0 +1,1 @@
+"""What claims ask of a study: one file a section, functions from a study to a measured number."""

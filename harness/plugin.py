@@ -1,90 +1,29 @@
 """pytest: options, fixtures, collection of verdicts. Thin: the work lives elsewhere."""
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness import gate, options, progress, terminal
 from harness.claim import Claim, Evidence, Measured, Part, Verdict
 from harness.errors import LayerclaimsError
-from harness.protocol import DTYPES, PROFILES, Protocol, report_name, resolve_options
+from harness.options import Target
 
-PROTOCOLS = {
-    "rigorous": ("rigorous",),
-    "as-published": ("as-published",),
-    "both": ("rigorous", "as-published"),
-}
-FORMATS = ("pdf", "html", "md")
+if TYPE_CHECKING:
+    from harness.study import Study
+
 CLAIMS = Path(__file__).resolve().parent.parent / "claims"
-WORDS = {
-    Verdict.REPLICATED: ("R", {"green": True}),
-    Verdict.NOT_REPLICATED: ("N", {"red": True}),
-    Verdict.INCONCLUSIVE: ("I", {"yellow": True}),
-    Verdict.NOT_TESTED: ("-", {"yellow": True}),
-    Verdict.ERROR: ("E", {"red": True, "bold": True}),
-}
-
-# option -> how argparse takes it; the same key with underscores may stand in pyproject.toml or pytest.ini
-OPTIONS: Mapping[str, dict[str, Any]] = {
-    "model": {
-        "metavar": "NAME",
-        "help": "hub id (with @REVISION), local:DIR or a path, a .gguf file, or 'embedded' (default)",
-    },
-    "corpus": {"metavar": "NAME", "help": "imdb, ag_news, pile, embedded:movies, embedded:news, or a file"},
-    "transfer-corpus": {"metavar": "NAME", "help": "the other corpus, named likewise"},
-    "profile": {"choices": tuple(PROFILES), "help": "quick: 200 texts; paper (default): 1,000; pile: 5,000"},
-    "n-texts": {"type": int, "metavar": "N", "help": "texts of each corpus, in place of the profile's"},
-    "context": {"type": int, "metavar": "N", "help": "tokens of each text (30)"},
-    "folds": {"type": int, "metavar": "N", "help": "folds of documents (5)"},
-    "seed": {"type": int, "metavar": "N", "help": "of all that is drawn at random (0)"},
-    "protocol": {"choices": tuple(PROTOCOLS), "help": "rigorous (default), as-published or both"},
-    "alpha": {"type": float, "metavar": "P", "help": "level of the decisions; intervals are 1 - alpha (.05)"},
-    "dtype": {"choices": DTYPES, "help": "of the model and of the states on disk (float32)"},
-    "device": {"metavar": "NAME", "help": "auto (default), cpu, cuda, cuda:1, mps"},
-    "batch-size": {"metavar": "N", "help": "texts in a forward pass (auto)"},
-    "cache-dir": {"metavar": "DIR", "help": "where states and measurements are kept (~/.cache/layerclaims)"},
-    "out": {"metavar": "DIR", "help": "where the report is written (reports/<model>)"},
-    "report": {"metavar": "FORMATS", "help": "any of pdf,html,md, or none (pdf,html,md)"},
-    "inconclusive": {
-        "choices": ("fail", "warn"),
-        "help": "what an INCONCLUSIVE claim does to its test (fail)",
-    },
-}
-PROTOCOL_FIELDS = {
-    "model": "model",
-    "corpus": "corpus",
-    "transfer-corpus": "transfer_corpus",
-    "profile": "profile",
-    "n-texts": "n_texts",
-    "context": "context",
-    "folds": "folds",
-    "seed": "seed",
-    "alpha": "alpha",
-    "dtype": "dtype",
-}
+RECORD = pytest.StashKey[dict[str, Any]]()
+OUTCOME = pytest.StashKey[gate.Outcome]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the options of DESIGN, each also as an ini key."""
-    group = parser.getgroup("replication", "replication of claims about hidden states")
-    for name, how in OPTIONS.items():
-        group.addoption(f"--{name}", dest=_dest(name), default=None, **how)
-        parser.addini(name.replace("-", "_"), f"the same as --{name}", default=None)
-    group.addoption("--offline", action="store_true", dest="replication_offline", help="never ask the hub")
-    parser.addini("offline", "the same as --offline", type="bool", default=False)
-    group.addoption(
-        "--verdicts-only",
-        action="store_true",
-        dest="replication_verdicts_only",
-        help="a verdict is a result whichever way it goes: only a claim that could not be judged fails",
-    )
-
-
-def _dest(name: str) -> str:
-    return "replication_" + name.replace("-", "_")
+    """Declare the options of the group "replication", each also as an ini key."""
+    options.declare(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -97,26 +36,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(run, "layerclaims-run")
 
 
-def option(config: pytest.Config, name: str, default: Any = None) -> tuple[Any, str]:
-    """The value of an option and where it came from: command line, ini file, default."""
-    value = config.getoption(_dest(name))
-    if value is not None:
-        return value, "command line"
-    value = config.getini(name.replace("-", "_"))
-    if value in (None, "", []):
-        return default, "default"
-    how = OPTIONS[name]
-    try:
-        value = how.get("type", str)(value)
-    except ValueError:
-        raise LayerclaimsError(f"The ini key {name.replace('-', '_')} has the value {value!r}.") from None
-    if "choices" in how and value not in how["choices"]:
-        raise LayerclaimsError(
-            f"The ini key {name.replace('-', '_')} is {value!r}; choose from {', '.join(how['choices'])}."
-        )
-    return value, "ini file"
-
-
 def run_of(config: pytest.Config) -> "Run":
     """The session's Run."""
     run = config.pluginmanager.get_plugin("layerclaims-run")
@@ -124,12 +43,18 @@ def run_of(config: pytest.Config) -> "Run":
     return run
 
 
+def claim_of(item: Any) -> Claim | None:
+    """The row that a collected test declares; None for a test that is no claim."""
+    found = getattr(getattr(item, "function", None), "claim", None)
+    return found if isinstance(found, Claim) else None
+
+
 class Judge:
     """The fixture `judge`: takes the parts of a claim, decides, and lets the test end accordingly."""
 
-    def __init__(self, request: pytest.FixtureRequest, protocol: Protocol, config: pytest.Config) -> None:
+    def __init__(self, request: pytest.FixtureRequest, study: "Study") -> None:
         """`request` is that of the claim's test."""
-        self._item, self._protocol, self._config = request.node, protocol, config
+        self._item, self._study, self._run = request.node, study, run_of(request.config)
         self._start = time.perf_counter()
 
     def __call__(
@@ -139,339 +64,457 @@ class Judge:
         figures: Sequence[str] = (),
         facts: Mapping[str, str] | None = None,
     ) -> None:
-        """All parts have to hold. NOT_REPLICATED fails the test with one sentence, INCONCLUSIVE fails or warns."""
+        """All parts have to hold. What is no success ends the test with one sentence."""
         __tracebackhide__ = True
         from harness import record
 
+        claim = claim_of(self._item)
+        assert claim is not None, "the fixture judge is for tests with @claim"
         evidence = Evidence(
             parts=parts, controls=tuple(controls), figures=tuple(figures), extra=dict(facts or {})
         )
-        rule = " ".join((self._item.function.__doc__ or "").split())
         entry = record.judged(
-            claim_of(self._item),
+            claim,
             evidence,
-            rule=rule,
-            protocol=self._protocol,
+            rule=" ".join((self._item.function.__doc__ or "").split()),
+            protocol=self._study.protocol,
             seconds=time.perf_counter() - self._start,
         )
-        self._item.stash[RECORD] = entry
-        verdict = Verdict(entry["verdict"])
-        if self._config.getoption("replication_verdicts_only") or verdict is Verdict.REPLICATED:
-            return
-        lenient = option(self._config, "inconclusive", "fail")[0] == "warn"
-        if verdict is Verdict.INCONCLUSIVE and lenient:
-            return
-        pytest.fail(f"{verdict}: {entry['reason']}", pytrace=False)
-
-
-RECORD = pytest.StashKey[dict[str, Any]]()
-
-
-def claim_of(item: Any) -> Claim:
-    """The row that a test function declares."""
-    found = item.function.claim
-    assert isinstance(found, Claim)
-    return found
-
-
-def is_claim(item: Any) -> bool:
-    """Whether a collected test is a row of the suite."""
-    return isinstance(getattr(getattr(item, "function", None), "claim", None), Claim)
+        outcome = self._run.outcome(entry, self._study)
+        self._item.stash[RECORD], self._item.stash[OUTCOME] = entry, outcome
+        if outcome.end == "fail":
+            pytest.fail(outcome.sentence, pytrace=False)
+        if outcome.end == "known":
+            pytest.xfail(outcome.sentence)
 
 
 @pytest.fixture(scope="session")
-def study(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The measurements of one model under one protocol."""
+def study(request: pytest.FixtureRequest) -> Iterator["Study"]:
+    """The measurements of one model under one protocol; their memory is given back before the next one's."""
     run = run_of(request.config)
-    protocol = getattr(request, "param", None) or run.protocols[0]
-    found = run.study(protocol)
+    found = run.study(getattr(request, "param", run.settings.targets[0]))
     yield found
     found.release()
 
 
 @pytest.fixture
-def judge(request: pytest.FixtureRequest, study: Any) -> Judge:
+def judge(request: pytest.FixtureRequest, study: "Study") -> Judge:
     """Ends a claim's test with its verdict."""
-    return Judge(request, study.protocol, request.config)
+    return Judge(request, study)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One node per claim, model and protocol; a plain name where there is one of each."""
-    if "study" not in metafunc.fixturenames:
+    if "study" not in metafunc.fixturenames or not isinstance(
+        getattr(metafunc.function, "claim", None), Claim
+    ):
         return
-    run = run_of(metafunc.config)
-    if len(run.protocols) > 1:
-        several = len({p.model for p in run.protocols}) > 1
-        ids = [f"{report_name(p.model)}-{p.name}" if several else p.name for p in run.protocols]
-        metafunc.parametrize("study", run.protocols, indirect=True, ids=ids, scope="session")
+    settings = run_of(metafunc.config).settings
+    if len(settings.targets) > 1:
+        ids = [settings.target_id(target) for target in settings.targets]
+        metafunc.parametrize("study", settings.targets, indirect=True, ids=ids, scope="session")
 
 
 class Run:
-    """What the plugin keeps for a session: protocols, studies, and the verdicts as they come in."""
+    """What the plugin keeps for a session: settings, studies, and the verdicts as they come in."""
 
     def __init__(self, config: pytest.Config) -> None:
         """Raises LayerclaimsError for options that make no sense."""
         self.config = config
+        self.settings = options.read(config)
         self.worker = hasattr(config, "workerinput")
-        given = {
-            field: found
-            for name, field in PROTOCOL_FIELDS.items()
-            if (found := option(config, name))[0] is not None
-        }
-        chosen, source = option(config, "protocol", "rigorous")
-        self.protocols = [resolve_options({**given, "name": (name, source)}) for name in PROTOCOLS[chosen]]
-        batch = option(config, "batch-size", "auto")[0]
-        if batch != "auto" and not (str(batch).isascii() and str(batch).isdigit() and int(batch) > 0):
-            raise LayerclaimsError(
-                f"--batch-size {batch!r} is not possible: it has to be auto or a number above 0."
-            )
-        self.batch_size = None if batch == "auto" else int(batch)
-        report = option(config, "report", ",".join(FORMATS))[0]
-        self.formats = () if report == "none" else tuple(f.strip() for f in report.split(","))
-        if unknown := [f for f in self.formats if f not in FORMATS]:
-            raise LayerclaimsError(
-                f"--report {unknown[0]!r} is not possible: choose from {', '.join(FORMATS)}."
-            )
-        self.device = option(config, "device", "auto")[0]
-        self.offline = bool(config.getoption("replication_offline") or config.getini("offline"))
-        out = option(config, "out")[0]
-        self.out = config.invocation_params.dir / (
-            out if out is not None else Path("reports") / report_name(self.protocols[0].model)
-        )
-        self._studies: dict[str, Any] = {}
+        self.expected: list[str] = []  # node ids that have to come back with a verdict
         self.records: dict[str, dict[str, Any]] = {}  # by node id
-        self.expected: list[str] = []
-        self.rows: dict[str, dict[str, Any]] = {}  # node id -> what an ERROR record is made of
-        self.written: list[Path] = []
+        self._studies: dict[Target, Study] = {}
+        self._notes: list[str] = []  # sentences for the end
+        self._written: list[Path] = []
+        self._comparison = ""
 
-    @property
-    def cache_dir(self) -> Path:
-        """Where states and measurements are kept."""
-        from harness.cache import default_cache_dir
+    def study(self, target: Target) -> "Study":
+        """The study of one model under one protocol, made once."""
+        if target not in self._studies:
+            from harness.study import Study
 
-        chosen = option(self.config, "cache-dir")[0]
-        return (
-            default_cache_dir()
-            if chosen is None
-            else self.config.invocation_params.dir / Path(chosen).expanduser()
-        )
-
-    def study(self, protocol: Protocol) -> Any:
-        """The study of one protocol, made once."""
-        from harness.study import Study
-
-        if protocol.hash not in self._studies:
-            self._studies[protocol.hash] = Study(
-                protocol,
-                cache_dir=self.cache_dir,
-                device=self.device,
-                batch_size=self.batch_size,
-                offline=self.offline,
+            self._studies[target] = Study(
+                target.protocol,
+                cache_dir=self.settings.cache_dir,
+                device=self.settings.device,
+                batch_size=self.settings.batch_size,
+                offline=self.settings.offline,
             )
-        return self._studies[protocol.hash]
+        return self._studies[target]
+
+    @cached_property
+    def baseline(self) -> dict[str, Any] | None:
+        """The results to compare with; raises LayerclaimsError."""
+        from harness import results
+
+        return None if self.settings.baseline is None else results.read(self.settings.baseline)
+
+    def outcome(self, entry: Mapping[str, Any], study: "Study") -> gate.Outcome:
+        """How the test of a record ends."""
+        if self.baseline is not None and not self.settings.verdicts_only:
+            return gate.by_baseline(entry, study, self.baseline)
+        return gate.by_verdict(
+            entry, lenient=self.settings.lenient, verdicts_only=self.settings.verdicts_only
+        )
 
     # --- before the tests
 
     @property
     def wanted(self) -> bool:
-        """Whether this session runs claims at all."""
+        """Whether this session may run claims at all: elsewhere the plugin is silent."""
         names = [str(arg).partition("::")[0] for arg in self.config.args]
         if self.config.getoption("pyargs") and any(n == "claims" or n.startswith("claims.") for n in names):
             return True
         paths = [(self.config.invocation_params.dir / name).resolve() for name in names]
         return any(path.is_relative_to(CLAIMS) or CLAIMS.is_relative_to(path) for path in paths)
 
+    @property
+    def _live(self) -> bool:
+        """Whether claims are shown as lines: neither as letters (-q) nor as pytest's own lines (-v)."""
+        return self.config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) == 0
+
     def pytest_report_header(self) -> list[str]:
         """What is going to be studied."""
         if not self.wanted:
             return []
-        p = self.protocols[0]
-        names = " and ".join(protocol.name for protocol in self.protocols)
+        p = self.settings.targets[0].protocol
+        models = dict.fromkeys(terminal.inert(target.protocol.model) for target in self.settings.targets)
+        protocols = dict.fromkeys(target.protocol.name for target in self.settings.targets)
         return [
-            f"layerclaims: {_safe(p.model)} on {_safe(p.corpus)}, transfer to {_safe(p.transfer_corpus)}; {names}, "
-            f"{p.n_texts} texts x {p.context} tokens, {p.folds} folds, seed {p.seed}",
+            f"layerclaims: {', '.join(models)}",
+            f"layerclaims: on {terminal.inert(p.corpus)}, transfer to {terminal.inert(p.transfer_corpus)}; "
+            f"{' and '.join(protocols)}, {p.n_texts:,} texts x {p.context} tokens, {p.folds} folds, seed {p.seed}",
         ]
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """Cheap checks: names, files, directories."""
-        if self.worker or not self.wanted or self.config.option.collectonly:
+        if not self.wanted or self.config.option.collectonly:
             return
-        from harness import progress
-        from harness.corpora import check_corpus_name
-        from harness.files import check_writable
-        from harness.sources import check_model_name
-
-        progress.attach()
+        if self.worker:  # several processes cannot redraw one line
+            progress.attach(redraw=False)
+            return
+        progress.attach(before=self._end_line)
         try:
-            for protocol in self.protocols:
-                check_model_name(protocol.model)
-                check_corpus_name(protocol.corpus)
-                check_corpus_name(protocol.transfer_corpus)
-            check_writable(self.cache_dir, "--cache-dir")
-            check_writable(self.out, "--out")
+            self.settings.check()
         except LayerclaimsError as error:
             raise pytest.UsageError(str(error)) from None
+
+    def _end_line(self) -> None:
+        """End pytest's line of letters, so that progress stands on its own."""
+        out = self.config.get_terminal_writer()
+        capture = self.config.pluginmanager.getplugin("capturemanager")
+        if out.width_of_current_line and capture is not None:
+            with capture.global_and_fixture_disabled():
+                out.line()
+                out.flush()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Mark the claims; foreign warnings in them are no reason to fail a verdict."""
         for item in items:
-            if is_claim(item):
+            if claim_of(item):
                 item.add_marker("claim")
                 item.add_marker(pytest.mark.filterwarnings("default"))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Remember which claims have to come back with a verdict."""
-        chosen = [item for item in session.items if is_claim(item)]
-        self.expected = [item.nodeid for item in chosen]
+        self.expected = [item.nodeid for item in session.items if claim_of(item)]
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         """Under xdist the workers collect: what they found is what is expected."""
-        del node
-        root = CLAIMS.name + "/"
-        self.expected = [i for i in ids if root in i.partition("::")[0] + "/"]
+        self.expected = [nodeid for nodeid in ids if self._row(nodeid)]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Capture the states before the first test, where a wrong input is still one sentence."""
         if self.worker or session.config.option.collectonly or session.testsfailed:
             return
-        under_xdist = session.config.pluginmanager.hasplugin("dsession")
-        if not (self.expected or (under_xdist and self.wanted)):
+        distributed = self.config.pluginmanager.hasplugin("dsession")
+        if not (self.expected or (distributed and self.wanted)):
             return
         try:
-            for protocol in self.protocols:
-                self.study(protocol).prepare()
+            for target in self.settings.targets:
+                self.study(target).prepare()
         except LayerclaimsError as error:
             raise pytest.UsageError(str(error)) from None
 
     # --- verdicts
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: Any) -> Any:
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, Any]:
         """Attach the record to the report, as plain JSON: that is what crosses to xdist's controller."""
         report = yield
-        if not is_claim(item):
+        claim = claim_of(item)
+        if claim is None:
             return report
-        report.layerclaims_claim = item.stash.get(RECORD, None)
-        if report.when == "call" and report.layerclaims_claim is not None:
-            entry = report.layerclaims_claim
-            for key in ("id", "verdict", "estimate", "reason"):
-                report.user_properties.append((f"claim_{key}", entry[key]))
+        report.layerclaims_record = report.layerclaims_status = None
+        if report.when == "call" and RECORD in item.stash:
+            outcome = item.stash[OUTCOME]
+            report.layerclaims_record = item.stash[RECORD]
+            report.layerclaims_status = outcome.status
+            report.layerclaims_note = outcome.note
         elif report.skipped or report.failed:
             from harness import record
 
-            verdict = Verdict.NOT_TESTED if report.skipped else Verdict.ERROR
-            callspec = getattr(item, "callspec", None)
-            protocol = callspec.params["study"] if callspec else self.protocols[0]
-            report.layerclaims_claim = record.unjudged(
-                claim_of(item), verdict, _reason(report, call), protocol=protocol, seconds=call.duration
+            report.layerclaims_record = record.unjudged(
+                claim,
+                Verdict.NOT_TESTED if report.skipped else Verdict.ERROR,
+                _reason(report, call),
+                protocol=self._target(item.nodeid).protocol,
+                seconds=call.duration,
             )
+        elif report.when == "call":
+            from harness import record
+
+            report.outcome, report.longrepr = "failed", "The claim's test ended without asking for a verdict."
+            report.layerclaims_record = record.unjudged(
+                claim,
+                Verdict.ERROR,
+                report.longrepr,
+                protocol=self._target(item.nodeid).protocol,
+                seconds=call.duration,
+            )
+        if report.layerclaims_record is not None:
+            kept = dict(item.user_properties)
+            kept.update(_properties(report.layerclaims_record))
+            item.user_properties[:] = list(kept.items())
+            report.user_properties = list(kept.items())
         return report
 
+    def _target(self, nodeid: str) -> Target:
+        """The model and protocol of a test."""
+        inside = nodeid.rpartition("[")[2].removesuffix("]")
+        for target in self.settings.targets:
+            if self.settings.target_id(target) == inside:
+                return target
+        return self.settings.targets[0]
+
+    def _row(self, nodeid: str) -> Claim | None:
+        """The claim behind a node id, for a process that has not collected it itself."""
+        from harness import catalogue
+
+        path, _, name = nodeid.partition("::")
+        if (self.config.rootpath / path).resolve().parent != CLAIMS:
+            return None
+        try:
+            entry = catalogue.entries().get(name.partition("[")[0].removeprefix("test_").replace("_", "-"))
+        except (ImportError, LayerclaimsError):
+            return None
+        return None if entry is None else entry.claim
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
+        """A worker that died takes its claim's verdict with it, and nothing else."""
+        if row := self._row(crashitem):
+            from harness import record
+
+            report.layerclaims_record = record.unjudged(
+                row,
+                Verdict.ERROR,
+                "The process that was judging this claim died (killed, or out of memory?).",
+                protocol=self._target(crashitem).protocol,
+                seconds=0.0,
+            )
+
+    @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Collect a record; a failure after the verdict (in teardown) takes it back."""
-        entry = getattr(report, "layerclaims_claim", None)
+        entry = getattr(report, "layerclaims_record", None)
         if self.worker or entry is None:
             return
-        if report.when == "call" or report.failed or report.skipped:
-            self.records[report.nodeid] = entry
+        self.records[report.nodeid] = entry
+        if self._live:
+            out = self.config.get_terminal_writer()
+            if out.width_of_current_line:
+                out.line()
+            status = getattr(report, "layerclaims_status", None)
+            terminal.write_live(
+                out,
+                entry,
+                self._label(report.nodeid),
+                done=len(self.records),
+                of=max(len(self.expected), len(self.records)),
+                width=max((self._width(nodeid) for nodeid in self.expected), default=0),
+                note="" if status in (None, "same") else status,
+            )
+            out.flush()
 
-    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    def _width(self, nodeid: str) -> int:
+        """Columns that the claim's name takes."""
+        test = nodeid.rpartition("::")[2].partition("[")[0].removeprefix("test_")
+        return len(terminal.name({"id": test}, self._label(nodeid)))
+
+    def _label(self, nodeid: str) -> str | None:
+        return self.settings.target_id(self._target(nodeid))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Keep pytest from opening a line of letters for a claim that gets a line of its own."""
+        reporter = self.config.pluginmanager.getplugin("terminalreporter")
+        distributed = self.config.pluginmanager.hasplugin("dsession")
+        if reporter is not None and self._live and not distributed:
+            reporter.showfspath = False if nodeid in self.expected else None
+
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
         """Show verdicts, not passes and failures."""
-        entry = getattr(report, "layerclaims_claim", None)
-        if entry is None or not (report.when == "call" or report.failed or report.skipped):
+        entry = getattr(report, "layerclaims_record", None)
+        if entry is None:
             return None
         verdict = Verdict(entry["verdict"])
-        category = report.outcome if verdict is not Verdict.ERROR else "error"
-        letter, markup = WORDS[verdict]
-        return category, letter, (str(verdict), markup)
+        status = getattr(report, "layerclaims_status", None)
+        if verdict is Verdict.ERROR:
+            category = "error"
+        elif status in ("no baseline", "incomparable"):
+            category = status
+        elif status == "improved" and report.passed:
+            category = "xpassed"
+        else:
+            category = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        if self._live:
+            return category, "", ""
+        word = str(verdict) if status in (None, "same") else f"{verdict} ({status})"
+        return category, terminal.LETTERS[verdict], (word, terminal.COLOURS[verdict])
+
+    # --- after the tests
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write results and report; a claim that was selected and has no verdict fails the run."""
-        if self.worker or session.config.option.collectonly or not self.records:
+        if self.worker or session.config.option.collectonly or not self.wanted:
             return
         missing = [nodeid for nodeid in self.expected if nodeid not in self.records]
-        if missing and exitstatus in (0, 1):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        self.missing = missing
-        from harness import progress
-
-        try:
-            self._write()
-        except LayerclaimsError as error:
-            progress.note(f"layerclaims: {error}")
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    missing: list[str] = []
-
-    def _write(self) -> None:
-        from harness import record, report, results
-
-        studies = {p.name: self.study(p) for p in self.protocols}
-        order = {nodeid: i for i, nodeid in enumerate(self.expected)}
-        records = [self.records[n] for n in sorted(self.records, key=lambda n: order.get(n, len(order)))]
-        assembled = record.assemble(studies, records, options=self._options())
-        self.written.append(results.write(self.out / "results.json", assembled))
-        self.written += report.render(assembled, self.out, self.formats)
-        if "md" in self.formats:
-            report.append_step_summary((self.out / "summary.md").read_text("utf-8"))
-
-    def _options(self) -> list[dict[str, Any]]:
-        found = self.protocols[0].as_json()["options"]
-        found = [o for o in found if o["name"] != "name"]
-        for name, default in (
-            ("protocol", "rigorous"),
-            ("device", "auto"),
-            ("batch-size", "auto"),
-            ("inconclusive", "fail"),
+        if missing and (
+            exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
         ):
-            value, source = option(self.config, name, default)
-            found.append({"name": name.replace("-", "_"), "value": value, "source": source})
-        return found
-
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """The table of verdicts and where the files are."""
-        if self.worker or not self.records:
+            self._notes.append(
+                f"Stopped with {len(self.records)} of {len(self.expected)} verdicts, so no report was written. What "
+                "was computed is kept: the same command goes on from there."
+            )
             return
-        out = terminalreporter
-        out.section("verdicts")
-        width = max(len(r["id"]) for r in self.records.values())
-        several = len(self.protocols) > 1
-        for nodeid in self.expected or self.records:
-            entry = self.records.get(nodeid)
-            if entry is None:
-                continue
-            verdict = Verdict(entry["verdict"])
-            out.write(f"{verdict:<15}", **WORDS[verdict][1])
-            label = f" ({entry['protocol']})" if several else ""
-            out.line(f"{entry['id']:<{width}}{label}  {_safe(entry['reason'])}")
-        for nodeid in self.missing:
-            out.line(f"{nodeid} was selected and has no verdict.", red=True)
-        counts = {v: sum(r["verdict"] == v for r in self.records.values()) for v in Verdict}
-        out.line(", ".join(f"{n} {v}" for v, n in counts.items() if n))
-        for path in self.written:
-            out.line(f"written: {_relative(path, self.config.invocation_params.dir)}")
+        if not self.expected or exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            return
+        for nodeid in missing:
+            self._lose(nodeid)
+        if missing:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        try:
+            for targets in self.settings.models.values():
+                self._write(session, targets)
+        except LayerclaimsError as error:
+            self._notes.append(str(error))
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _lose(self, nodeid: str) -> None:
+        """A claim that was selected and never came back."""
+        from harness import record
+
+        self._notes.append(f"{nodeid} was selected and has no verdict.")
+        if row := self._row(nodeid):
+            self.records[nodeid] = record.unjudged(
+                row,
+                Verdict.ERROR,
+                "The claim was selected and came back without a verdict.",
+                protocol=self._target(nodeid).protocol,
+                seconds=0.0,
+            )
+
+    def _write(self, session: pytest.Session, targets: Sequence[Target]) -> None:
+        """The files of one model."""
+        from harness import compare, record, report, results
+
+        records = [
+            self.records[nodeid]
+            for nodeid in self.expected
+            if nodeid in self.records and self._target(nodeid) in targets
+        ]
+        if not records:
+            return
+        out = targets[0].out
+        studies = {target.protocol.name: self.study(target) for target in targets}
+        stated = [o for o in targets[0].protocol.as_json()["options"] if o["name"] != "name"]
+        assembled = record.assemble(studies, records, options=[*stated, *self.settings.stated])
+        if self.baseline is not None:
+            changes = compare.compare(self.baseline, results.plain(assembled))
+            ran = [change for change in changes if change.new is not None]
+            self._comparison = compare.heading(self.baseline, assembled) + "\n\n" + compare.table(ran)
+            if len(ran) < len(changes):
+                self._comparison += f" {len(changes) - len(ran)} claims of the baseline were not run."
+            if compare.exit_status(ran, "regression") and not self.settings.verdicts_only:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._written.append(results.write(out / "results.json", assembled))
+        if self.settings.save_baseline is not None:
+            self._written.append(results.write(self.settings.save_baseline, assembled))
+        self._written += report.render(assembled, out, self.settings.formats, say=self._notes.append)
+        if "md" in self.settings.formats:
+            report.append_step_summary((out / "summary.md").read_text("utf-8"))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None]:
+        """The table of verdicts and where the files are, in place of pytest's listings of the same claims."""
+        if self.worker or not self.wanted:
+            return (yield)
+        stats = terminalreporter.stats
+        hidden = {
+            category: reports
+            for category, reports in stats.items()
+            if any(_judged(report) for report in reports)
+        }
+        for category, reports in hidden.items():
+            stats[category] = [report for report in reports if not _judged(report)]
+        try:
+            result = yield
+        finally:
+            stats.update(hidden)  # for the counts in the last line
+        self._summarise(terminalreporter)
+        return result
+
+    def _summarise(self, reporter: Any) -> None:
+        out = self.config.get_terminal_writer()
+        if self.records:
+            reporter.section("verdicts")
+            chosen = [nodeid for nodeid in self.expected if nodeid in self.records]
+            terminal.write_table(out, [(self.records[n], self._label(n)) for n in chosen])
+        if self._comparison:
+            reporter.section("baseline")
+            out.line(self._comparison)
+        terminal.write_paths(out, self._written, relative_to=self.config.invocation_params.dir)
+        for note in self._notes:
+            out.line(terminal.inert(note, 2000), red=True)
 
 
-def _reason(report: Any, call: Any) -> str:
+def _judged(report: Any) -> bool:
+    """Whether the table says all that there is to say of a report: no traceback to be read."""
+    entry = getattr(report, "layerclaims_record", None)
+    return entry is not None and entry["verdict"] != Verdict.ERROR
+
+
+def _properties(record: Mapping[str, Any]) -> dict[str, str]:
+    """What JUnit gets to know of a claim."""
+    low, high = record["interval"] or ("", "")
+    threshold = record["criterion"]["threshold"]
+    return {
+        "claim_id": record["id"],
+        "claim_protocol": record["protocol"],
+        "claim_verdict": record["verdict"],
+        "claim_estimate": "" if record["estimate"] is None else f"{record['estimate']:.10g}",
+        "claim_interval_low": f"{low:.10g}" if low != "" else "",
+        "claim_interval_high": f"{high:.10g}" if high != "" else "",
+        "claim_threshold": "" if threshold is None else f"{threshold:.10g}",
+        "claim_reason": record["reason"],
+    }
+
+
+def _reason(report: Any, call: pytest.CallInfo[None]) -> str:
     """One line of why a test could not be judged."""
     if report.skipped and isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
     if call.excinfo is not None:
         text = " ".join(str(call.excinfo.value).split())
         kind = call.excinfo.type.__name__
-        return text[:300] if kind == "LayerclaimsError" else f"{kind}: {text}"[:300]
+        return text[:300] if issubclass(call.excinfo.type, LayerclaimsError) else f"{kind}: {text}"[:300]
     return "the test failed"
-
-
-def _safe(text: object) -> str:
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))[:400]
-
-
-def _relative(path: Path, to: Path) -> str:
-    try:
-        return _safe(path.relative_to(to))
-    except ValueError:
-        return _safe(path)

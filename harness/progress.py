@@ -13,16 +13,20 @@ REDRAW = 0.2  # seconds between redraws of the line on a terminal
 REPEAT = 5.0  # seconds between lines where there is no terminal
 
 _descriptor: int | None = None
+_redraw = True
+_before: Callable[[], None] | None = None
 
 
-def attach(descriptor: int = 2) -> None:
+def attach(descriptor: int = 2, *, redraw: bool = True, before: Callable[[], None] | None = None) -> None:
     """Remember where standard error leads now, before something redirects it.
 
     pytest's capture redirects descriptor 2 itself while tests run, so that even `sys.__stderr__` is
-    swallowed: the plugin calls this once where capture is not active (pytest_configure). Keeps a duplicate;
-    harmless when called again.
+    swallowed: the plugin calls this once where capture is not active (pytest_sessionstart). Keeps a duplicate;
+    harmless when called again. `redraw=False`: plain lines even on a terminal, for one process of several.
+    `before` is called before a line is begun: it ends a line that another writer has left open.
     """
-    global _descriptor
+    global _descriptor, _redraw, _before
+    _redraw, _before = redraw, before
     try:
         duplicate = os.dup(descriptor)
     except OSError:  # closed: a daemon
@@ -46,6 +50,8 @@ def _write(text: str) -> None:
 
 
 def _is_terminal() -> bool:
+    if not _redraw:
+        return False
     try:
         if _descriptor is not None:
             return os.isatty(_descriptor)
@@ -56,7 +62,13 @@ def _is_terminal() -> bool:
 
 def note(text: str) -> None:
     """Show one plain line at once; control characters in it are replaced."""
+    _begin()
     _write(_printable(text) + "\n")
+
+
+def _begin() -> None:
+    if _before is not None:
+        _before()
 
 
 def _printable(text: str) -> str:
@@ -98,6 +110,7 @@ class Progress:
         self._terminal = enabled and _is_terminal()
         self._start = clock()
         self._last: float | None = None
+        self._shown = False
 
     def __enter__(self) -> Self:
         """Start the clock."""
@@ -133,6 +146,9 @@ class Progress:
 
     def _show(self, now: float) -> None:
         text = self.line(now)
+        if not self._shown or not self._terminal:
+            _begin()
+        self._shown = True
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
             _write(f"\r{text[:width]}\x1b[K")

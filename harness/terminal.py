@@ -59,7 +59,7 @@ def name(record: Mapping[str, Any], label: str | None) -> str:
 
 
 def write_live(
-    out: Writer, record: Mapping[str, Any], label: str | None, *, done: int, of: int, note: str
+    out: Writer, record: Mapping[str, Any], label: str | None, *, done: int, of: int, width: int, note: str
 ) -> None:
     """`[ 3/10] REPLICATED      norm-is-a-feature  .107 [.067, .147]`, as soon as the claim is judged."""
     verdict = Verdict(record["verdict"])

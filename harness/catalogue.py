@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any, Final
 
 from harness.claim import Claim, Criterion, Relation, quarter
@@ -87,6 +88,18 @@ def declared(claim_id: str, *, n_labels: int) -> Rule | None:
     entry = entries().get(claim_id)
     if entry is None:
         return None
+    for items in (2, 1, 3, 0):  # how many things an unknown sequence is taken to hold, for `a, b = ...`
+        study = _Study(n_labels, items)
+        try:
+            noted = _noted(entry.test, study)
+        except Exception:  # whatever a test does with numbers that are none: its rule stays unknown
+            continue
+        return Rule(conditions=tuple(noted), complete=not study.iterated) if noted else None
+    return None
+
+
+def _noted(test: Test, study: "_Study") -> list[Condition]:
+    """Run a claim's test with the stand-in; the conditions that it hands to its judge."""
     noted: list[Condition] = []
 
     def judge(*parts: Any, **_: Any) -> None:
@@ -94,13 +107,18 @@ def declared(claim_id: str, *, n_labels: int) -> Rule | None:
             part if isinstance(part, Condition) else Condition(criterion=None, recipe=None) for part in parts
         )
 
-    study = _Study(n_labels)
+    test = inspect.unwrap(test)
+    # what the test calls of the harness measures: it is stood in for as well
+    names = {name: _Number(study) if _measures(value) else value for name, value in test.__globals__.items()}
+    stood_in = FunctionType(test.__code__, names, test.__name__, test.__defaults__, test.__closure__)
     given = {"judge": judge}
-    try:
-        entry.test(**{name: given.get(name, study) for name in inspect.signature(entry.test).parameters})
-    except Exception:  # whatever a test does with numbers that are none: nothing is known of its rule then
-        return None
-    return Rule(conditions=tuple(noted), complete=not study.iterated) if noted else None
+    stood_in(**{name: given.get(name, study) for name in inspect.signature(test).parameters})
+    return noted
+
+
+def _measures(value: Any) -> bool:
+    module = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    return isinstance(module, str) and module.startswith("harness.") and module != "harness.claim"
 
 
 class _Anything:
@@ -121,9 +139,10 @@ class _Anything:
         return _Number(self._study)
 
     def __iter__(self) -> Iterator[Any]:
-        if self._study is not None:
-            self._study.iterated = True
-        return iter(())
+        if self._study is None:
+            return iter(())
+        self._study.iterated = True
+        return iter([_Number(self._study) for _ in range(self._study.items)])
 
 
 class _Number(_Anything):
@@ -155,9 +174,10 @@ class _Number(_Anything):
 class _Study(_Anything):
     """Study as far as a rule needs it."""
 
-    def __init__(self, n_labels: int) -> None:
+    def __init__(self, n_labels: int, items: int) -> None:
         super().__init__(self)
-        self.n_labels, self.chance, self.iterated = n_labels, 1 / n_labels, False
+        self.n_labels, self.chance = n_labels, 1 / n_labels
+        self.items, self.iterated = items, False
 
     def quarter(self, share: float) -> float:
         return quarter(share, self.n_labels)

@@ -131,7 +131,13 @@ def table(changes: Sequence[Change]) -> str:
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    notes = [f"{_title(change, both)}: {change.note}." for change in ordered if change.note]
+    told: dict[str, list[str]] = {}  # a note that several claims share is told once
+    for change in ordered:
+        if change.note:
+            told.setdefault(change.note, []).append(f"{change.id} ({change.protocol})" if both else change.id)
+    notes = [
+        f"{names[0] if len(names) == 1 else f'{len(names)} claims'}: {note}." for note, names in told.items()
+    ]
     tally = ", ".join(
         f"{count} {status}"
         for status in STATUSES
@@ -333,10 +339,6 @@ def _estimates(change: Change) -> str:
     if change.baseline is None or change.new is None:
         return str(change.new or change.baseline)
     return f"{change.baseline} → {change.new}"
-
-
-def _title(change: Change, both: bool) -> str:
-    return f"{change.id} ({change.protocol})" if both else change.id
 
 
 def _plain(text: object) -> str:

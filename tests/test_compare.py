@@ -334,6 +334,13 @@ class TestTable:
         run = sample(ids=(CLAIM,), protocols=("rigorous", "as-published"))
         assert f"{CLAIM} (as-published)" in table(compare(run, run))
 
+    def test_tells_a_note_that_claims_share_once(self) -> None:
+        before, after = sample(), sample()
+        after["protocol"]["context"] = 20
+        assert "\n\n10 claims: the context differs: 30 in the baseline, 20 now.\n\n" in table(
+            compare(before, after)
+        )
+
     def test_of_nothing_says_so(self) -> None:
         assert table(compare(sample(ids=()), sample(ids=()))) == "There is no claim to compare."
 

@@ -326,6 +326,31 @@ class TestCatalogue:
         assert math.isclose(first.bounds[0], 1 / 6 + 0.25 * 5 / 6)
         assert second.relation == "contains"
 
+    def test_nearly_every_rule_can_be_read_from_its_code(self) -> None:
+        """A claim of which nothing can be read is verified against itself only: it should be an exception."""
+        unknown = [name for name in catalogue.entries() if catalogue.declared(name, n_labels=LABELS) is None]
+        assert len(unknown) <= 2, unknown
+
+    def test_measurements_beside_the_study_are_stood_in_for(self) -> None:
+        rule = catalogue.declared(LARGEST, n_labels=LABELS)
+        assert rule is not None
+        assert rule.complete
+        assert [str(condition.criterion) for condition in rule.conditions] == ["< .050"]
+
+    def test_a_threshold_that_depends_on_the_data_stays_open(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def test_recurs(study: Any, judge: Any) -> None:
+            """Rule."""
+            share, null = study.recurrence()
+            judge(share.above(null), share.above(0.3))
+
+        changed = {LINEAR: catalogue.Entry(claim=catalogue.entries()[LINEAR].claim, test=test_recurs)}
+        monkeypatch.setattr(catalogue, "entries", lambda: changed)
+        rule = catalogue.declared(LINEAR, n_labels=4)
+        assert rule is not None
+        assert [condition.criterion for condition in rule.conditions] == [
+            None, Criterion(relation=">", threshold=0.3),
+        ]  # fmt: skip
+
     def test_an_unknown_claim_declares_nothing(self) -> None:
         assert catalogue.declared("no-such-claim", n_labels=4) is None
 

@@ -360,18 +360,18 @@ def equivalent(estimate: Estimate, margin: float) -> Equivalence:
     """Two one-sided tests (Schuirmann 1987) of |value| < margin; `estimate` carries a 1 - 2 alpha interval.
 
     holds is True when the interval lies inside +-margin, False when it lies outside, None across a border.
-    p is the larger of both one-sided p-values. Identical runs (no spread at all: methods "exact" and
-    "bound") give None and p = 1: a difference that is zero in every document tells of a comparison that
-    did not happen. ValueError for a margin that is not positive.
+    p is the larger of both one-sided p-values. Runs without any spread (methods "exact" and "bound") are
+    never equivalent, and p = 1: a difference that is zero in every document tells of a comparison that did
+    not happen. A difference that is large in every document still lies outside. ValueError for a margin that is not positive.
     """
     if not margin > 0:
         raise ValueError(f"an equivalence margin is positive, not {margin}")
+    outside = estimate.low > margin or estimate.high < -margin
     if estimate.method in ("exact", "bound") or not (isfinite(estimate.low) and isfinite(estimate.high)):
-        return Equivalence(holds=None, p_value=1.0)
+        return Equivalence(holds=False if outside else None, p_value=1.0)
     p_value = max(estimate.p_value(-margin, "above"), estimate.p_value(margin, "below"))
     if -margin < estimate.low and estimate.high < margin:
         return Equivalence(holds=True, p_value=p_value)
-    outside = estimate.low > margin or estimate.high < -margin
     return Equivalence(holds=False if outside else None, p_value=p_value)
 
 

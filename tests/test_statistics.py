@@ -643,6 +643,16 @@ def test_identical_runs_are_not_equivalent():
     assert equivalent(jackknife_groups(np.zeros(5), confidence=0.9), 0.01).holds is None
 
 
+def test_a_difference_that_is_large_in_every_document_is_not_equivalent():
+    same = np.tile([27.0, 3.0, 30.0], (100, 1))
+    estimate = bootstrap_documents(
+        same, difference, rng=np.random.default_rng(0), resamples=99, confidence=0.9, support=(-1, 1)
+    )
+    assert estimate.method == "exact"
+    assert equivalent(estimate, 0.01).holds is False
+    assert equivalent(estimate, 0.01).p_value == 1
+
+
 def test_pages_test_finds_a_trend_and_its_level_without_one():
     rng = np.random.default_rng(0)
     rising = np.arange(5) + rng.normal(size=(5, 5))

@@ -1,6 +1,7 @@
 """The options of the pytest group "replication": declared, read from command line or ini file, checked."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,7 +184,7 @@ def read(config: pytest.Config) -> Settings:
     return Settings(
         targets=tuple(targets),
         batch_size=_batch_size(_value(config, "batch-size", "auto")[0]),
-        device=_value(config, "device", "auto")[0],
+        device=_device(_value(config, "device", "auto")[0]),
         offline=_flag(config, "offline"),
         cache_dir=default_cache_dir() if cache_dir is None else here / Path(cache_dir).expanduser(),
         formats=_formats(_value(config, "report", ",".join(FORMATS))[0]),
@@ -212,8 +213,8 @@ def _value(config: pytest.Config, name: str, default: Any = None) -> tuple[Any, 
     key, how = _key(name), OPTIONS[name]
     try:
         value = config.getini(key)
-    except (TypeError, ValueError) as error:  # pytest's own words name file, key and type
-        raise LayerclaimsError(f"The ini key {key} cannot be read: {' '.join(str(error).split())}.") from None
+    except (TypeError, ValueError, pytest.UsageError) as error:
+        raise LayerclaimsError(f"The ini key {key} cannot be used: {_said(error)}.") from None
     if value in (None, "", []):
         return default, "default"
     if "choices" in how and value not in how["choices"]:
@@ -226,8 +227,12 @@ def _value(config: pytest.Config, name: str, default: Any = None) -> tuple[Any, 
 def _flag(config: pytest.Config, name: str) -> bool:
     try:
         return bool(config.getoption(_dest(name)) or config.getini(_key(name)))
-    except (TypeError, ValueError) as error:
-        raise LayerclaimsError(f"The ini key {_key(name)} cannot be read: {error}.") from None
+    except (TypeError, ValueError, pytest.UsageError) as error:
+        raise LayerclaimsError(f"The ini key {_key(name)} cannot be used: {_said(error)}.") from None
+
+
+def _said(error: Exception) -> str:
+    return shown(" ".join(str(error).split()), 300)[1:-1].rstrip(".")
 
 
 def _path(config: pytest.Config, name: str) -> Path | None:
@@ -255,6 +260,14 @@ def _batch_size(value: str) -> int | None:
             f"--batch-size {shown(value)} is not possible: it has to be auto or a number above 0."
         )
     return int(value)
+
+
+def _device(value: str) -> str:
+    if not re.fullmatch(r"auto|(cpu|cuda|mps|xpu)(:\d{1,3})?", value):  # whether it is there, torch will say
+        raise LayerclaimsError(
+            f"--device {shown(value)} is not possible: give auto, cpu, cuda, cuda:1 or mps."
+        )
+    return value
 
 
 def _formats(value: str) -> tuple[str, ...]:

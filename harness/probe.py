@@ -84,6 +84,9 @@ class Probe:
 class LayerProbe:
     """How a probe is fitted: minimise mean cross-entropy + l2/2 |W|^2 over standardised features.
 
+    With `standardise=False` the penalty is on the weights of the features as they come; those of the returned
+    probe are stated on standardised ones all the same, so that a share is |weight| whatever was penalised.
+
     The bias is free. The minimum is unique but for a constant added to the bias. L-BFGS runs in whitened
     coordinates: with G = R'R the Gram matrix of a sample of the training features, V = R W, in which the Hessian
     at W = 0 is the same in all directions. This is a change of variables on the weights, as standardising is:
@@ -93,6 +96,7 @@ class LayerProbe:
     l2: float = L2
     tolerance: float = TOLERANCE  # relative objective gap
     max_iterations: int = 400
+    standardise: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what has no minimum."""
@@ -117,7 +121,9 @@ class LayerProbe:
 
         rows = [slice(0, len(X))] if rows is None else rows
         n_labels = int(y.max()) + 1 if n_labels is None else n_labels
-        objective = _Objective(X, y, rows=rows, unit=unit, n_labels=n_labels, l2=self.l2)
+        objective = _Objective(
+            X, y, rows=rows, unit=unit, n_labels=n_labels, l2=self.l2, standardise=self.standardise
+        )
         progress = _Progress(objective=objective, l2=self.l2, tolerance=self.tolerance)
         solution, iterations = np.zeros(objective.size), 0
         value, _ = objective(solution)
@@ -143,8 +149,11 @@ class LayerProbe:
         value, gradient = objective(solution)
         norm = objective.gradient_norm
         gap = progress.gap(value, norm)
+        weights = weights - weights.mean(1, keepdims=True)  # rounding aside this is so at the minimum
+        if not self.standardise:
+            weights = weights * np.where(np.isfinite(objective.sd), objective.sd, 0)[:, None]
         return Probe(
-            weights=weights - weights.mean(1, keepdims=True),  # rounding aside this is so at the minimum
+            weights=weights,
             bias=bias - bias.mean(),
             mean=objective.mean,
             sd=objective.sd,
@@ -204,6 +213,7 @@ class _Objective:
         unit: bool,
         n_labels: int,
         l2: float,
+        standardise: bool,
     ) -> None:
         import torch
 
@@ -226,6 +236,8 @@ class _Objective:
         self.y = torch.from_numpy(np.ascontiguousarray(y, dtype=np.int64))
         self.scale = torch.cat([_reciprocal_norms(self.x[block]) for block in self.blocks]) if unit else None
         self.mean, self.sd = self._moments()
+        # the free bias takes up the mean either way; a constant feature has no weight
+        self.divisor = self.sd if standardise else np.where(np.isfinite(self.sd), 1.0, np.inf)
         self.factor = self._factor(l2)
         self.size = (self.d + 1) * n_labels
         self.gradient_norm = math.inf
@@ -261,7 +273,7 @@ class _Objective:
         # drawn at random: a stride would meet the same positions of every document
         wanted = np.sort(np.random.default_rng(0).permutation(self.n)[: max(GRAM_ROWS, 4 * self.d)])
         gram, start = np.zeros((self.d, self.d)), 0
-        mean, sd = self.mean, self.sd
+        mean, sd = self.mean, self.divisor
         for _, x, scale in self.features():
             inside = wanted[(wanted >= start) & (wanted < start + len(x))] - start
             start += len(x)
@@ -274,7 +286,7 @@ class _Objective:
         return np.asarray(cholesky(gram + l2 * self.n_labels * np.eye(self.d)), dtype=np.float64)
 
     def parameters(self, v: Floats) -> tuple[Floats, Floats]:
-        """Whitened coordinates -> weights [d, K] on standardised features, and bias [K]."""
+        """Whitened coordinates -> weights [d, K] on the centred, divided features, and bias [K]."""
         from scipy.linalg import solve_triangular
 
         # 1/K is the curvature at 0 in whitened coordinates; its root makes the first step about right
@@ -287,7 +299,7 @@ class _Objective:
         from scipy.linalg import solve_triangular
 
         weights, bias = self.parameters(v)
-        on_raw = weights / self.sd[:, None]
+        on_raw = weights / self.divisor[:, None]
         w = torch.zeros(self.d, self.width)
         w[:, : self.n_labels] = torch.from_numpy(on_raw)
         b = torch.full((self.width,), -torch.inf)
@@ -311,7 +323,7 @@ class _Objective:
             gradient += x.T @ error
         g_bias = sums.numpy()[: self.n_labels] / self.n
         g_raw = gradient.numpy()[:, : self.n_labels] / self.n
-        g = (g_raw - np.outer(self.mean, g_bias)) / self.sd[:, None] + self.l2 * weights
+        g = (g_raw - np.outer(self.mean, g_bias)) / self.divisor[:, None] + self.l2 * weights
         self.gradient_norm = math.sqrt(float((g**2).sum() + (g_bias**2).sum()))
         value = float(loss) / self.n + self.l2 / 2 * float((weights**2).sum())
         whitened = np.concatenate([np.asarray(solve_triangular(self.factor, g, trans="T")), g_bias[None]])

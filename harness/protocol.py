@@ -12,6 +12,10 @@ from harness.errors import LayerclaimsError
 from harness.files import shown
 
 ProtocolName = Literal["rigorous", "as-published"]
+Split = Literal["document", "vector"]
+Features = Literal["standardised", "as they come"]
+LastLabel = Literal["raw", "final"]
+Solver = Literal["converged", "defaults"]
 
 MEASUREMENTS_VERSION: Final = 1  # raise it when a measurement's numbers change: kept ones are then made anew
 PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -22,6 +26,31 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
 EMBEDDED_CORPORA: Final = {"corpus": "embedded:movies", "transfer_corpus": "embedded:news"}
 HUB_CORPORA: Final = {"corpus": "imdb", "transfer_corpus": "ag_news"}
 DTYPES: Final = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How vectors are labelled, split, scaled and classified: the four ingredients in which protocols differ."""
+
+    split: Split = "document"  # folds of documents; or of vectors at random, each a test vector once
+    features: Features = "standardised"  # with the training part's mean and deviation
+    last: LastLabel = "raw"  # label L: the raw residual stream after block L, or the state after the final norm
+    solver: Solver = "converged"  # LayerProbe; or scikit-learn's LogisticRegression as it comes
+
+    @property
+    def ingredients(self) -> dict[str, str]:
+        """Ingredient -> choice, in a fixed order."""
+        return dataclasses.asdict(self)
+
+    def differing(self, other: "Setting") -> list[str]:
+        """The ingredients in which two settings differ."""
+        return [name for name, choice in self.ingredients.items() if other.ingredients[name] != choice]
+
+
+SETTINGS: Final[Mapping[ProtocolName, Setting]] = {
+    "rigorous": Setting(),
+    "as-published": Setting(split="vector", features="as they come", last="final", solver="defaults"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +81,11 @@ class Protocol:
         _need(self.name in ("rigorous", "as-published"), "--protocol", self.name, "rigorous or as-published")
         _need(self.dtype in DTYPES, "--dtype", self.dtype, f"one of {', '.join(DTYPES)}")
         _need(0 < self.alpha <= 0.5, "--alpha", self.alpha, "above 0 and at most .5")
+
+    @property
+    def setting(self) -> Setting:
+        """The ingredients that the protocol's name stands for."""
+        return SETTINGS[self.name]
 
     @property
     def hash(self) -> str:

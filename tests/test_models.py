@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.capture import _check_finite
 from harness.errors import LayerclaimsError
 from harness.models import LanguageModel, Tokenizer, check_model_name, resolve
 from tests import tiny
@@ -123,8 +124,12 @@ class TestLoading:
         states = model.states(ids_of(model))
         assert torch.isfinite(states).all()
         assert states[0, 0, 0].norm() > 100_000
-        with pytest.raises(LayerclaimsError, match=r"not finite in torch\.float16"):
-            load(path, dtype="float16")
+        half = load(path, dtype="float16")
+        overflowed = half.states(ids_of(half))
+        with pytest.raises(
+            LayerclaimsError, match=r"not finite; float16 cannot hold it: use --dtype float32"
+        ):
+            _check_finite(overflowed, "m", "float16")
 
     def test_the_untrained_twin_is_one_for_a_seed_and_leaves_the_generator_alone(self, gpt2):
         torch.manual_seed(5)

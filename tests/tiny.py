@@ -16,10 +16,34 @@ HIDDEN = 32
 BLOCKS = 3
 CONTEXT = 256
 
-_WORDS = (
-    "river stone lantern orchard winter copper market bridge engine garden shadow window letter mountain "
-    "harbour silver candle thunder morning island forest kitchen soldier doctor village painter"
-).split()
+_WORDS = [
+    "river",
+    "stone",
+    "lantern",
+    "orchard",
+    "winter",
+    "copper",
+    "market",
+    "bridge",
+    "engine",
+    "garden",
+    "shadow",
+    "window",
+    "letter",
+    "mountain",
+    "harbour",
+    "silver",
+    "candle",
+    "thunder",
+    "morning",
+    "island",
+    "forest",
+    "kitchen",
+    "soldier",
+    "doctor",
+    "village",
+    "painter",
+]
 
 
 def texts(n: int, *, seed: int = 0, words: tuple[int, int] = (12, 40)) -> list[str]:

@@ -209,7 +209,11 @@ def decide(evidence: Evidence) -> tuple[Verdict, str]:
                 f"iterations (gradient norm {measured.certificate.gradient_norm:.1e}): its "
                 f"{measured.name} of {number(estimate.value)} speaks of the optimiser as much as of the model."
             )
-        if not all(math.isfinite(v) for v in (estimate.value, estimate.low, estimate.high)):
+        if not math.isfinite(estimate.value):
+            return Verdict.INCONCLUSIVE, (
+                f"The {measured.name} is undefined here: there is nothing that it could be made of."
+            )
+        if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
             return Verdict.INCONCLUSIVE, f"The {measured.name} has no finite interval."
     outcomes = [part.criterion.holds(part.measured.estimate) for part in evidence.parts]
     for part, outcome in zip(evidence.parts, outcomes, strict=True):

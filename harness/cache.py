@@ -79,9 +79,9 @@ def damaged(entry: Entry) -> list[str]:
             return [_first_damaged(entry.path)]
         except (KeyError, TypeError, ValueError, RecursionError):
             return [_MANIFEST]
-    from harness.kept import _load
+    from harness.kept import load
 
-    return [path.name for path in sorted(entry.path.glob("*.safetensors")) if _load(path) is None]
+    return [path.name for path in sorted(entry.path.glob("*.safetensors")) if load(path) is None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,11 +36,11 @@ class Kept:
         """The measurement `name`, from memory, from disk, or computed now and written."""
         if name not in self._read:
             path = self._directory / f"{name}.safetensors"
-            found = _load(path)
+            found = load(path)
             if found is None:
                 check_writable(self._directory, "--cache-dir")
                 with locked(self._directory / f".{name}.lock"):
-                    found = _load(path)  # another process was quicker
+                    found = load(path)  # another process was quicker
                     if found is None:
                         found = compute()
                         _save(path, found)
@@ -82,7 +82,8 @@ def _save(path: Path, measurement: Measurement) -> None:
     write_whole(path, save(arrays, metadata={"facts": facts, "sha256": _digest(arrays, facts)}))
 
 
-def _load(path: Path) -> Measurement | None:
+def load(path: Path) -> Measurement | None:
+    """A measurement's file; None where it is missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:

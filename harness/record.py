@@ -15,7 +15,7 @@ from harness import __version__
 from harness.claim import Claim, Evidence, Measured, Part, Verdict, decide
 from harness.exhibits import exhibit
 from harness.protocol import Protocol, ProtocolName
-from harness.results import SCHEMA_VERSION
+from harness.results import SCHEMA_VERSION, sealed
 from harness.statistics import holm
 from harness.study import Study
 
@@ -182,28 +182,30 @@ def assemble(
         if len(studies) > 1:
             record["figures"] = [f"{figure}-{one.protocol.name}" for figure in record["figures"]]
     facts = study.facts
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "harness": {"version": __version__, "git_commit": _git_commit()},
-        "protocol": {**protocol.as_json(), "name": name, "options": list(options)},
-        "model": {
-            "name": DISPLAYED.get(facts.name, facts.name),
-            "revision": facts.revision,
-            "architecture": facts.architecture,
-            "n_blocks": facts.n_blocks,
-            "hidden_size": facts.hidden_size,
-            "n_parameters": facts.n_parameters,
-            "dtype": facts.dtype,
-            "tied_embeddings": facts.tied_embeddings,
-            "weights_sha256": facts.weights_sha256,
-        },
-        "corpora": [_corpus(study, role) for role in ("main", "transfer")],
-        "environment": environment(),
-        "claims": with_holm(rows, alpha=protocol.alpha),
-        "documents": documents,
-        "figures": figures,
-    }
+    return sealed(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "harness": {"version": __version__, "git_commit": _git_commit()},
+            "protocol": {**protocol.as_json(), "name": name, "options": list(options)},
+            "model": {
+                "name": DISPLAYED.get(facts.name, facts.name),
+                "revision": facts.revision,
+                "architecture": facts.architecture,
+                "n_blocks": facts.n_blocks,
+                "hidden_size": facts.hidden_size,
+                "n_parameters": facts.n_parameters,
+                "dtype": facts.dtype,
+                "tied_embeddings": facts.tied_embeddings,
+                "weights_sha256": facts.weights_sha256,
+            },
+            "corpora": [_corpus(study, role) for role in ("main", "transfer")],
+            "environment": environment(),
+            "claims": with_holm(rows, alpha=protocol.alpha),
+            "documents": documents,
+            "figures": figures,
+        }
+    )
 
 
 def _corpus(study: Study, role: Any) -> dict[str, Any]:

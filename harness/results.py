@@ -5,12 +5,13 @@ hold it against `results.schema.json` and against what a schema cannot say (leng
 names that must exist, counts that cannot exceed their totals).
 """
 
+import hashlib
 import json
 import math
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -54,6 +55,17 @@ def dumps(results: dict[str, Any]) -> str:
     copied = plain(results)
     check(copied)
     return "".join(_lines(copied, 0)) + "\n"
+
+
+def checksum(results: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical text of results without their own "sha256"."""
+    content = {key: value for key, value in results.items() if key != "sha256"}
+    return hashlib.sha256(dumps(content).encode("ascii")).hexdigest()
+
+
+def sealed(results: dict[str, Any]) -> dict[str, Any]:
+    """The results with a checksum of themselves, by which `verify` sees a change anywhere in the file."""
+    return {**results, "sha256": checksum(results)}
 
 
 def write(path: Path | str, results: dict[str, Any]) -> Path:

@@ -84,12 +84,6 @@ def verify(
     return _Verification(results, list(mismatches), list(checksums)).outcome()
 
 
-def checksum(results: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical text of results without their own "sha256": what a writer may put there."""
-    content = {key: value for key, value in results.items() if key != "sha256"}
-    return hashlib.sha256(results_file.dumps(content).encode("ascii")).hexdigest()
-
-
 class _Verification:
     """One pass over a file."""
 
@@ -142,7 +136,7 @@ class _Verification:
             else:
                 self.check_checksum("protocol/hash", protocol["hash"], right)
         if "sha256" in self.results:
-            self.check_checksum("sha256", self.results["sha256"], checksum(self.results))
+            self.check_checksum("sha256", self.results["sha256"], results_file.checksum(self.results))
 
     def check_checksum(self, name: str, stated: object, right: str) -> None:
         if stated == right:

@@ -13,8 +13,9 @@ import pytest
 from harness import catalogue, recipes, results
 from harness.claim import Criterion
 from harness.errors import LayerclaimsError
+from harness.results import checksum
 from harness.statistics import Estimate
-from harness.verify import Outcome, checksum, verify, verify_file
+from harness.verify import Outcome, verify, verify_file
 from tests.computed_results import LABELS, computed
 
 LINEAR, RECALL, NORM, MASKED, DROP, LARGEST = (

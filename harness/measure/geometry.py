@@ -210,15 +210,17 @@ def reduced_centroids(vectors: NDArray[Any], reducer: Reducer, *, seed: int) -> 
     states, m, d = vectors.shape
     if states * m < 4:
         raise ValueError(f"{states * m} vectors are too few to reduce")
+    from sklearn.decomposition import PCA
+
     x = np.asarray(vectors, dtype=np.float64).reshape(-1, d)
-    x = x - x.mean(axis=0)
-    _, _, rows = np.linalg.svd(x, full_matrices=False)
-    kept = x @ rows[: 2 if reducer == "PCA" else _COMPONENTS].T
+    kept = min(2 if reducer == "PCA" else _COMPONENTS, d, len(x))
+    # of both exact solvers the one whose matrix is smaller
+    x = PCA(kept, svd_solver="covariance_eigh" if d <= len(x) else "full").fit_transform(x)
     if reducer == "t-SNE":
-        kept = _tsne(kept, seed)
+        x = _tsne(x, seed)
     elif reducer == "UMAP":
-        kept = _umap(kept, seed)
-    return np.asarray(kept.reshape(states, m, -1).mean(axis=1), dtype=np.float64)
+        x = _umap(x, seed)
+    return np.asarray(_two_columns(x).reshape(states, m, 2).mean(axis=1), dtype=np.float64)
 
 
 def _tsne(x: Floats, seed: int) -> Floats:

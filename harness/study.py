@@ -14,10 +14,10 @@ from harness import progress as screen
 from harness.claim import Certificate, Measured, quarter, worst
 from harness.corpora import Corpus, load_corpus
 from harness.kept import Kept, Measurement
-from harness.measure import accuracy, attribution, norms
+from harness.measure import accuracy, attribution, fitting, norms
 from harness.measure.accuracy import Vectors
 from harness.models import LanguageModel, ModelFacts, ModelSource, resolve
-from harness.probe import LayerProbe, Probe
+from harness.probe import Probe
 from harness.protocol import MEASUREMENTS_VERSION, Protocol
 from harness.recipes import Series, compute
 from harness.statistics import Estimate
@@ -104,6 +104,13 @@ class Study:
         return self.facts.n_blocks + 1
 
     @property
+    def states(self) -> list[int]:
+        """The state in the store of each label: under "final" the last one is that after the final norm."""
+        store = self.store("main")
+        last = store.final if self.protocol.setting.last == "final" else store.n_blocks
+        return [*range(store.n_blocks), last]
+
+    @property
     def chance(self) -> float:
         """1 / K."""
         return 1 / self.n_labels
@@ -119,7 +126,7 @@ class Study:
         key = {
             "version": MEASUREMENTS_VERSION,
             "states": [self.store(role).manifest["key"] for role in ("main", "transfer")],
-            "protocol": self.protocol.name,
+            "setting": self.protocol.setting.ingredients,
             "folds": self.protocol.folds,
             "seed": self.protocol.seed,
         }
@@ -136,7 +143,10 @@ class Study:
             self._vectors = None  # first, so that two are never held
             store = self.store(role)
             order, folds = accuracy.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
-            self._vectors = role, accuracy.gather(store.state, range(self.n_labels), order, folds)
+            vectors = accuracy.gather(store.state, self.states, order, folds)
+            if self.protocol.setting.split == "vector":
+                vectors = accuracy.split_vectors(vectors, self.protocol.seed)
+            self._vectors = role, vectors
         return self._vectors[1]
 
     def release(self) -> None:
@@ -146,7 +156,7 @@ class Study:
     def _fit(self, label: str, vectors: Vectors, **how: Any) -> list[Probe]:
         probes = []
         with screen.Progress(label, len(vectors.folds), "probes") as bar:
-            for probe in accuracy.fit_folds(vectors, LayerProbe(), **how):
+            for probe in fitting.fit_folds(vectors, self.protocol.setting, **how):
                 probes.append(probe)
                 bar.advance()
         return probes
@@ -160,14 +170,20 @@ class Study:
             probes = self._fit("layer probe", vectors)
             predicted = accuracy.held_out(vectors, probes)
             rng, guesses = self.rng(2), np.empty_like(predicted)
-            for part, probe in zip(vectors.folds, probes, strict=True):
-                noise = accuracy.random_directions(vectors, part, rng)
-                guesses[part] = probe.predict(noise.reshape(-1, noise.shape[-1])).reshape(noise.shape[:3])
+            for fold, probe in enumerate(probes):
+                part = vectors.tested(fold)
+                guesses.reshape(-1)[part] = probe.predict(accuracy.random_directions(vectors.flat[part], rng))
             counts = {"raw": predicted, "random": guesses}
             for name, dimensions, to_mean in self._masks(vectors, probes):
                 blind = [probe.masked(dimensions, to_mean=to_mean) for probe in probes]
                 counts[name] = accuracy.held_out(vectors, blind)
-            return _measurement(vectors, counts, probes, confusion=accuracy.confusion(predicted))
+            return _measurement(
+                vectors,
+                counts,
+                probes,
+                confusion=accuracy.confusion(predicted),
+                runs=accuracy.runs(vectors, predicted),
+            )
 
         return self._kept.get("linear", compute)
 
@@ -238,7 +254,9 @@ class Study:
         def compute() -> Measurement:
             other = self._rows("transfer")
             with screen.Progress("layer probe on the transfer corpus", 1, "probes") as bar:
-                probe = LayerProbe().fit(other.flat, other.labels, n_labels=self.n_labels)
+                probe = fitting.fit(
+                    other.flat, other.labels, self.protocol.setting, n_labels=self.n_labels
+                )
                 bar.advance()
             vectors = self._rows("main")
             answers = probe.predict(vectors.flat).reshape(vectors.x.shape[:3])

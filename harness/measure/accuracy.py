@@ -1,13 +1,13 @@
-"""What layer probes get right: cross-fitting over folds of documents, and counts per document."""
+"""What layer probes get right: cross-fitting over folds of documents or of vectors, and counts per document."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.probe import LayerProbe, Probe
+from harness.probe import Probe
 
 Counts = NDArray[np.int64]
 
@@ -19,6 +19,7 @@ class Vectors:
     x: NDArray[np.float32]  # [documents, labels, positions, d]
     rows: NDArray[np.int64]  # [documents] row of each document in the store
     folds: tuple[slice, ...]  # documents of each fold; disjoint and together all
+    fold_of: NDArray[np.int8] | None = None  # [documents * labels * positions]; None: its document's
 
     @property
     def n_labels(self) -> int:
@@ -36,12 +37,21 @@ class Vectors:
         documents, labels, positions, _ = self.x.shape
         return np.tile(np.repeat(np.arange(labels), positions), documents)
 
-    def outside(self, fold: int) -> list[slice]:
-        """Ranges of flat rows that a probe of this fold may see."""
+    def training(self, fold: int) -> list[slice] | NDArray[np.bool_]:
+        """Flat rows that a probe of this fold may see: ranges, or a mask where vectors are split."""
+        if self.fold_of is not None:
+            return np.asarray(self.fold_of != fold)
         per = self.x.shape[1] * self.x.shape[2]
         held_out = self.folds[fold]
         ranges = [slice(0, held_out.start * per), slice(held_out.stop * per, len(self.x) * per)]
         return [r for r in ranges if r.stop > r.start]
+
+    def tested(self, fold: int) -> slice | NDArray[np.bool_]:
+        """Flat rows that this fold's probe never sees: all the others."""
+        if self.fold_of is not None:
+            return np.asarray(self.fold_of == fold)
+        per = self.x.shape[1] * self.x.shape[2]
+        return slice(self.folds[fold].start * per, self.folds[fold].stop * per)
 
 
 def fold_order(n_documents: int, folds: int, seed: int) -> tuple[NDArray[np.int64], tuple[slice, ...]]:
@@ -49,6 +59,17 @@ def fold_order(n_documents: int, folds: int, seed: int) -> tuple[NDArray[np.int6
     order = np.random.default_rng([seed, 1]).permutation(n_documents)
     borders = np.linspace(0, n_documents, folds + 1).round().astype(int)
     return order, tuple(slice(int(a), int(b)) for a, b in pairwise(borders))
+
+
+def split_vectors(vectors: Vectors, seed: int) -> Vectors:
+    """The same vectors in as many random folds, whatever document they are of: 80/20 for five, five times."""
+    n, folds = vectors.x[..., 0].size, len(vectors.folds)
+    borders = np.linspace(0, n, folds + 1).round().astype(int)
+    fold_of = np.empty(n, dtype=np.int8)
+    order = np.random.default_rng([seed, 10]).permutation(n)
+    for fold, (start, stop) in enumerate(pairwise(borders)):
+        fold_of[order[start:stop]] = fold
+    return replace(vectors, fold_of=fold_of)
 
 
 def gather(
@@ -65,23 +86,21 @@ def gather(
     return Vectors(x=x, rows=order, folds=folds)
 
 
-def fit_folds(
-    vectors: Vectors, probe: LayerProbe, *, unit: bool = False, labels: NDArray[np.int64] | None = None
-) -> Iterator[Probe]:
-    """One probe a fold, each fitted on the documents of the others."""
-    y = vectors.labels if labels is None else labels
-    for fold in range(len(vectors.folds)):
-        yield probe.fit(vectors.flat, y, rows=vectors.outside(fold), unit=unit, n_labels=vectors.n_labels)
-
-
 def held_out(vectors: Vectors, probes: Sequence[Probe]) -> NDArray[np.int64]:
-    """Each document's labels as predicted by the probe that never saw it, [documents, labels, positions]."""
-    shape = vectors.x.shape[:3]
-    out = np.empty(shape, dtype=np.int64)
-    for part, probe in zip(vectors.folds, probes, strict=True):
-        block = vectors.x[part]
-        out[part] = probe.predict(block.reshape(-1, block.shape[-1])).reshape(block.shape[:3])
-    return out
+    """Each vector's label as predicted by the probe that never saw it, [documents, labels, positions]."""
+    flat = vectors.flat
+    out = np.empty(len(flat), dtype=np.int64)
+    for fold, probe in enumerate(probes):
+        part = vectors.tested(fold)
+        out[part] = probe.predict(flat[part])
+    return out.reshape(vectors.x.shape[:3])
+
+
+def runs(vectors: Vectors, predicted: NDArray[np.int64]) -> Counts:
+    """Right answers and answers of each fold's probe, [folds, 2], of [documents, labels, positions]."""
+    right = predicted.ravel() == vectors.labels
+    parts = [right[vectors.tested(fold)] for fold in range(len(vectors.folds))]
+    return np.array([[part.sum(), part.size] for part in parts], dtype=np.int64)
 
 
 def count(predicted: NDArray[np.int64]) -> tuple[Counts, Counts]:
@@ -98,9 +117,8 @@ def confusion(predicted: NDArray[np.int64]) -> Counts:
     return np.bincount((truth * k + predicted).ravel(), minlength=k * k).reshape(k, k)
 
 
-def random_directions(vectors: Vectors, part: slice, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Isotropic vectors that have the norms of the documents in `part`, [documents, labels, positions, d]."""
-    x = vectors.x[part]
+def random_directions(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Isotropic vectors that have the norms of the vectors x, [..., d]."""
     norms = np.sqrt(np.einsum("...d,...d->...", x, x, dtype=np.float64))
     directions = rng.standard_normal(x.shape, dtype=np.float32)
     lengths = np.sqrt(np.einsum("...d,...d->...", directions, directions, dtype=np.float64))
@@ -112,11 +130,8 @@ def norm_features(vectors: Vectors) -> Vectors:
     """The norm of each vector and its logarithm in place of the vector: all that the norm alone could tell."""
     norms = np.sqrt(np.einsum("...d,...d->...", vectors.x, vectors.x, dtype=np.float64))
     log_norms = np.log(np.maximum(norms, np.finfo(np.float32).tiny))
-    return Vectors(
-        x=np.ascontiguousarray(np.stack([norms, log_norms], axis=-1), dtype=np.float32),
-        rows=vectors.rows,
-        folds=vectors.folds,
-    )
+    x = np.ascontiguousarray(np.stack([norms, log_norms], axis=-1), dtype=np.float32)
+    return replace(vectors, x=x)
 
 
 def shuffled_labels(vectors: Vectors, rng: np.random.Generator) -> NDArray[np.int64]:

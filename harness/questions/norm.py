@@ -8,7 +8,7 @@ from harness.study import Study
 
 def growth_rate(study: Study) -> Measured:
     """Slope of the log mean norm over states 1..L, position 0 left out."""
-    sums = study.norms.arrays["sums"][:, 1 : study.n_labels]
+    sums = study.norms.arrays["sums"][:, study.states[1:]]
     estimate = bootstrap_documents(
         sums,
         norms.growth_rate,
@@ -21,7 +21,7 @@ def growth_rate(study: Study) -> Measured:
 
 def log_linear_advantage(study: Study) -> Measured:
     """How much better log-linear growth predicts a layer left out than linear growth does."""
-    sums = study.norms.arrays["sums"][:, 1 : study.n_labels]
+    sums = study.norms.arrays["sums"][:, study.states[1:]]
     estimate = norms.log_linear_advantage(sums, rng=study.rng(6))
     return _measured(study, "log-linear over linear", estimate)
 

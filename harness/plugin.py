@@ -129,6 +129,7 @@ class Run:
         self._notes: list[str] = []  # sentences for the end
         self._written: list[Path] = []
         self._comparison = ""
+        self._over = False  # the summary is being written
 
     def study(self, target: Target) -> "Study":
         """The study of one model under one protocol, made once."""
@@ -173,7 +174,7 @@ class Run:
     @property
     def _live(self) -> bool:
         """Whether claims are shown as lines: neither as letters (-q) nor as pytest's own lines (-v)."""
-        return self.config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) == 0
+        return not self._over and self.config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) == 0
 
     def pytest_report_header(self) -> list[str]:
         """What is going to be studied."""
@@ -413,8 +414,10 @@ class Run:
         """A claim that was selected and never came back."""
         from harness import record
 
-        self._notes.append(f"{nodeid} was selected and has no verdict.")
-        if row := self._row(nodeid):
+        row = self._row(nodeid)
+        if row is None:
+            self._notes.append(f"{nodeid} was selected and has no verdict.")
+        else:
             self.records[nodeid] = record.unjudged(
                 row,
                 Verdict.ERROR,
@@ -458,6 +461,7 @@ class Run:
         """The table of verdicts and where the files are, in place of pytest's listings of the same claims."""
         if self.worker or not self.wanted:
             return (yield)
+        self._over = True
         stats = terminalreporter.stats
         hidden = {
             category: reports

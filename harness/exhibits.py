@@ -22,8 +22,8 @@ def _accuracy_by_layer(study: Study) -> dict[str, Any]:
     return {
         "kind": "lines",
         "title": "How well each layer is recognised",
-        "caption": "Share of a layer's vectors, in documents that the probe never saw, that it assigns to that "
-        "layer. State 0 is the embedding, state i the residual stream after block i.",
+        "caption": f"Share of a layer's vectors, among {_unseen(study)}, that the probe assigns to that layer. "
+        f"State 0 is the embedding, state i the residual stream after block i{_last(study)}.",
         "alt": f"Recall by state; lowest at state {low} with {number(float(raw[low]))}.",
         "x": {"label": "state", "values": list(range(study.n_labels))},
         "y": {"label": "recall", "log": False},
@@ -105,7 +105,7 @@ def _bars(study: Study, title: str, label: str, names: Mapping[str, str]) -> dic
     return {
         "kind": "bars",
         "title": title,
-        "caption": f"Accuracy on unseen documents with {1 - study.protocol.alpha:.0%} intervals over documents.",
+        "caption": f"Accuracy on {_unseen(study)}, with {1 - study.protocol.alpha:.0%} intervals over documents.",
         "alt": ", ".join(f"{n} {number(v)}" for n, v in zip(names, values, strict=True)),
         "x": {"label": label, "values": list(names)},
         "y": {"label": "accuracy", "log": False},
@@ -119,6 +119,19 @@ def _bars(study: Study, title: str, label: str, names: Mapping[str, str]) -> dic
         ],
         "reference": [{"label": "chance", "value": study.chance}],
     }
+
+
+def _unseen(study: Study) -> str:
+    """What a probe is tested on."""
+    if study.protocol.setting.split == "vector":
+        return "vectors that the probe never saw"
+    return "vectors of documents that the probe never saw"
+
+
+def _last(study: Study) -> str:
+    """What the last state is, where that is not the residual stream."""
+    last = study.n_labels - 1
+    return f"; state {last} is taken after the final norm" if study.protocol.setting.last == "final" else ""
 
 
 def _line(name: str, values: NDArray[np.float64]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Setting:
 
     split: Split = "document"  # folds of documents; or of vectors at random, each a test vector once
     features: Features = "standardised"  # with the training part's mean and deviation
-    last: LastLabel = "raw"  # label L: the raw residual stream after block L, or the state after the final norm
+    last: LastLabel = "raw"  # label L is the raw residual stream after block L; or the final norm's output
     solver: Solver = "converged"  # LayerProbe; or scikit-learn's LogisticRegression as it comes
 
     @property

@@ -133,6 +133,10 @@ class Study:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
         return Kept(self.cache_dir / "measurements" / digest)
 
+    def keep(self, name: str, compute: Callable[[], Measurement]) -> Measurement:
+        """The measurement of that name: from the cache directory, or computed now and kept there."""
+        return self._kept.get(name, compute)
+
     def rng(self, purpose: int) -> np.random.Generator:
         """A generator of its own for each purpose, so that no draw depends on which claims ran before."""
         return np.random.default_rng([self.protocol.seed, purpose])

@@ -135,7 +135,13 @@ def norm_features(vectors: Vectors) -> Vectors:
 
 
 def shuffled_labels(vectors: Vectors, rng: np.random.Generator) -> NDArray[np.int64]:
-    """A random label order for each token, so that every document keeps all labels equally often; flat."""
+    """Labels in random order, flat: each token keeps all labels once, so every document has them equally often.
+
+    Where vectors are split all labels are shuffled as one: a token's vectors then stand on both sides, and that
+    its labels differ would give away, from those of its near-copies, which ones are left.
+    """
     documents, k, positions, _ = vectors.x.shape
+    if vectors.fold_of is not None:
+        return rng.permutation(vectors.labels)
     order = np.argsort(rng.random((documents, positions, k)), axis=2)
     return np.ascontiguousarray(order.transpose(0, 2, 1)).reshape(-1)

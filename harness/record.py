@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.ablation import ablation
 from harness.claim import Claim, Evidence, Measured, Part, Verdict, decide
 from harness.exhibits import exhibit
 from harness.protocol import Protocol, ProtocolName
@@ -181,6 +182,9 @@ def assemble(
                 figures[key] = exhibit(one, figure)
         if len(studies) > 1:
             record["figures"] = [f"{figure}-{one.protocol.name}" for figure in record["figures"]]
+    # the protocols differ in how a probe is fitted: without a probe there is nothing to take apart
+    both = len(studies) > 1 and any(record["probe"] is not None for record in rows)
+    walk = {"ablation": ablation(study)} if both else {}
     facts = study.facts
     return sealed(
         {
@@ -189,8 +193,9 @@ def assemble(
             "harness": {"version": __version__, "git_commit": _git_commit()},
             "protocol": {**protocol.as_json(), "name": name, "options": list(options)},
             "model": {
-                "name": DISPLAYED.get(facts.name, facts.name),
-                "revision": facts.revision,
+                # the store may have been captured under another name of the same weights
+                "name": DISPLAYED.get(protocol.model, protocol.model),
+                "revision": study.source.revision,
                 "architecture": facts.architecture,
                 "n_blocks": facts.n_blocks,
                 "hidden_size": facts.hidden_size,
@@ -202,6 +207,7 @@ def assemble(
             "corpora": [_corpus(study, role) for role in ("main", "transfer")],
             "environment": environment(),
             "claims": with_holm(rows, alpha=protocol.alpha),
+            **walk,
             "documents": documents,
             "figures": figures,
         }
@@ -209,14 +215,9 @@ def assemble(
 
 
 def _corpus(study: Study, role: Any) -> dict[str, Any]:
-    corpus = study.store(role).manifest["corpus"]
-    return {
-        "role": role,
-        **{
-            key: corpus[key]
-            for key in ("name", "revision", "n_texts", "n_available", "skipped", "ids_sha256")
-        },
-    }
+    captured, corpus = study.store(role).manifest["corpus"], study.corpora[role]
+    counts = {key: captured[key] for key in ("n_texts", "n_available", "skipped", "ids_sha256")}
+    return {"role": role, "name": corpus.name, "revision": corpus.revision, **counts}
 
 
 def environment() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from harness.probe import Probe
 from harness.protocol import MEASUREMENTS_VERSION, Protocol
 from harness.recipes import Series, compute
 from harness.statistics import Estimate
-from harness.store import ActivationStore
+from harness.store import MANIFEST, ActivationStore
 
 Role = Literal["main", "transfer"]
 
@@ -47,6 +47,7 @@ class Study:
         self._device, self._batch_size, self._offline = device, batch_size, offline
         self._vectors: tuple[Role, Vectors] | None = None
         self._stores: dict[Role, ActivationStore] = {}
+        self._verified: set[Role] = set()
         self._estimates: dict[str, Estimate] = {}
 
     # --- what is studied
@@ -92,6 +93,18 @@ class Study:
                 load=lambda: self._model,
             )
         return self._stores[role]
+
+    def _sound(self, role: Role) -> ActivationStore:
+        """The same after reading every byte: what the disk has spoilt since is captured again."""
+        store = self.store(role)
+        if role not in self._verified:
+            if bad := store.verify():
+                screen.note(f"layerclaims: {', '.join(bad)} of {store.directory} are damaged and made again")
+                (store.directory / MANIFEST).unlink(missing_ok=True)  # the shards that are sound stay
+                del self._stores[role]
+                store = self.store(role)
+            self._verified.add(role)
+        return store
 
     @property
     def facts(self) -> ModelFacts:
@@ -145,7 +158,7 @@ class Study:
         """One corpus as a matrix; the last one stays in memory, since measurements come in runs."""
         if self._vectors is None or self._vectors[0] != role:
             self._vectors = None  # first, so that two are never held
-            store = self.store(role)
+            store = self._sound(role)
             order, folds = accuracy.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
             vectors = accuracy.gather(store.state, self.states, order, folds)
             if self.protocol.setting.split == "vector":
@@ -258,9 +271,7 @@ class Study:
         def compute() -> Measurement:
             other = self._rows("transfer")
             with screen.Progress("layer probe on the transfer corpus", 1, "probes") as bar:
-                probe = fitting.fit(
-                    other.flat, other.labels, self.protocol.setting, n_labels=self.n_labels
-                )
+                probe = fitting.fit(other.flat, other.labels, self.protocol.setting, n_labels=self.n_labels)
                 bar.advance()
             vectors = self._rows("main")
             answers = probe.predict(vectors.flat).reshape(vectors.x.shape[:3])
@@ -273,7 +284,7 @@ class Study:
         """Norms of every state, and of the final-normed one: sums by document, and their range."""
 
         def compute() -> Measurement:
-            store = self.store("main")
+            store = self._sound("main")
             sums, table = [], []
             for i in range(store.n_states):
                 state = store.state(i)

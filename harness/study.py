@@ -242,12 +242,21 @@ class Study:
     def _shuffled(self) -> Measurement:
         def compute() -> Measurement:
             vectors = self._rows("main")
-            labels = accuracy.shuffled_labels(vectors, self.rng(4))
-            probes = self._fit("layer probe on shuffled labels", vectors, labels=labels)
-            right = accuracy.held_out(vectors, probes) == labels.reshape(vectors.x.shape[:3])
+            rng, probes = self.rng(4), []
+            right = np.empty(len(vectors.flat), dtype=np.bool_)
+            with screen.Progress("layer probe on shuffled labels", len(vectors.folds), "probes") as bar:
+                for fold in range(len(vectors.folds)):
+                    # anew for each: with one order for all, what two folds have in common by chance would count
+                    # twice, once each way, and the interval over documents would miss chance on 15 % of runs
+                    labels = accuracy.shuffled_labels(vectors, rng)
+                    probes.append(fitting.fit_fold(vectors, fold, self.protocol.setting, labels=labels))
+                    tested = vectors.tested(fold)
+                    right[tested] = probes[-1].predict(vectors.flat[tested]) == labels[tested]
+                    bar.advance()
             # what counts is whether an answer meets its shuffled label: as if that were the true one
             truth = np.arange(vectors.n_labels)[None, :, None]
-            return _measurement(vectors, {"shuffled": np.where(right, truth, truth - 1)}, probes)
+            answers = np.where(right.reshape(vectors.x.shape[:3]), truth, truth - 1)
+            return _measurement(vectors, {"shuffled": answers}, probes)
 
         return self._kept.get("shuffled", compute)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from harness import figures, forest
+from harness import contrast, figures, forest
 from harness.drawing import short
 from harness.overview import ORDER, bibtex, certainty, contents, facts, headline, tally
 from harness.results import plain
@@ -77,6 +77,7 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
                 strips=tuple(_strips(entries, interactive)),
                 quantities=tuple(_quantities(made)),
                 figures=tuple(_figures(entries, data["figures"], drawn, numbers, interactive)),
+                disagreement=contrast.disagreement(entries, data.get("ablation", [])),
             )
         )
     order = {name: place for place, name in enumerate(SECTIONS)}
@@ -100,6 +101,7 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
         tallies=tallies,
         headline=headline(tallies),
         both=len(protocols) > 1,
+        ablation=contrast.table(data.get("ablation", [])),
         groups=tuple(
             (verdict.lower().replace("_", "-"), WORDS[verdict], members)
             for severity, verdict in enumerate(ORDER)

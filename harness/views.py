@@ -68,6 +68,20 @@ class Quantity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AblationRow:
+    """A protocol, or one with a single ingredient of the other's."""
+
+    label: str
+    start: bool  # a protocol as it is
+    accuracy: str
+    interval: str
+    converged: str  # "yes", "no", or a dash
+    unit_accuracy: str
+    unit_interval: str
+    unit_converged: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """One claim of the post with its result under each protocol of the run."""
 
@@ -84,6 +98,7 @@ class Claim:
     strips: tuple[str, ...]  # SVG, one a quantity
     quantities: tuple[Quantity, ...]
     figures: tuple[Figure, ...]
+    disagreement: str  # why the protocols differ; empty where they do not, or where nothing is known of it
 
     @property
     def differs(self) -> bool:
@@ -114,6 +129,7 @@ class Report:
     sections: tuple[tuple[str, tuple[Claim, ...]], ...]
     tallies: tuple[Tally, ...]
     both: bool
+    ablation: tuple[AblationRow, ...]  # empty where the run made none
     groups: tuple[tuple[str, str, tuple[Claim, ...]], ...]  # CSS class, word, claims: failures first
     contents: tuple[tuple[tuple[int, str, str], ...], ...]  # columns of (level, anchor, text)
     headline: str

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from harness.claim import number
 from harness.measure import attribution
+from harness.questions import geometry
 from harness.study import Study
 
 
@@ -186,6 +187,58 @@ def _top_dimensions(study: Study) -> dict[str, Any]:
     }
 
 
+def _path_of_layers(study: Study) -> dict[str, Any]:
+    arrays = geometry.measured(study).arrays
+    labels = [str(i) for i in range(study.n_labels)]
+    chosen = {"unit vectors": arrays["unit/layers"][0], "as they are": arrays["raw/layers"][0]}
+    return {
+        "kind": "path",
+        "title": "The path of the layers",
+        "caption": "Centroids of the states in the first two principal components of their vectors, from state 0 to "
+        f"state {study.n_labels - 1}; each path scaled to its own extent. Position 0 is left out.",
+        "alt": "Centroids of the layers, joined in order of depth, for unit vectors and for vectors as they are.",
+        "x": {"label": "first component", "values": []},
+        "y": {"label": "second component", "log": False},
+        "series": [
+            {"name": name, "points": (c / np.abs(c).max()).tolist() if np.abs(c).max() > 0 else c.tolist(),
+             "labels": labels}
+            for name, c in chosen.items()
+        ],
+        "reference": [],
+    }  # fmt: skip
+
+
+def _angles(study: Study) -> dict[str, Any]:
+    arrays = geometry.measured(study).arrays
+    layers = list(range(study.n_labels))
+    return {
+        "kind": "matrix",
+        "title": "Principal angles between layers",
+        "caption": "Mean principal angle in degrees between the PCA bases of two layers, each on another half of the "
+        "documents. The diagonal is a layer with itself: what sampling alone leaves.",
+        "alt": f"Angles between layers; {number(float(arrays['apart'].mean()))} degrees to the next layer on average, "
+        f"{number(float(arrays['own'].mean()))} of a layer with itself.",
+        "x": {"label": "state", "values": layers},
+        "y": {"label": "state", "values": layers},
+        "values": np.nan_to_num(arrays["angles"]).tolist(),
+        "unit": "degrees",
+    }
+
+
+def _effective_rank(study: Study) -> dict[str, Any]:
+    ranks = geometry.measured(study).arrays["ranks"][0]
+    return {
+        "kind": "lines",
+        "title": "Effective rank by layer",
+        "caption": "Exponential of the spectral entropy of the covariance of unit vectors, over d.",
+        "alt": f"Effective rank over d from {number(float(ranks.min()))} to {number(float(ranks.max()))}.",
+        "x": {"label": "state", "values": list(range(study.n_labels))},
+        "y": {"label": "effective rank / d", "log": False},
+        "series": [_line("effective rank", ranks)],
+        "reference": [{"label": "half", "value": 0.5}],
+    }
+
+
 def _shares(study: Study) -> NDArray[np.float64]:
     """Shares [d, K], the mean over the folds."""
     return np.asarray(
@@ -203,4 +256,7 @@ EXHIBITS: Mapping[str, Callable[[Study], dict[str, Any]]] = {
     "largest-shares": _largest_shares,
     "cumulative-contribution": _cumulative_contribution,
     "top-dimensions": _top_dimensions,
+    "path-of-layers": _path_of_layers,
+    "angles": _angles,
+    "effective-rank": _effective_rank,
 }

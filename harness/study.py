@@ -150,6 +150,15 @@ class Study:
         """The measurement of that name: from the cache directory, or computed now and kept there."""
         return self._kept.get(name, compute)
 
+    def folds(self, role: Role) -> NDArray[np.int64]:
+        """The fold of each document of a corpus, [n_documents], in the store's order."""
+        store = self.store(role)
+        order, parts = accuracy.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
+        fold_of = np.empty(store.n_documents, dtype=np.int64)
+        for fold, part in enumerate(parts):
+            fold_of[order[part]] = fold
+        return fold_of
+
     def rng(self, purpose: int) -> np.random.Generator:
         """A generator of its own for each purpose, so that no draw depends on which claims ran before."""
         return np.random.default_rng([self.protocol.seed, purpose])

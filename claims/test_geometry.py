@@ -1,0 +1,54 @@
+"""Do embeddings form different spaces? Reduction."""
+
+from harness.claim import claim
+from harness.questions import geometry
+
+
+@claim(
+    section="geometry",
+    says="in PCA the layers form a drift, in order",
+    where="Reduction",
+    estimand="Spearman correlation of the distance in depth |i - j| with the distance of the layers' centroids in the "
+    "first two principal components of unit vectors",
+    reported="Fig. 3",
+    rationale="A correlation of .5 is what Cohen calls large.",
+)
+def test_pca_shows_drift(study, judge):
+    """Spearman correlation of |i-j| with centroid distance in 2-D PCA of unit vectors > .5."""
+    judge(
+        geometry.drift(study).above(0.5),
+        controls=[geometry.raw_drift(study)],
+        figures=["path-of-layers"],
+    )
+
+
+@claim(
+    section="geometry",
+    says="after normalisation the last layer is no longer far away",
+    where="Reduction",
+    estimand="log of the last step of the path of centroids over its median step, for vectors as they are, minus the "
+    "same for unit vectors; the final-normed state is the last layer",
+    reported="Fig. 2 against Fig. 3",
+    rationale="If the norm alone put the last layer far away, unit vectors must bring it nearer: any amount counts.",
+)
+def test_normalising_tightens_drift(study, judge):
+    """(last step / median step) raw > the same for unit vectors."""
+    judge(geometry.tightening(study).above(0.0), figures=["path-of-layers"])
+
+
+@claim(
+    section="geometry",
+    says="with layer 0 included, the path of the layers closes to a ring (in GPT-2; not in GPT-2 XL)",
+    where="Reduction",
+    estimand="distance of the centroid of layer 0 from that of the final-normed state over the largest distance of two "
+    "centroids, in the PCA plane of unit vectors",
+    reported="Fig. 4",
+    rationale="Ends that lie less than half the path's extent apart are what the eye reads as a ring.",
+)
+def test_layer_zero_closes_a_ring(study, judge):
+    """distance(centroid 0, final-normed centroid) / largest centroid distance < .5."""
+    judge(
+        geometry.ring(study).below(0.5),
+        figures=["path-of-layers"],
+        facts={"embeddings tied": "yes" if study.facts.tied_embeddings else "no"},
+    )

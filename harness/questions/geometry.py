@@ -1,0 +1,133 @@
+"""Where the layers lie: paths of centroids, principal subspaces and effective ranks, of one pass over the states."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import progress as screen
+from harness.claim import Measured
+from harness.kept import Measurement
+from harness.measure import geometry, moments, subspaces
+from harness.statistics import jackknife_groups
+from harness.study import Study
+
+Floats = NDArray[np.float64]
+
+RAW, UNIT = "raw", "unit"
+
+
+def measured(study: Study) -> Measurement:
+    """Paths, angles and ranks of all states, on all documents and without each fold; kept on disk.
+
+    Position 0 is left out, where many models put one activation a hundred times the usual size.
+    """
+    return study.keep("geometry", lambda: _measure(study))
+
+
+def _measure(study: Study) -> Measurement:
+    store = study.store("main")
+    folds = study.folds("main")
+    halves = moments.assign_halves(folds, study.rng(11))
+    layers = list(range(study.n_labels))
+    paths = {"layers": layers, "final": [*layers[:-1], store.final]}
+    path = {kind: geometry.PathMoments(paths) for kind in (RAW, UNIT)}
+    angles, ranks = subspaces.SubspaceAngles(), []
+    with screen.Progress("geometry", store.n_states, "states") as bar:
+        for i in range(store.n_states):
+            state = store.state(i)
+            path[RAW].update(i, moments.state_moments(state, folds, unit=False))
+            unit = moments.state_moments(state, folds, halves, unit=True)
+            path[UNIT].update(i, unit)
+            if i in layers:
+                angles.update(unit)
+                ranks.append(subspaces.effective_ranks(unit))
+            bar.advance()
+    left_out = [None, *range(study.protocol.folds)]
+    arrays: dict[str, NDArray[np.float64]] = {
+        f"{kind}/{name}": np.stack([path[kind].plane(name, left_out=g).centroids for g in left_out])
+        for kind in (RAW, UNIT)
+        for name in paths
+    }
+    return Measurement(
+        arrays={
+            **arrays,
+            "excess": angles.excess,
+            "apart": angles.apart,
+            "own": angles.own,
+            "angles": angles.matrix(),
+            "ranks": np.stack(ranks, axis=1),  # [1 + folds, states]
+        },
+        facts={},
+    )
+
+
+def drift(study: Study) -> Measured:
+    """Spearman correlation of |i - j| with the distance of centroids in the PCA plane of unit vectors."""
+    values = [geometry.drift_correlation(c) for c in measured(study).arrays[f"{UNIT}/layers"]]
+    return _of_folds(study, "drift correlation", values, support=(-1.0, 1.0))
+
+
+def raw_drift(study: Study) -> Measured:
+    """The same for vectors as they are."""
+    values = [geometry.drift_correlation(c) for c in measured(study).arrays[f"{RAW}/layers"]]
+    return _of_folds(study, "drift correlation of vectors as they are", values, support=(-1.0, 1.0))
+
+
+def tightening(study: Study) -> Measured:
+    """Log of (last step / median step) of vectors as they are over the same of unit vectors.
+
+    The path ends in the final-normed state, which is what the post saw.
+    """
+    arrays = measured(study).arrays
+    values = [
+        np.log(geometry.last_step_ratio(raw)) - np.log(geometry.last_step_ratio(unit))
+        for raw, unit in zip(arrays[f"{RAW}/final"], arrays[f"{UNIT}/final"], strict=True)
+    ]
+    return _of_folds(study, "log ratio of last steps", values)
+
+
+def ring(study: Study) -> Measured:
+    """Distance of the first from the final-normed centroid over the largest distance of two centroids."""
+    values = [geometry.ring_ratio(c) for c in measured(study).arrays[f"{UNIT}/final"]]
+    return _of_folds(study, "gap of the ring", values, support=(0.0, 1.0))
+
+
+def angle_excess(study: Study) -> Measured:
+    """By how many degrees neighbouring layers lie further apart than a layer from itself, across halves."""
+    values = measured(study).arrays["excess"]
+    return _of_folds(study, "angle to the next layer beyond its own", values, support=(-90.0, 90.0))
+
+
+def highest_rank(study: Study) -> Measured:
+    """Largest effective rank over d of any layer, of centred unit vectors."""
+    ranks = measured(study).arrays["ranks"]
+    layer = int(ranks[0].argmax())
+    return _of_folds(
+        study,
+        "effective rank over d",
+        ranks.max(axis=1),
+        support=(0.0, 1.0),
+        note=f"largest in state {layer}; without the bias of a finite sample "
+        f"{subspaces.without_bias(ranks).max():.3f}",
+    )
+
+
+def _of_folds(
+    study: Study,
+    name: str,
+    values: Floats | list[float],
+    *,
+    support: tuple[float, float] = (-np.inf, np.inf),
+    note: str = "",
+) -> Measured:
+    """`values` [1 + folds]: on all documents, then without each fold."""
+    values = np.asarray(values, dtype=np.float64)
+    store = study.store("main")
+    estimate = jackknife_groups(
+        values[1:],
+        value=float(values[0]),
+        confidence=1 - study.protocol.alpha,
+        support=support,
+        n_documents=store.n_documents,
+    )
+    vectors = store.n_documents * (store.n_positions - 1) * study.n_labels
+    return Measured(name=name, estimate=estimate, n_documents=store.n_documents, n_vectors=vectors, note=note)

@@ -1,0 +1,405 @@
+"""The two protocols and the walk between them: each ingredient is what it says, and changes nothing else."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from claims import test_norm, test_separability
+from harness import contrast, record, report, results, verify
+from harness.ablation import FOLD, ablation, steps
+from harness.claim import Evidence, Measured, Verdict, decide
+from harness.measure import accuracy, fitting
+from harness.measure.accuracy import Vectors
+from harness.probe import LayerProbe
+from harness.protocol import SETTINGS, Protocol, Setting
+from harness.statistics import bootstrap_documents
+from harness.study import Study
+from tests import tiny
+
+RIGOROUS, PUBLISHED = SETTINGS["rigorous"], SETTINGS["as-published"]
+N_TEXTS, CONTEXT = 40, 8
+
+
+def planted(*, documents=25, labels=3, positions=4, d=6, folds=5, scales=None, seed=0) -> Vectors:
+    """Gaussian vectors around one mean a label; `scales` [d] of the features."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(documents, labels, positions, d)) + rng.normal(size=(labels, 1, d))
+    if scales is not None:
+        x = x * scales
+    order, parts = accuracy.fold_order(documents, folds, seed)
+    return Vectors(x=np.ascontiguousarray(x[order], dtype=np.float32), rows=order, folds=parts)
+
+
+def rows_of(part, n) -> set[int]:
+    """Flat rows behind ranges, a slice or a mask."""
+    if isinstance(part, list):
+        return set().union(*(range(n)[r] for r in part))
+    return set(np.arange(n)[part].tolist())
+
+
+class TestSplits:
+    def test_by_document_never_shares_one_between_training_and_test(self):
+        vectors = planted()
+        n, per = len(vectors.flat), 3 * 4
+        for fold in range(5):
+            seen, tested = (rows_of(part(fold), n) for part in (vectors.training, vectors.tested))
+            assert seen | tested == set(range(n))
+            assert not {row // per for row in seen} & {row // per for row in tested}
+
+    def test_by_vector_shares_documents_and_tests_each_vector_once(self):
+        vectors = accuracy.split_vectors(planted(), 0)
+        n, per = len(vectors.flat), 3 * 4
+        times = np.zeros(n)
+        for fold in range(5):
+            seen, tested = (rows_of(part(fold), n) for part in (vectors.training, vectors.tested))
+            assert not seen & tested
+            assert len(tested) == n // 5
+            assert {row // per for row in tested} <= {row // per for row in seen}
+            times[list(tested)] += 1
+        assert (times == 1).all()
+
+    def test_by_vector_is_another_for_another_seed(self):
+        one, other = (accuracy.split_vectors(planted(), seed).fold_of for seed in (0, 1))
+        assert (one != other).any()
+
+    def test_by_vector_shuffles_labels_without_telling_a_token_s_from_its_others(self):
+        vectors = accuracy.split_vectors(planted(), 0)
+        shuffled = accuracy.shuffled_labels(vectors, np.random.default_rng(0))
+        assert sorted(shuffled) == sorted(vectors.labels)
+        tokens = shuffled.reshape(vectors.x.shape[:3]).transpose(0, 2, 1).reshape(-1, 3)
+        assert any(len(set(token)) < 3 for token in tokens.tolist())
+
+
+class TestAsPublished:
+    @pytest.mark.parametrize("unit", [False, True])
+    def test_is_scikit_learn_with_its_defaults_on_features_as_they_come(self, unit):
+        vectors = accuracy.split_vectors(planted(), 0)
+        mask = vectors.training(1)
+        X = vectors.flat / np.linalg.norm(vectors.flat, axis=1, keepdims=True) if unit else vectors.flat
+        model = LogisticRegression().fit(X[mask], vectors.labels[mask])
+        probe = fitting.fit_fold(vectors, 1, PUBLISHED, unit=unit)
+        np.testing.assert_allclose(probe.weights / probe.sd[:, None], model.coef_.T, rtol=1e-3, atol=1e-4)
+        assert (probe.predict(vectors.flat) == model.predict(X)).all()
+        assert probe.certificate.iterations == model.n_iter_.max()
+        assert probe.certificate.converged
+
+    def test_standardised_is_the_same_on_standardised_features(self):
+        vectors = accuracy.split_vectors(planted(scales=np.geomspace(0.1, 10, 6)), 0)
+        mask = vectors.training(0)
+        mean, sd = vectors.flat[mask].mean(0), vectors.flat[mask].std(0)
+        model = LogisticRegression().fit((vectors.flat[mask] - mean) / sd, vectors.labels[mask])
+        setting = dataclasses.replace(PUBLISHED, features="standardised")
+        probe = fitting.fit_fold(vectors, 0, setting)
+        np.testing.assert_allclose(probe.weights, model.coef_.T, rtol=1e-2, atol=1e-3)
+        assert (probe.predict(vectors.flat) == model.predict((vectors.flat - mean) / sd)).all()
+
+    def test_leaves_the_vectors_as_they_are(self):
+        vectors = planted()
+        before = vectors.x.copy()
+        for setting in (step.setting for step in steps()):
+            fitting.fit(vectors.flat, vectors.labels, setting, unit=True, n_labels=3)
+        assert (vectors.x == before).all()
+
+    def test_has_the_gradient_of_its_own_solution_in_the_certificate(self):
+        vectors = planted()
+        X, y = vectors.flat, vectors.labels
+        probe = fitting.library_probe(X, y, standardise=False, unit=False, n_labels=3)
+        model = LogisticRegression().fit(X, y)
+        error = model.predict_proba(X) - np.eye(3)[y]
+        gradient = X.T @ error / len(y) + model.coef_.T / len(y)
+        expected = np.hypot(np.linalg.norm(gradient), np.linalg.norm(error.mean(0)))
+        assert probe.certificate.gradient_norm == pytest.approx(expected, rel=0.05, abs=1e-6)
+
+    def test_tells_two_labels_apart_too(self):
+        vectors = planted(labels=2)
+        probe = fitting.library_probe(vectors.flat, vectors.labels, standardise=False, unit=False, n_labels=2)
+        model = LogisticRegression().fit(vectors.flat, vectors.labels)
+        assert probe.weights.shape == (6, 2)
+        assert (probe.predict(vectors.flat) == model.predict(vectors.flat)).all()
+        assert probe.certificate.gradient_norm < 1e-2
+
+    def test_refuses_a_label_without_vectors(self):
+        vectors = planted()
+        with pytest.raises(ValueError, match="each of the 4 labels"):
+            fitting.library_probe(vectors.flat, vectors.labels, standardise=False, unit=False, n_labels=4)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> Vectors:
+    """Features of scales so different that 100 iterations do not do."""
+    return planted(documents=40, d=12, scales=np.geomspace(1e-2, 3e3, 12))
+
+
+class TestUnconverged:
+    def test_scikit_learn_is_recorded_and_not_a_warning(self, vectors):
+        probe = fitting.fit_fold(accuracy.split_vectors(vectors, 0), 0, PUBLISHED)
+        assert not probe.certificate.converged
+        assert probe.certificate.iterations == 100
+        assert probe.certificate.gradient_norm > 1e-3
+
+    def test_makes_a_row_inconclusive_whatever_its_number(self, vectors):
+        probe = fitting.fit_fold(accuracy.split_vectors(vectors, 0), 0, PUBLISHED)
+        counts = np.tile([9.0, 10.0], (40, 1)) - np.arange(40)[:, None] % 2 * [1, 0]
+        estimate = bootstrap_documents(
+            counts, lambda s: s[..., 0] / s[..., 1], support=(0, 1), rng=np.random.default_rng(0)
+        )
+        measured = Measured(
+            name="accuracy", estimate=estimate, n_documents=40, n_vectors=400, certificate=probe.certificate
+        )
+        verdict, reason = decide(Evidence(parts=(measured.above(0.2),)))
+        assert verdict is Verdict.INCONCLUSIVE
+        assert "did not converge in 100 iterations" in reason
+
+    def test_converges_with_the_solver_or_the_features_of_the_rigorous_protocol(self, vectors):
+        for change in ({"solver": "converged"}, {"features": "standardised"}):
+            assert fitting.fit_fold(
+                vectors, 0, dataclasses.replace(PUBLISHED, **change)
+            ).certificate.converged
+
+
+class TestFeaturesAsTheyCome:
+    def test_are_penalised_as_they_come(self):
+        vectors = planted(scales=np.geomspace(0.1, 10, 6))
+        X, y, l2 = vectors.flat, vectors.labels, 1e-2
+        probe = LayerProbe(l2=l2, tolerance=1e-9, max_iterations=2000, standardise=False).fit(X, y)
+        model = LogisticRegression(C=1 / (l2 * len(y)), tol=1e-10, max_iter=10_000).fit(X.astype(float), y)
+        np.testing.assert_allclose(probe.weights / probe.sd[:, None], model.coef_.T, rtol=1e-2, atol=1e-4)
+        np.testing.assert_allclose(probe.mean, X.mean(0), rtol=1e-4)
+
+    def test_have_no_weight_where_they_are_constant(self):
+        vectors = planted()
+        vectors.x[..., 2] = 7.0
+        for solver in ("converged", "defaults"):
+            setting = Setting(features="as they come", solver=solver)
+            probe = fitting.fit(vectors.flat, vectors.labels, setting, n_labels=3)
+            assert not probe.weights[2].any()
+            assert np.isfinite(probe.weights).all()
+            assert np.isfinite(probe.bias).all()
+
+
+class TestWalk:
+    def test_changes_one_ingredient_at_a_time_from_either_end(self):
+        walk = steps()
+        assert len({step.setting for step in walk}) == len(walk) == 10
+        for step in walk:
+            own = SETTINGS[step.start]
+            other = PUBLISHED if own == RIGOROUS else RIGOROUS
+            assert step.setting.differing(own) == ([step.changed] if step.changed else [])
+            if step.changed:
+                assert step.setting.ingredients[step.changed] == other.ingredients[step.changed]
+
+    @pytest.mark.parametrize("change", ["split", "features", "solver"])
+    def test_changes_only_that_ingredient_of_a_fit(self, change):
+        vectors = planted(scales=np.geomspace(0.1, 10, 6))
+        setting = dataclasses.replace(RIGOROUS, **{change: PUBLISHED.ingredients[change]})
+        chosen = accuracy.split_vectors(vectors, 0) if setting.split == "vector" else vectors
+        base, other = fitting.fit_fold(vectors, 0, RIGOROUS), fitting.fit_fold(chosen, 0, setting)
+        same_rows = np.allclose(base.mean, other.mean, rtol=1e-5)
+        assert same_rows == (change != "split")
+        if same_rows:
+            np.testing.assert_allclose(base.sd, other.sd, rtol=1e-5)
+        assert not np.allclose(base.weights, other.weights)
+
+
+def study_of(name, directory, cache) -> Study:
+    protocol = Protocol(
+        model=f"local:{directory / 'model'}", corpus=str(directory / "a.jsonl"),
+        transfer_corpus=str(directory / "b.jsonl"), n_texts=N_TEXTS, context=CONTEXT, name=name,
+    )  # fmt: skip
+    return Study(protocol, cache_dir=cache)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    path = tmp_path_factory.mktemp("protocols")
+    tiny.build("gpt2", path / "model")
+    for name, seed in (("a", 0), ("b", 5)):
+        tiny.write_jsonl(path / f"{name}.jsonl", tiny.texts(N_TEXTS + 5, seed=seed))
+    return path
+
+
+@pytest.fixture(scope="module")
+def studies(directory):
+    return {name: study_of(name, directory, directory / "cache") for name in ("rigorous", "as-published")}
+
+
+class TestStudies:
+    def test_differ_in_the_last_label_only(self, studies):
+        store = studies["rigorous"].store("main")
+        raw, final = (studies[name]._rows("main").x for name in ("rigorous", "as-published"))
+        order = studies["rigorous"]._rows("main").rows
+        assert (raw[:, :-1] == final[:, :-1]).all()
+        assert (raw[:, -1] == store.state(store.n_blocks)[order]).all()
+        assert (final[:, -1] == store.state(store.final)[order]).all()
+        assert not np.allclose(raw[:, -1], final[:, -1])
+
+    def test_are_made_from_one_capture(self, studies):
+        one, other = (studies[name].store("main") for name in ("rigorous", "as-published"))
+        assert one.directory == other.directory
+
+    def test_as_published_gets_right_what_scikit_learn_gets_right(self, studies):
+        study = studies["as-published"]
+        vectors = study._rows("main")
+        right = []
+        for fold in range(study.protocol.folds):
+            seen, tested = vectors.training(fold), vectors.tested(fold)
+            model = LogisticRegression().fit(vectors.flat[seen], vectors.labels[seen])
+            right.append((model.predict(vectors.flat[tested]) == vectors.labels[tested]).sum())
+        np.testing.assert_allclose(study.linear.arrays["runs"][:, 0], right, atol=1)
+        series = study.series("raw")
+        assert len(series.documents) == N_TEXTS  # the unit of intervals under both
+        assert (series.total == CONTEXT).all()
+        assert series.correct.sum() == study.linear.arrays["runs"][:, 0].sum()
+
+    def test_rigorous_keeps_its_own_measurements(self, studies, directory):
+        before = studies["rigorous"].series("raw").correct
+        again = study_of("rigorous", directory, directory / "cache").series("raw").correct
+        assert (before == again).all()
+        assert (before != studies["as-published"].series("raw").correct).any()
+
+
+@pytest.fixture(scope="module")
+def both(studies):
+    """results.json of two claims under both protocols."""
+    records = []
+    for test in (test_separability.test_layers_linearly_separable, test_norm.test_norm_is_a_feature):
+        for study in studies.values():
+
+            def judge(*parts, controls=(), figures=(), facts=None, test=test, study=study):
+                evidence = Evidence(parts=parts, controls=tuple(controls), figures=tuple(figures))
+                rule = " ".join(test.__doc__.split())
+                records.append(
+                    record.judged(test.claim, evidence, rule=rule, protocol=study.protocol, seconds=0.0)
+                )
+
+            test(study, judge)
+    return record.assemble(studies, records, options=[])
+
+
+class TestBoth:
+    def test_stand_in_one_valid_file_with_the_ablation(self, both):
+        read = results.loads(results.dumps(both).encode(), origin="results.json")
+        assert read["protocol"]["name"] == "both"
+        assert [(c["id"], c["protocol"]) for c in read["claims"]] == [
+            (claim, protocol)
+            for claim in ("layers-linearly-separable", "norm-is-a-feature")
+            for protocol in ("rigorous", "as-published")
+        ]
+        assert [(row["start"], row["changed"]) for row in read["ablation"]] == [
+            (step.start, step.changed) for step in steps()
+        ]
+
+    def test_have_an_ablation_whose_ends_are_the_protocols_themselves(self, both, studies):
+        for row in both["ablation"]:
+            if row["changed"] is None:
+                correct, total = studies[row["start"]].linear.arrays["runs"][FOLD]
+                assert row["accuracy"] == pytest.approx(correct / total)
+                low, high = row["interval"]
+                assert low < row["accuracy"] < high
+
+    def test_keep_the_ablation_on_disk(self, both, directory, monkeypatch):
+        def never(*_, **__):
+            raise AssertionError("was fitted again")
+
+        monkeypatch.setattr(fitting, "fit_fold", never)
+        assert ablation(study_of("rigorous", directory, directory / "cache")) == both["ablation"]
+
+    def test_are_verified(self, both, tmp_path):
+        path = results.write(tmp_path / "results.json", both)
+        outcome = verify.verify_file(path)
+        assert outcome.mismatches == ()
+
+    def test_stand_side_by_side_in_page_and_summary(self, both, tmp_path):
+        report.render(results.plain(both), tmp_path, ("html", "md"), say=print)
+        page, summary = ((tmp_path / name).read_text("utf-8") for name in ("report.html", "summary.md"))
+        assert "Protocols side by side" in page
+        for text in (page, summary):
+            assert "From one protocol to the other" in text
+            assert text.count("but split by ") >= 2
+            assert "scikit-learn’s defaults" in text
+
+    def test_leave_the_table_out_where_there_is_no_ablation(self, both, tmp_path):
+        bare = {key: value for key, value in results.plain(both).items() if key != "ablation"}
+        report.render(record.sealed(bare), tmp_path, ("html", "md"), say=print)
+        for name in ("report.html", "summary.md"):
+            assert "From one protocol to the other" not in (tmp_path / name).read_text("utf-8")
+
+    def test_a_protocol_alone_makes_no_ablation(self, both, studies):
+        mine = [entry for entry in both["claims"] if entry["protocol"] == "rigorous"]
+        mine = [{**entry, "figures": []} for entry in mine]
+        assert "ablation" not in record.assemble({"rigorous": studies["rigorous"]}, mine, options=[])
+
+
+def walked(values, *, stalled=()):
+    """Rows of an ablation whose accuracy is `values(setting)`; probes of the `stalled` solvers do not converge."""
+    return [
+        {
+            "start": step.start,
+            "changed": step.changed,
+            "ingredients": step.setting.ingredients,
+            "accuracy": values(step.setting),
+            "interval": None,
+            "unit_accuracy": 0.9,
+            "unit_interval": None,
+            "converged": step.setting.solver not in stalled,
+            "unit_converged": True,
+        }
+        for step in steps()
+    ]
+
+
+def entry(protocol, verdict, *, converged=True, probe=True, series=("raw",), holds=True):
+    return {
+        "protocol": protocol,
+        "verdict": verdict,
+        "probe": {"converged": converged} if probe else None,
+        "parts": [{"recipe": {"series": list(series)} if series else None, "holds": holds}],
+    }
+
+
+class TestSentence:
+    def test_names_the_ingredient_that_moves_the_number(self):
+        rows = walked(lambda s: 0.9 if s.split == "vector" else 0.5)
+        text = contrast.disagreement(
+            [entry("rigorous", "NOT_REPLICATED", holds=False), entry("as-published", "REPLICATED")], rows
+        )
+        assert "mostly because of the split" in text
+        assert "from .500 to .900" in text
+        assert "from .900 to .500" in text
+
+    def test_names_what_lets_the_probe_converge(self):
+        rows = walked(lambda s: 0.3 if s.solver == "defaults" else 0.9, stalled=("defaults",))
+        text = contrast.disagreement(
+            [entry("rigorous", "REPLICATED"), entry("as-published", "INCONCLUSIVE", converged=False)], rows
+        )
+        assert "did not converge" in text
+        assert "once the solver alone is changed" in text
+        assert "from .300 to .900" in text
+
+    def test_says_when_none_explains_it(self):
+        pair = [entry("rigorous", "REPLICATED"), entry("as-published", "INCONCLUSIVE", holds=None)]
+        assert "no ingredient alone explains it" in contrast.disagreement(pair, walked(lambda _: 0.9))
+
+    def test_says_when_the_ablation_is_about_something_else(self):
+        pair = [entry("rigorous", "REPLICATED", series=()), entry("as-published", "INCONCLUSIVE", series=())]
+        text = contrast.disagreement(pair, walked(lambda s: 0.9 if s.last == "final" else 0.5))
+        assert "a number that the ablation does not follow" in text
+        assert "the last label" in text
+
+    def test_blames_the_last_label_where_there_is_no_probe(self):
+        pair = [
+            entry(name, verdict, probe=False, series=())
+            for name, verdict in (("rigorous", "REPLICATED"), ("as-published", "NOT_REPLICATED"))
+        ]
+        assert "because of the last label" in contrast.disagreement(pair, [])
+
+    @pytest.mark.parametrize("other", ["REPLICATED", "NOT_TESTED", "ERROR"])
+    def test_is_missing_where_there_is_nothing_to_explain(self, other):
+        pair = [entry("rigorous", "REPLICATED"), entry("as-published", other)]
+        assert contrast.disagreement(pair, walked(lambda _: 0.5)) == ""
+
+    def test_is_missing_where_the_walk_is_not_whole(self):
+        pair = [entry("rigorous", "REPLICATED"), entry("as-published", "NOT_REPLICATED")]
+        assert contrast.disagreement(pair, walked(lambda _: 0.5)[1:]) == ""

@@ -21,7 +21,7 @@ PROTOCOLS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 FORMATS: Final = ("pdf", "html", "md")
 
-# option -> how argparse takes it; the same key with underscores may stand in pyproject.toml or pytest.ini
+# option -> how argparse takes it; the same key (see _key) may stand in pyproject.toml or pytest.ini
 OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "model": {
         "action": "append",
@@ -79,11 +79,12 @@ def declare(parser: pytest.Parser) -> None:
 
 
 def _dest(name: str) -> str:
-    return "replication_" + _key(name)
+    return "replication_" + name.replace("-", "_")
 
 
 def _key(name: str) -> str:
-    return name.replace("-", "_")
+    """The ini key of an option; `cache_dir` itself is pytest's own, for its cache of failed tests."""
+    return "layerclaims_cache_dir" if name == "cache-dir" else name.replace("-", "_")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -195,7 +195,7 @@ def _path_of_layers(study: Study) -> dict[str, Any]:
         "kind": "path",
         "title": "The path of the layers",
         "caption": "Centroids of the states in the first two principal components of their vectors, from state 0 to "
-        f"state {study.n_labels - 1}; each path scaled to its own extent. Position 0 is left out.",
+        f"state {study.n_labels - 1}{_last(study)}; each path scaled to its own extent. Position 0 is left out.",
         "alt": "Centroids of the layers, joined in order of depth, for unit vectors and for vectors as they are.",
         "x": {"label": "first component", "values": []},
         "y": {"label": "second component", "log": False},

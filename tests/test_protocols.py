@@ -14,6 +14,7 @@ from harness.measure import accuracy, fitting
 from harness.measure.accuracy import Vectors
 from harness.probe import LayerProbe
 from harness.protocol import SETTINGS, Protocol, Setting
+from harness.questions import geometry, norm
 from harness.statistics import bootstrap_documents
 from harness.study import Study
 from tests import tiny
@@ -234,6 +235,17 @@ class TestStudies:
         assert (raw[:, -1] == store.state(store.n_blocks)[order]).all()
         assert (final[:, -1] == store.state(store.final)[order]).all()
         assert not np.allclose(raw[:, -1], final[:, -1])
+
+    def test_differ_in_the_last_label_of_rows_without_a_probe_too(self, studies):
+        store = studies["rigorous"].store("main")
+        assert studies["rigorous"].states == [*range(store.n_blocks + 1)]
+        assert studies["as-published"].states == [*range(store.n_blocks), store.final]
+        raw, final = (geometry.measured(studies[name]).arrays for name in ("rigorous", "as-published"))
+        assert np.array_equal(final["unit/layers"], final["unit/final"])
+        np.testing.assert_allclose(final["unit/layers"], raw["unit/final"], rtol=1e-6)
+        assert not np.allclose(raw["unit/layers"], final["unit/layers"])
+        one, other = (norm.growth_rate(studies[name]).estimate.value for name in ("rigorous", "as-published"))
+        assert one != other
 
     def test_are_made_from_one_capture(self, studies):
         one, other = (studies[name].store("main") for name in ("rigorous", "as-published"))

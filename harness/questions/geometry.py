@@ -27,7 +27,7 @@ def _measure(study: Study) -> Measurement:
     store = study.store("main")
     folds = study.folds("main")
     halves = moments.assign_halves(folds, study.rng(11))
-    layers = list(range(study.n_labels))
+    layers = study.states
     paths = {"layers": layers, "final": [*layers[:-1], store.final]}
     path = {kind: geometry.PathMoments(paths) for kind in (RAW, UNIT)}
     angles, ranks = subspaces.SubspaceAngles(), []

@@ -138,10 +138,6 @@ class Settings:
             check_model_name(target.protocol.model)
             check_corpus_name(target.protocol.corpus)
             check_corpus_name(target.protocol.transfer_corpus)
-        if self.baseline is not None:
-            from harness import results
-
-            results.read(self.baseline)
         check_writable(self.cache_dir, "--cache-dir")
         for target in self.targets:
             check_writable(target.out, "--out")

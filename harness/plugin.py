@@ -176,6 +176,12 @@ class Run:
         """Whether claims are shown as lines: neither as letters (-q) nor as pytest's own lines (-v)."""
         return not self._over and self.config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) == 0
 
+    @property
+    def _screen(self) -> Any:
+        """pytest's terminal writer; None under -p no:terminal."""
+        reporter = self.config.pluginmanager.hasplugin("terminalreporter")
+        return self.config.get_terminal_writer() if reporter else None
+
     def pytest_report_header(self) -> list[str]:
         """What is going to be studied."""
         if not self.wanted:
@@ -200,14 +206,15 @@ class Run:
         progress.attach(before=self._end_line)
         try:
             self.settings.check()
+            _ = self.baseline  # read now: a file that is none is a usage error
         except LayerclaimsError as error:
             raise pytest.UsageError(str(error)) from None
 
     def _end_line(self) -> None:
         """End pytest's line of letters, so that progress stands on its own."""
-        out = self.config.get_terminal_writer()
+        out = self._screen
         capture = self.config.pluginmanager.getplugin("capturemanager")
-        if out.width_of_current_line and capture is not None:
+        if out is not None and out.width_of_current_line and capture is not None:
             with capture.global_and_fixture_disabled():
                 out.line()
                 out.flush()
@@ -329,8 +336,8 @@ class Run:
         if self.worker or entry is None:
             return
         self.records[report.nodeid] = entry
-        if self._live:
-            out = self.config.get_terminal_writer()
+        out = self._screen
+        if self._live and out is not None:
             if out.width_of_current_line:
                 out.line()
             status = getattr(report, "layerclaims_status", None)
@@ -452,6 +459,8 @@ class Run:
         self._written.append(results.write(out / "results.json", assembled))
         if self.settings.save_baseline is not None:
             self._written.append(results.write(self.settings.save_baseline, assembled))
+        if "pdf" in self.settings.formats:  # the one format that takes seconds
+            progress.note(f"layerclaims: writing the report of {targets[0].name}")
         self._written += report.render(assembled, out, self.settings.formats, say=self._notes.append)
         if "md" in self.settings.formats:
             report.append_step_summary((out / "summary.md").read_text("utf-8"))

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import fits
 from harness import progress as screen
-from harness.claim import Certificate, Measured, quarter, worst
+from harness.claim import Measured, quarter, worst
 from harness.corpora import Corpus, load_corpus
 from harness.kept import Kept, Measurement
 from harness.measure import accuracy, attribution, fitting, norms
@@ -203,7 +204,7 @@ class Study:
             for name, dimensions, to_mean in self._masks(vectors, probes):
                 blind = [probe.masked(dimensions, to_mean=to_mean) for probe in probes]
                 counts[name] = accuracy.held_out(vectors, blind)
-            return _measurement(
+            return fits.as_measurement(
                 vectors,
                 counts,
                 probes,
@@ -215,7 +216,7 @@ class Study:
 
     def _masks(self, vectors: Vectors, probes: Sequence[Probe]) -> list[tuple[str, list[int], bool]]:
         """Name, dimensions, and whether they read their mean and not 0, of each mask."""
-        recurring = _recurring(probes)
+        recurring = fits.recurring(probes)
         d = vectors.x.shape[-1]
         others = [i for i in range(d) if i not in recurring]
         n = min(attribution.MASKED, len(others))
@@ -234,7 +235,7 @@ class Study:
         def compute() -> Measurement:
             vectors = self._rows("main")
             probes = self._fit("layer probe on unit vectors", vectors, unit=True)
-            return _measurement(vectors, {"unit": accuracy.held_out(vectors, probes)}, probes)
+            return fits.as_measurement(vectors, {"unit": accuracy.held_out(vectors, probes)}, probes)
 
         return self._kept.get("unit", compute)
 
@@ -243,7 +244,7 @@ class Study:
         def compute() -> Measurement:
             vectors = accuracy.norm_features(self._rows("main"))
             probes = self._fit("layer probe on norms", vectors)
-            return _measurement(vectors, {"norm": accuracy.held_out(vectors, probes)}, probes)
+            return fits.as_measurement(vectors, {"norm": accuracy.held_out(vectors, probes)}, probes)
 
         return self._kept.get("norm", compute)
 
@@ -265,7 +266,7 @@ class Study:
             # what counts is whether an answer meets its shuffled label: as if that were the true one
             truth = np.arange(vectors.n_labels)[None, :, None]
             answers = np.where(right.reshape(vectors.x.shape[:3]), truth, truth - 1)
-            return _measurement(vectors, {"shuffled": answers}, probes)
+            return fits.as_measurement(vectors, {"shuffled": answers}, probes)
 
         return self._kept.get("shuffled", compute)
 
@@ -278,7 +279,7 @@ class Study:
             vectors = self._rows("transfer")
             flat, shape = vectors.flat, vectors.x.shape[:3]
             answers = np.concatenate([probe.predict(flat).reshape(shape) for probe in probes], axis=2)
-            return _measurement(vectors, {"transfer": answers}, probes)
+            return fits.as_measurement(vectors, {"transfer": answers}, probes)
 
         return self._kept.get("transfer", compute)
 
@@ -293,7 +294,7 @@ class Study:
                 bar.advance()
             vectors = self._rows("main")
             answers = probe.predict(vectors.flat).reshape(vectors.x.shape[:3])
-            return _measurement(vectors, {"transfer back": answers}, [probe])
+            return fits.as_measurement(vectors, {"transfer back": answers}, [probe])
 
         return self._kept.get("back", compute)
 
@@ -324,7 +325,7 @@ class Study:
     @property
     def probes(self) -> list[Probe]:
         """The fold probes on states as they are."""
-        return _probes(self.linear)
+        return fits.probes(self.linear)
 
     def series(self, name: str) -> Series:
         """Right answers per document and label of a named series."""
@@ -380,7 +381,7 @@ class Study:
         key = json.dumps([recipe, confidence])
         if key not in self._estimates:
             self._estimates[key] = compute(recipe, series, confidence=confidence, seed=self.protocol.seed)
-        certificates = [_certificate(self._measurement_of(s)) for s in names]
+        certificates = [fits.certificate(self._measurement_of(s)) for s in names]
         return Measured(
             name=name,
             estimate=self._estimates[key],
@@ -399,66 +400,11 @@ class Study:
             estimate=estimate,
             n_documents=len(counts.documents),
             n_vectors=int(counts.total.sum()),
-            certificate=_certificate(self._measurement_of(series)),
+            certificate=fits.certificate(self._measurement_of(series)),
             note=note,
         )
 
     @property
     def recurring_dimensions(self) -> list[int]:
         """The dimensions that are most often among the ten largest contributions of a layer."""
-        return _recurring(self.probes)
-
-
-def _measurement(
-    vectors: Vectors,
-    predicted: Mapping[str, NDArray[np.int64]],
-    probes: Sequence[Probe],
-    **more: NDArray[Any],
-) -> Measurement:
-    """Counts of each series in the documents' own order, and the probes with their certificates."""
-    own = np.argsort(vectors.rows)
-    arrays: dict[str, NDArray[Any]] = {"documents": vectors.rows[own], **more}
-    for name, answers in predicted.items():
-        correct, total = accuracy.count(answers)
-        arrays[f"{name}/correct"], arrays[f"{name}/total"] = correct[own], total[own]
-    for field in ("weights", "bias", "mean", "sd"):
-        arrays[field] = np.stack([getattr(probe, field) for probe in probes])
-    facts = {
-        "unit": [probe.unit for probe in probes],
-        "certificates": [probe.certificate.as_json() for probe in probes],
-    }
-    return Measurement(arrays=arrays, facts=facts)
-
-
-def _recurring(probes: Sequence[Probe]) -> list[int]:
-    """The four dimensions to name and mask, by the folds' mean shares."""
-    shares = np.mean([attribution.contribution_shares(p.weights) for p in probes], axis=0)
-    return list(attribution.recurrence(shares).dimensions[: attribution.MASKED])
-
-
-def _certificates(measurement: Measurement) -> list[Certificate]:
-    return [
-        Certificate(**{**c, "relative_gap": float("inf") if c["relative_gap"] is None else c["relative_gap"]})
-        for c in measurement.facts["certificates"]
-    ]
-
-
-def _certificate(measurement: Measurement) -> Certificate:
-    found = worst(_certificates(measurement))
-    assert found is not None
-    return found
-
-
-def _probes(measurement: Measurement) -> list[Probe]:
-    a = measurement.arrays
-    return [
-        Probe(
-            weights=a["weights"][g],
-            bias=a["bias"][g],
-            mean=a["mean"][g],
-            sd=a["sd"][g],
-            unit=bool(measurement.facts["unit"][g]),
-            certificate=certificate,
-        )
-        for g, certificate in enumerate(_certificates(measurement))
-    ]
+        return fits.recurring(self.probes)

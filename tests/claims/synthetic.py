@@ -1,0 +1,201 @@
+"""Planted truth without a model: counts of answers, norms, weights or whole states drawn around known values.
+
+Studies here are the suite's own Study with some of its measurements put in place, so that the claims' tests run on
+them as they stand. Drawing counts is cheap: hundreds of runs show how often a verdict is wrong.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.claim import Certificate
+from harness.kept import Measurement
+from harness.models import ModelFacts
+from harness.probe import Probe
+from harness.protocol import Protocol
+from harness.study import Study
+
+CERTIFICATE = {"converged": True, "gradient_norm": 1e-6, "iterations": 50, "relative_gap": 1e-6}
+CORRELATION = 0.1  # of two answers of a document: the upper end of what real probes show
+
+
+def facts(n_blocks: int, hidden_size: int) -> ModelFacts:
+    return ModelFacts(
+        name="synthetic",
+        revision=None,
+        architecture="Synthetic",
+        n_blocks=n_blocks,
+        hidden_size=hidden_size,
+        n_parameters=1,
+        dtype="float32",
+        tied_embeddings=False,
+        weights_sha256="0" * 64,
+        bos_added=False,
+        final_norm=True,
+    )
+
+
+class Drawn(Study):
+    """A study of measurements that were drawn: series of counts, sums of norms, weights of the folds' probes."""
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        labels: int,
+        counts: Mapping[str, np.ndarray] | None = None,
+        totals: int = 10,
+        sums: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
+    ) -> None:
+        """`counts` name -> right answers [documents, labels] of `totals` each; `weights` [folds, d, labels]."""
+        super().__init__(Protocol(n_texts=200, seed=seed), cache_dir=Path("not used"))
+        self._labels, self._counts, self._totals = labels, dict(counts or {}), totals
+        self._sums, self._weights = sums, weights
+
+    @property
+    def facts(self) -> ModelFacts:
+        return facts(self._labels - 1, 32)
+
+    @property
+    def states(self) -> list[int]:
+        return list(range(self._labels))
+
+    @property
+    def recurring_dimensions(self) -> list[int]:
+        return [0, 1, 2, 3]
+
+    @property
+    def norms(self) -> Measurement:
+        assert self._sums is not None
+        return Measurement(arrays={"sums": self._sums}, facts={})
+
+    @property
+    def probes(self) -> list[Probe]:
+        assert self._weights is not None
+        _, d, labels = self._weights.shape
+        return [
+            Probe(
+                weights=weights,
+                bias=np.zeros(labels),
+                mean=np.zeros(d),
+                sd=np.ones(d),
+                unit=False,
+                certificate=Certificate(**CERTIFICATE),
+            )
+            for weights in self._weights
+        ]
+
+    @property
+    def linear(self) -> Measurement:
+        return self._measurement_of("raw")
+
+    def store(self, role: str) -> Any:  # noqa: ARG002  for the numbers of documents behind the norms
+        documents = len(self._sums if self._sums is not None else self._counts["raw"])
+        return _Sizes(n_documents=documents, n_positions=self._totals, n_blocks=self._labels - 1)
+
+    def _measurement_of(self, name: str) -> Measurement:
+        correct = self._counts[name]
+        arrays = {
+            "documents": np.arange(len(correct)),
+            f"{name}/correct": correct,
+            f"{name}/total": np.full_like(correct, self._totals),
+        }
+        return Measurement(arrays=arrays, facts={"unit": [False] * 5, "certificates": [CERTIFICATE] * 5})
+
+
+class _Sizes:
+    def __init__(self, **sizes: int) -> None:
+        self.__dict__.update(sizes)
+
+
+def answers(
+    rng: np.random.Generator, *means: float, documents: int, labels: int, totals: int
+) -> list[np.ndarray]:
+    """Right answers [documents, labels] of several probes on the same documents, with their mean accuracies.
+
+    Beta-binomial: documents share their difficulty between the probes, the first of which must be the best.
+    """
+    s = 1 / CORRELATION - 1
+    best = means[0]
+    shares = rng.beta(best * s, (1 - best) * s, size=(documents, 1))
+    return [
+        rng.binomial(totals, np.minimum(shares * mean / best, 1), size=(documents, labels)) for mean in means
+    ]
+
+
+class States:
+    """Stands for an ActivationStore: states [L + 2, documents, positions, d] in memory."""
+
+    def __init__(self, states: np.ndarray, name: str) -> None:
+        self._states = np.ascontiguousarray(states, dtype=np.float32)
+        self.n_states, self.n_documents, self.n_positions, self.hidden_size = states.shape
+        self.n_blocks = self.n_states - 2
+        self.final = self.n_blocks + 1
+        self.facts = facts(self.n_blocks, self.hidden_size)
+        self.manifest = {"key": name}
+
+    def state(self, i: int, documents: Any = None) -> np.ndarray:
+        return self._states[i].copy() if documents is None else self._states[i][documents]
+
+    def verify(self) -> list[str]:
+        return []
+
+
+class InMemory(Study):
+    """A study of states in memory; nothing is kept on disk."""
+
+    def __init__(self, main: np.ndarray, transfer: np.ndarray | None = None, **protocol: Any) -> None:
+        """States [L + 2, documents, positions, d], the last of them after the final norm."""
+        super().__init__(
+            Protocol(**{"n_texts": main.shape[1], "context": max(5, main.shape[2]), **protocol}),
+            cache_dir=Path("not used"),
+        )
+        self._stores = {
+            "main": States(main, "main"),
+            "transfer": States(main if transfer is None else transfer, "t"),
+        }
+
+    @cached_property
+    def _kept(self) -> Any:
+        return _Memory()
+
+
+class _Memory:
+    def __init__(self) -> None:
+        self._found: dict[str, Measurement] = {}
+
+    def get(self, name: str, compute: Callable[[], Measurement]) -> Measurement:
+        if name not in self._found:
+            self._found[name] = compute()
+        return self._found[name]
+
+
+def gaussian(
+    rng: np.random.Generator,
+    offsets: np.ndarray,
+    *,
+    documents: int = 60,
+    positions: int = 4,
+    factors: np.ndarray | None = None,
+    moved: np.ndarray | float = 0.0,
+    of_documents: float = 0.3,
+    own: float = 0.0,
+) -> np.ndarray:
+    """States c_i (token + V_i), the token standard normal around its document: [L + 2, documents, positions, d].
+
+    `offsets` V_0..V_L [L + 1, d], `factors` c_0..c_L; `moved` is added to every token (another corpus);
+    `of_documents` is the spread of the documents' means, `own` that of what a document adds to each state by
+    itself. The final-normed state is state L over its norm.
+    """
+    labels, d = offsets.shape
+    tokens = rng.normal(size=(1, documents, positions, d)) + moved
+    tokens += of_documents * rng.normal(size=(1, documents, 1, d))
+    x = tokens + offsets[:, None, None, :] + own * rng.normal(size=(labels, documents, 1, d))
+    if factors is not None:
+        x *= factors[:, None, None, None]
+    final = x[-1:] / np.linalg.norm(x[-1:], axis=-1, keepdims=True)
+    return np.concatenate([x, final])

@@ -227,6 +227,13 @@ def studies(directory):
 
 
 class TestStudies:
+    def test_differ_in_the_split(self, studies):
+        rigorous, published = (studies[name]._rows("main") for name in ("rigorous", "as-published"))
+        assert rigorous.fold_of is None
+        assert published.fold_of is not None
+        assert np.bincount(published.fold_of).tolist() == [len(published.flat) // 5] * 5
+        assert studies["rigorous"].protocol.setting == Setting()
+
     def test_differ_in_the_last_label_only(self, studies):
         store = studies["rigorous"].store("main")
         raw, final = (studies[name]._rows("main").x for name in ("rigorous", "as-published"))
@@ -389,6 +396,15 @@ class TestSentence:
         assert "did not converge" in text
         assert "once the solver alone is changed" in text
         assert "from .300 to .900" in text
+
+    def test_says_when_the_ablation_s_probe_did_converge(self):
+        pair = [entry("rigorous", "REPLICATED"), entry("as-published", "INCONCLUSIVE", converged=False)]
+        assert "on fewer documents" in contrast.disagreement(pair, walked(lambda _: 0.9))
+
+    def test_says_when_it_takes_more_than_one_change_to_converge(self):
+        pair = [entry("rigorous", "REPLICATED"), entry("as-published", "INCONCLUSIVE", converged=False)]
+        rows = [{**row, "converged": row["start"] == "rigorous"} for row in walked(lambda _: 0.9)]
+        assert "two ingredients or more" in contrast.disagreement(pair, rows)
 
     def test_says_when_none_explains_it(self):
         pair = [entry("rigorous", "REPLICATED"), entry("as-published", "INCONCLUSIVE", holds=None)]

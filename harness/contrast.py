@@ -152,8 +152,20 @@ def _convergence(walk: _Walk, stalled: str) -> str:
     before, after = walk.value(stalled, None), walk.value(stalled, cures[0])
     return (
         f"{beginning}; in the ablation it does once {changes} alone is changed, and changing {NAMES[cures[0]]} takes "
-        f"{walk.name} from {_two(before, after)}."
+        f"{walk.name} from {_two(before, after)}{_also(walk, stalled, cures)}."
     )
+
+
+def _also(walk: _Walk, stalled: str, cures: Sequence[str]) -> str:
+    """What takes the number at least half as far, though the probe does not converge with it."""
+    before = walk.value(stalled, None)
+    way = walk.value(stalled, cures[0]) - before
+    far = [n for n in walk.ingredients if n not in cures and abs(way) >= SMALL
+           and (walk.value(stalled, n) - before) / way >= 0.5]  # fmt: skip
+    if not far:
+        return ""
+    said = " and ".join(f"{NAMES[n]} alone takes it to {_number(walk.value(stalled, n))}" for n in far)
+    return f"; {said} without converging"
 
 
 def _adjective(protocol: str) -> str:
@@ -161,8 +173,11 @@ def _adjective(protocol: str) -> str:
 
 
 def _two(before: float, after: float) -> str:
-    a, b = (measured(value, [value - 0.01, value + 0.01])[0] for value in (before, after))
-    return f"{a} to {b}"
+    return f"{_number(before)} to {_number(after)}"
+
+
+def _number(value: float) -> str:
+    return measured(value, [value - 0.01, value + 0.01])[0]
 
 
 def _walk(rigorous: Row, published: Row, rows: Sequence[Row]) -> tuple[_Walk, bool]:

@@ -397,6 +397,15 @@ class TestSentence:
         assert "once the solver alone is changed" in text
         assert "from .300 to .900" in text
 
+    def test_names_what_moves_the_number_without_letting_the_probe_converge(self):
+        rows = walked(
+            lambda s: 0.3 if (s.solver, s.features) == ("defaults", "as they come") else 0.9,
+            stalled=("defaults",),
+        )
+        pair = [entry("rigorous", "REPLICATED"), entry("as-published", "INCONCLUSIVE", converged=False)]
+        text = contrast.disagreement(pair, rows)
+        assert "the scaling of the features alone takes it to .900 without converging" in text
+
     def test_says_when_the_ablation_s_probe_did_converge(self):
         pair = [entry("rigorous", "REPLICATED"), entry("as-published", "INCONCLUSIVE", converged=False)]
         assert "on fewer documents" in contrast.disagreement(pair, walked(lambda _: 0.9))

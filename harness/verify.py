@@ -50,7 +50,7 @@ class Outcome:
             if names:
                 lines += [f"{len(names)} {what}:", *(f"  {name}" for name in names)]
         lines += [f"checksum right: {name}" for name in self.checksums]
-        lines.append("Controls and figures are taken as stated.")
+        lines.append("Controls, figures and the ablation between protocols are taken as stated.")
         if self.mismatches:
             count = len(self.mismatches)
             lines.append(f"NOT VERIFIED: {count} mismatch{'es' if count > 1 else ''}.")

@@ -187,6 +187,8 @@ def _figures(
     for title, members in groups.items():
         half = len(members) == 2
         captions = list(dict.fromkeys(figure["caption"] for _, figure in members))
+        if len(captions) > 1:
+            captions = [f"{name.capitalize()}: {figure['caption']}" for name, figure in members]
         yield Figure(
             number=next(numbers),
             title=title,

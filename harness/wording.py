@@ -174,6 +174,8 @@ def change(entry: dict[str, Any], part: dict[str, Any] | None) -> str:
         return "A verdict needs what is named above; nothing was measured."
     if verdict == "ERROR":
         return "The harness failed before it could measure; the verdict says nothing about the model."
+    if verdict == "INCONCLUSIVE" and entry["probe"] and not entry["probe"]["converged"]:
+        return "A probe that converges: until then no interval decides, wherever it lies."
     if part is None or part["estimate"] is None or not part["interval"] or part["threshold"] is None:
         return ""
     low, high = part["interval"]

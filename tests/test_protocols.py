@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from claims import test_norm, test_separability
-from harness import contrast, record, report, results, verify
+from harness import contrast, record, report, results, verify, wording
 from harness.ablation import FOLD, ablation, steps
 from harness.claim import Evidence, Measured, Verdict, decide
 from harness.measure import accuracy, fitting
@@ -338,6 +338,11 @@ class TestBoth:
             assert "From one protocol to the other" in text
             assert text.count("but split by ") >= 2
             assert "scikit-learn’s defaults" in text
+
+    def test_say_that_only_a_converged_probe_would_decide(self, both):
+        stalled = {"probe": {"converged": False}, "verdict": "INCONCLUSIVE"}
+        entry = {**results.plain(both)["claims"][1], **stalled}
+        assert "A probe that converges" in wording.change(entry, entry["parts"][0])
 
     def test_leave_the_table_out_where_there_is_no_ablation(self, both, tmp_path):
         bare = {key: value for key, value in results.plain(both).items() if key != "ablation"}

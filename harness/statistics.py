@@ -362,7 +362,8 @@ def equivalent(estimate: Estimate, margin: float) -> Equivalence:
     holds is True when the interval lies inside +-margin, False when it lies outside, None across a border.
     p is the larger of both one-sided p-values. Runs without any spread (methods "exact" and "bound") are
     never equivalent, and p = 1: a difference that is zero in every document tells of a comparison that did
-    not happen. A difference that is large in every document still lies outside. ValueError for a margin that is not positive.
+    not happen. A difference that is large in every document still lies outside. ValueError for a margin that
+    is not positive.
     """
     if not margin > 0:
         raise ValueError(f"an equivalence margin is positive, not {margin}")

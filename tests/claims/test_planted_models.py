@@ -60,9 +60,6 @@ DICTATED = {
     },
 }  # fmt: skip
 
-# a shuffled probe's 95 % interval misses chance on one run in twenty, by design; and then a clear truth is not told
-CONTROLLED = {"layers-linearly-separable"}
-
 
 @pytest.mark.parametrize("plant", planted.PLANTS)
 @pytest.mark.parametrize(("architecture", "seed"), [("gpt2", 0), ("llama", 1), ("gpt2", 2)])
@@ -72,7 +69,7 @@ def test_every_row_says_what_is_planted(plant, architecture, seed, tmp_path):
     wrong = {
         row: f"{verdict}: {reason}"
         for row, (verdict, reason) in found.items()
-        if verdict is not DICTATED[plant][row] and not (row in CONTROLLED and "something leaks" in reason)
+        if verdict is not DICTATED[plant][row]
     }
     assert not wrong
 

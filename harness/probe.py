@@ -252,6 +252,8 @@ class _Objective:
 
     def _moments(self) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the features, in two passes of float64 sums: no cancellation."""
+        import torch
+
         total = np.zeros(self.d)
         for _, x, scale in self.features():
             total += (x if scale is None else x * scale[:, None]).double().sum(0).numpy()
@@ -260,50 +262,52 @@ class _Objective:
             raise ValueError("the vectors hold values that are not finite")
         squares = np.zeros(self.d)
         for _, x, scale in self.features():
-            u = (x if scale is None else x * scale[:, None]).double().numpy() - mean
-            squares += np.einsum("ij,ij->j", u, u)
+            u = (x if scale is None else x * scale[:, None]).double() - torch.from_numpy(mean)
+            squares += (u * u).sum(0).numpy()
         sd = np.sqrt(squares / self.n)
         constant = sd <= 1e-6 * np.abs(mean)  # float32 resolves no less: what varies there is rounding
         return mean, np.where(constant, np.inf, sd)
 
-    def _factor(self, l2: float) -> Floats:
+    def _factor(self, l2: float) -> "torch.Tensor":
         """R [d, d] upper triangular, R'R = Gram matrix of a sample + l2 K, the Hessian at W = 0 times K."""
-        from scipy.linalg import cholesky
+        import torch
 
         # drawn at random: a stride would meet the same positions of every document
         wanted = np.sort(np.random.default_rng(0).permutation(self.n)[: max(GRAM_ROWS, 4 * self.d)])
-        gram, start = np.zeros((self.d, self.d)), 0
-        mean, sd = self.mean, self.divisor
+        gram, start = torch.zeros(self.d, self.d, dtype=torch.float64), 0
+        mean, sd = torch.from_numpy(self.mean), torch.from_numpy(self.divisor)
         for _, x, scale in self.features():
             inside = wanted[(wanted >= start) & (wanted < start + len(x))] - start
             start += len(x)
             if not len(inside):
                 continue
             u = x[inside] if scale is None else x[inside] * scale[inside, None]
-            z = ((u.double().numpy() - mean) / sd).astype(np.float32)
-            gram += (z.T @ z).astype(np.float64)
+            z = ((u.double() - mean) / sd).float()
+            gram += z.T @ z
         gram /= min(len(wanted), self.n)
-        return np.asarray(cholesky(gram + l2 * self.n_labels * np.eye(self.d)), dtype=np.float64)
+        gram.diagonal().add_(l2 * self.n_labels)
+        factor: torch.Tensor = torch.linalg.cholesky(gram, upper=True)
+        return factor
 
     def parameters(self, v: Floats) -> tuple[Floats, Floats]:
         """Whitened coordinates -> weights [d, K] on the centred, divided features, and bias [K]."""
-        from scipy.linalg import solve_triangular
+        import torch
 
         # 1/K is the curvature at 0 in whitened coordinates; its root makes the first step about right
         v = v.reshape(self.d + 1, self.n_labels) * math.sqrt(self.n_labels)
-        return np.asarray(solve_triangular(self.factor, v[:-1])), v[-1]
+        # torch's solver, since numpy's threads spin on after a call and take the cores from the products
+        return torch.linalg.solve_triangular(self.factor, torch.from_numpy(v[:-1]), upper=True).numpy(), v[-1]
 
     def __call__(self, v: Floats) -> tuple[float, Floats]:
         """Objective and gradient at whitened coordinates v [size]."""
         import torch
-        from scipy.linalg import solve_triangular
 
         weights, bias = self.parameters(v)
         on_raw = weights / self.divisor[:, None]
         w = torch.zeros(self.d, self.width)
         w[:, : self.n_labels] = torch.from_numpy(on_raw)
         b = torch.full((self.width,), -torch.inf)
-        b[: self.n_labels] = torch.from_numpy(bias - self.mean @ on_raw)
+        b[: self.n_labels] = torch.from_numpy(bias - (self.mean[:, None] * on_raw).sum(0))
         loss = torch.zeros((), dtype=torch.float64)
         gradient = torch.zeros(self.d, self.width, dtype=torch.float64)
         sums = torch.zeros(self.width, dtype=torch.float64)
@@ -326,7 +330,8 @@ class _Objective:
         g = (g_raw - np.outer(self.mean, g_bias)) / self.divisor[:, None] + self.l2 * weights
         self.gradient_norm = math.sqrt(float((g**2).sum() + (g_bias**2).sum()))
         value = float(loss) / self.n + self.l2 / 2 * float((weights**2).sum())
-        whitened = np.concatenate([np.asarray(solve_triangular(self.factor, g, trans="T")), g_bias[None]])
+        solved = torch.linalg.solve_triangular(self.factor.T, torch.from_numpy(g), upper=False).numpy()
+        whitened = np.concatenate([solved, g_bias[None]])
         return value, (whitened * math.sqrt(self.n_labels)).ravel()
 
 

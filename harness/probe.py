@@ -118,6 +118,7 @@ class LayerProbe:
         data that are not finite, an empty training set or a label that is out of range.
         """
         from scipy.optimize import minimize
+        from threadpoolctl import threadpool_limits
 
         rows = [slice(0, len(X))] if rows is None else rows
         n_labels = int(y.max()) + 1 if n_labels is None else n_labels
@@ -129,21 +130,23 @@ class LayerProbe:
         value, _ = objective(solution)
         # labels whose vectors are the same have no gradient but rounding; followed, it would look like weights
         if not progress.gap(value, objective.gradient_norm) <= NOTHING:
-            result = minimize(
-                objective,
-                solution,
-                jac=True,
-                method="L-BFGS-B",
-                callback=progress,
-                options={
-                    "maxcor": 30,
-                    "maxiter": self.max_iterations,
-                    "maxfun": 4 * self.max_iterations,
-                    "ftol": 0.0,
-                    "gtol": 0.0,
-                    "maxls": 40,
-                },
-            )
+            # scipy's own threads spin on after each small product and take the cores from the large ones
+            with threadpool_limits(1, user_api="blas"):
+                result = minimize(
+                    objective,
+                    solution,
+                    jac=True,
+                    method="L-BFGS-B",
+                    callback=progress,
+                    options={
+                        "maxcor": 30,
+                        "maxiter": self.max_iterations,
+                        "maxfun": 4 * self.max_iterations,
+                        "ftol": 0.0,
+                        "gtol": 0.0,
+                        "maxls": 40,
+                    },
+                )
             solution, iterations = result.x, int(result.nit)
         weights, bias = objective.parameters(solution)
         value, gradient = objective(solution)

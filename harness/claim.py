@@ -239,7 +239,9 @@ def _undecided(part: Part) -> str:
     needed = [documents_to_decide(estimate, border) for border in criterion.bounds]
     if all(n is not None for n in needed):
         n = max(n for n in needed if n is not None)
-        runs = estimate.method == "chi-square"  # its sample is the runs, whatever number of documents each has
+        runs = (
+            estimate.method == "chi-square"
+        )  # its sample is the runs, whatever number of documents each has
         if n > (estimate.n_documents if runs else part.measured.n_documents):
             return f"{sentence}; about {_round_up(n):,} {'runs' if runs else 'documents'} would decide it."
     return f"{sentence}."

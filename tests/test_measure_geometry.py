@@ -256,9 +256,7 @@ def test_tokens_take_unit_vectors():
     state = drifting(np.random.default_rng(0))[0]
     tokens = sample_tokens(folds_of(), POSITIONS, S, rng=np.random.default_rng(0))
     np.testing.assert_allclose(np.linalg.norm(tokens.take(state, unit=True), axis=1), 1, rtol=1e-6)
-    np.testing.assert_array_equal(
-        tokens.take(state, unit=False), state[tokens.documents, tokens.positions]
-    )
+    np.testing.assert_array_equal(tokens.take(state, unit=False), state[tokens.documents, tokens.positions])
 
 
 def test_pca_of_a_sample_is_the_plane_of_its_moments():

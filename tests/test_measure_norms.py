@@ -246,7 +246,9 @@ def test_the_ratio_of_the_last_norm_is_one_of_means():
 
 def test_a_ratio_that_is_the_same_in_every_document_is_decided():
     c = np.tile([4.0, 2.0], (N, 1))
-    e = bootstrap_documents(c, last_norm_ratio, rng=np.random.default_rng(0), support=last_norm_ratio_support(c))
+    e = bootstrap_documents(
+        c, last_norm_ratio, rng=np.random.default_rng(0), support=last_norm_ratio_support(c)
+    )
     assert Criterion(relation=">", threshold=1.5).holds(e) is True
     assert Criterion(relation=">", threshold=2.5).holds(e) is False
 

@@ -178,8 +178,10 @@ def test_leaving_out_a_fold_is_never_having_had_it():
     without = angles_of([s[kept] for s in states], folds=folds_of()[kept], halves=halves[kept])
     assert whole.k == without.k
     assert whole.excess[-1] == pytest.approx(without.excess[0], abs=1e-9)
-    a, b = (moments_of(s, folds=f, halves=h) for s, f, h in
-            ((states[0], folds_of(), halves), (states[0][kept], folds_of()[kept], halves[kept])))
+    a, b = (
+        moments_of(s, folds=f, halves=h)
+        for s, f, h in ((states[0], folds_of(), halves), (states[0][kept], folds_of()[kept], halves[kept]))
+    )
     assert effective_ranks(a)[-1] == pytest.approx(effective_ranks(b)[0], abs=1e-12)
 
 

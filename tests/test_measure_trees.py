@@ -68,4 +68,6 @@ def test_the_order_of_held_out_documents_permutes_the_counts():
     rng = np.random.default_rng(0)
     tree, held_out = fit_tree(*rows(layers(rng, gap=1.0)), seed=0), layers(rng, gap=1.0)
     order = rng.permutation(N)
-    np.testing.assert_array_equal(tree_counts(tree, held_out[order])[0], tree_counts(tree, held_out)[0][order])
+    np.testing.assert_array_equal(
+        tree_counts(tree, held_out[order])[0], tree_counts(tree, held_out)[0][order]
+    )

@@ -112,7 +112,9 @@ class PathMoments:
         axes, explained = _principal(Covariance(count=float(counts.sum()), mean=mean, matrix=matrix))
         centroids = (sums / counts[:, None] - mean) @ axes
         signs = np.where(centroids[-1] < centroids[0], -1.0, 1.0)
-        return Plane(states=states, centroids=centroids * signs, explained=explained, mean=mean, axes=axes * signs)
+        return Plane(
+            states=states, centroids=centroids * signs, explained=explained, mean=mean, axes=axes * signs
+        )
 
 
 def drift_correlation(centroids: Floats) -> float:

@@ -95,7 +95,9 @@ def state_moments(
     halves = np.zeros(len(state), dtype=np.int64) if halves is None else np.asarray(halves)
     folds = np.asarray(folds)
     if folds.shape != (len(state),) or halves.shape != (len(state),):
-        raise ValueError(f"{len(state)} documents need a fold and a half each, not {folds.shape}, {halves.shape}")
+        raise ValueError(
+            f"{len(state)} documents need a fold and a half each, not {folds.shape}, {halves.shape}"
+        )
     d = state.shape[2]
     shape = (int(folds.max()) + 1, int(halves.max()) + 1)
     counts, sums, squares = np.zeros(shape), np.zeros((*shape, d)), np.zeros((*shape, d, d))

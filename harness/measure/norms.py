@@ -193,8 +193,15 @@ def log_linear_advantage(
         k = int(np.sum(np.arange(1, resamples + 1) / (resamples + 1) < tail))
         low = float(replicates[k - 1]) if k else -np.inf
         high = float(replicates[resamples - k]) if k else np.inf
-    return _Percentile(value=value, low=low, high=high, confidence=confidence, method="percentile",
-                       n_documents=documents, replicates=replicates)
+    return _Percentile(
+        value=value,
+        low=low,
+        high=high,
+        confidence=confidence,
+        method="percentile",
+        n_documents=documents,
+        replicates=replicates,
+    )
 
 
 def win_share(advantage: Estimate) -> float:

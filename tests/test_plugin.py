@@ -1,5 +1,6 @@
 """The plugin, by running pytest for real: what is shown and written, and how runs end."""
 
+import importlib.metadata
 import json
 import os
 import pty
@@ -17,6 +18,9 @@ from harness import catalogue
 from tests import tiny
 from tests.plugin_runs import CLAIMS, CONTEXT, ROOT, TEXTS, Place, Run
 
+# an installed layerclaims registers its plugin itself, and one module must not be registered twice
+INSTALLED = any(ep.value == "harness.plugin" for ep in importlib.metadata.entry_points(group="pytest11"))
+LOADED = () if INSTALLED else ("-p", "harness.plugin")
 NORM = "norm_is_a_feature or norm_is_not_the_only_feature or random_vectors_fail"
 
 
@@ -227,7 +231,7 @@ class TestTerminal:
             "\n\ndef test_it(study):\n    pass\n"
         )
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "harness.plugin", "--protocol", "both"],
+            [sys.executable, "-m", "pytest", *LOADED, "--protocol", "both"],
             cwd=elsewhere,
             env=place.environment(XDG_CACHE_HOME=str(place.path / "untouched")),
             capture_output=True,
@@ -338,7 +342,7 @@ class TestConfiguration:
         (directory / form.rpartition(" ")[2]).write_text(text)
         left_out = dict.fromkeys(("model", "corpus", "transfer_corpus", "n_texts", "context"))
         run = place.run(
-            *("-c", str(directory / form.rpartition(" ")[2]), "-p", "harness.plugin"),
+            *("-c", str(directory / form.rpartition(" ")[2]), *LOADED),
             *("-k", "norm_is_a_feature", "--import-mode=importlib"),
             **left_out,
         )

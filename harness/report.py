@@ -208,7 +208,7 @@ def _weasy(text: str, results: dict[str, Any], report: Report) -> bytes:
             stylesheets=[style], font_config=fonts, pdf_variant="pdf/a-3a", full_fonts=False
         )
         document.metadata.attachments = [attached]
-        made = document.write_pdf(pdf_variant="pdf/a-3a", pdf_identifier=hashlib.sha256(data).digest()[:16])
+        made = document.write_pdf(pdf_variant="pdf/a-3a", pdf_identifier=results_file.identifier(results))
     assert isinstance(made, bytes)
     return made
 

@@ -57,6 +57,14 @@ def dumps(results: dict[str, Any]) -> str:
     return "".join(_lines(copied, 0)) + "\n"
 
 
+def identifier(results: dict[str, Any]) -> bytes:
+    """The permanent identifier of the PDF made from these results: 32 hexadecimal digits of their SHA-256.
+
+    Digits, since a raw carriage return in a PDF's literal string is read back as a line feed.
+    """
+    return hashlib.sha256(dumps(results).encode("ascii")).hexdigest()[:32].encode("ascii")
+
+
 def checksum(results: Mapping[str, Any]) -> str:
     """SHA-256 of the canonical text of results without their own "sha256"."""
     content = {key: value for key, value in results.items() if key != "sha256"}

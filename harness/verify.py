@@ -6,7 +6,6 @@ the verdict, from the p-values Holm's adjustment. Thresholds and recipes are hel
 declares. What cannot be computed again (numbers made of weights, norms or geometry) is said to be so.
 """
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -70,7 +69,7 @@ def verify_file(path: Path | str) -> Outcome:
     mismatches, checksums = [], []
     identifier = _pdf_identifier(path)
     if identifier is not None:
-        if identifier == hashlib.sha256(results_file.dumps(results).encode("ascii")).digest()[:16]:
+        if identifier == results_file.identifier(results):
             checksums.append("the PDF's identifier")
         else:
             mismatches.append("the PDF was made from other results than those attached to it")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 from pathlib import Path
 
@@ -188,3 +189,8 @@ def test_the_schema_is_a_valid_schema() -> None:
     import jsonschema
 
     jsonschema.Draft202012Validator.check_schema(results.schema())
+
+
+def test_the_identifier_of_a_pdf_is_made_of_digits_that_a_pdf_string_keeps():
+    made = results.identifier(sample_results.ten())
+    assert re.fullmatch(rb"[0-9a-f]{32}", made)

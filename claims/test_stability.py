@@ -20,7 +20,8 @@ def test_accuracy_stable_across_runs(study, judge):
     section="stability",
     says="the same dimensions recur in repeated experiments",
     where="Question 3: Training stability?",
-    estimand="mean pairwise Jaccard overlap of the runs' ten most recurring dimensions",
+    estimand="mean pairwise Jaccard overlap of the runs' ten most recurring dimensions; each run is a probe of one "
+    "fold's documents alone",
     reported="dimensions 591, 690, 581 and 239",
     rationale="Overlap above .3 means that two runs share about half of their ten; chance is reported beside it.",
 )

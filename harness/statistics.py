@@ -79,7 +79,9 @@ class Estimate:
                 return 1 / (resamples + 1)
             # an undefined replicate is greater than nothing: it speaks against either side
             against = resamples - int(np.sum(sign * self.replicates > sign * threshold))
-            p_values = _bca_p_values(sign * self.bias_correction, sign * self.acceleration, resamples)
+            p_values = _bca_p_values(
+                sign * self.bias_correction, sign * self.acceleration, resamples, self.n_documents
+            )
             return float(p_values[against])
         if impossible:
             return 0.0
@@ -125,9 +127,11 @@ def bootstrap_documents(
     maps sums [..., m] to numbers [...], so that accuracy is `sums[..., 0] / sums[..., 1]`, and sees the
     columns summed over whole resampled documents. With z0 the normal quantile of the share of replicates
     below the value and a the acceleration from leaving out one document at a time, the lower bound is the
-    replicate at level Phi(z0 + (z0 + z) / (1 - a (z0 + z))), z the alpha/2 quantile (Efron 1987); the
-    level counts replicates as (k + 1) / (B + 1). Beyond the outermost replicate the bound is the support.
-    Assumes documents drawn independently from one population; nothing is assumed within a document.
+    replicate at level Phi(z0 + (z0 + z) / (1 - a (z0 + z))) (Efron 1987), z = sqrt(n / (n - 1)) times the
+    alpha/2 quantile of Student's t with n - 1 degrees of freedom: the spread of replicates divides by n, and
+    is itself an estimate, neither of which the normal quantile allows for (Hesterberg 2015). The level counts
+    replicates as (k + 1) / (B + 1). Beyond the outermost replicate the bound is the support. Assumes
+    documents drawn independently from one population; nothing is assumed within a document.
 
     Where BCa does not exist (all replicates equal, none on one side of the value, or a leave-one-out value
     that is not finite) the method is "exact": of n documents none was seen to differ, so at confidence
@@ -473,10 +477,11 @@ def _in_blocks(replicate: Callable[[int], Floats], resamples: int, width: int, k
     return replicates.T
 
 
-def _bca_p_values(z0: float, acceleration: float, resamples: int) -> Floats:
+def _bca_p_values(z0: float, acceleration: float, resamples: int, n: int) -> Floats:
     """p-values [B + 1] of H0 "value <= t" for t with 0..B replicates at or below it, never falling.
 
-    The level of the BCa bound solved for alpha: v = Phi^-1(share) - z0, p = Phi(v / (1 + a v) - z0).
+    The level of the BCa bound from n documents solved for alpha: v = Phi^-1(share) - z0, z = v / (1 + a v) - z0,
+    p = T(sqrt((n - 1) / n) z), T the distribution of Student's t with n - 1 degrees of freedom.
     """
     from scipy import special
 
@@ -484,7 +489,7 @@ def _bca_p_values(z0: float, acceleration: float, resamples: int) -> Floats:
     v = special.ndtri(share) - z0
     slope = 1 + acceleration * v
     with np.errstate(divide="ignore"):
-        p = special.ndtr(v / slope - z0)
+        p = special.stdtr(n - 1, sqrt((n - 1) / n) * (v / slope - z0))
     # past the pole of the transformation every level, or none, reaches the replicate
     p = np.where(slope > 0, p, 0.0 if acceleration > 0 else 1.0)
     return np.append(np.maximum(p, 1 / (resamples + 1)), 1.0)
@@ -580,6 +585,6 @@ def _bca(
     gap = np.full(n_undefined, inf)
     rising = np.concatenate([[support[0]], -gap, defined]).clip(*support)
     falling = np.concatenate([[support[1]], gap, defined[::-1]]).clip(*support)
-    low = rising[np.searchsorted(_bca_p_values(z0, a, resamples), tail)]
-    high = falling[np.searchsorted(_bca_p_values(-z0, -a, resamples), tail)]
+    low = rising[np.searchsorted(_bca_p_values(z0, a, resamples, n_documents), tail)]
+    high = falling[np.searchsorted(_bca_p_values(-z0, -a, resamples, n_documents), tail)]
     return replace(undefined, low=float(low), high=float(high), bias_correction=z0, acceleration=a)

@@ -78,10 +78,11 @@ def tightening(study: Study) -> Measured:
     The path ends in the final-normed state, which is what the post saw.
     """
     arrays = measured(study).arrays
-    values = [
-        np.log(geometry.last_step_ratio(raw)) - np.log(geometry.last_step_ratio(unit))
-        for raw, unit in zip(arrays[f"{RAW}/final"], arrays[f"{UNIT}/final"], strict=True)
-    ]
+    with np.errstate(all="ignore"):  # a path that stands still has no steps to compare: NaN
+        values = [
+            np.log(geometry.last_step_ratio(raw)) - np.log(geometry.last_step_ratio(unit))
+            for raw, unit in zip(arrays[f"{RAW}/final"], arrays[f"{UNIT}/final"], strict=True)
+        ]
     return _of_folds(study, "log ratio of last steps", values)
 
 

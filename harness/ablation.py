@@ -5,14 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 
 from harness import progress as screen
 from harness.kept import Measurement
 from harness.measure import accuracy, fitting
 from harness.measure.accuracy import Vectors
-from harness.probe import Probe
 from harness.protocol import SETTINGS, LastLabel, ProtocolName, Setting
 from harness.recipes import Series, compute
 from harness.statistics import Estimate
@@ -88,24 +86,18 @@ def _measure(
         chosen = vectors(setting.last)
         if setting.split == "vector":
             chosen = accuracy.split_vectors(chosen, seed)
-        arrays: dict[str, NDArray[Any]] = {"documents": chosen.rows}
+        arrays: dict[str, NDArray[Any]] = {}
         certificates = {}
         for name in ("raw", "unit"):
             probe = fitting.fit_fold(chosen, FOLD, setting, unit=name == "unit")
-            arrays[f"{name}/correct"], arrays[f"{name}/total"] = _counts(chosen, probe)
+            tested = probe.predict(chosen.flat[chosen.tested(FOLD)])
+            arrays["documents"], arrays[f"{name}/correct"], arrays[f"{name}/total"] = accuracy.tested_counts(
+                chosen, {FOLD: tested}
+            )
             certificates[name] = probe.certificate.as_json()
         return Measurement(arrays=arrays, facts={"certificates": certificates})
 
     return measure
-
-
-def _counts(vectors: Vectors, probe: Probe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Right answers and answers of each document, [documents] each: none where no vector of it is tested."""
-    part = vectors.tested(FOLD)
-    right, seen = np.zeros((2, len(vectors.flat)), dtype=bool)
-    right[part] = probe.predict(vectors.flat[part]) == vectors.labels[part]
-    seen[part] = True
-    return right.reshape(len(vectors.x), -1).sum(1), seen.reshape(len(vectors.x), -1).sum(1)
 
 
 def _row(step: Step, measurement: Measurement, study: Study) -> dict[str, Any]:
@@ -120,17 +112,16 @@ def _row(step: Step, measurement: Measurement, study: Study) -> dict[str, Any]:
         row[f"{prefix}accuracy"] = estimate.value
         row[f"{prefix}interval"] = [estimate.low, estimate.high] if finite else None
         row[f"{prefix}converged"] = measurement.facts["certificates"][name]["converged"]
-    row["n_documents"] = int((measurement.arrays["raw/total"] > 0).sum())
+    row["n_documents"] = len(measurement.arrays["documents"])
     return row
 
 
 def _estimate(name: str, arrays: Mapping[str, NDArray[Any]], study: Study) -> Estimate:
-    tested = arrays[f"{name}/total"] > 0
     series = Series(
         corpus="main",
-        documents=arrays["documents"][tested],
-        correct=arrays[f"{name}/correct"][tested][:, None],
-        total=arrays[f"{name}/total"][tested][:, None],
+        documents=arrays["documents"],
+        correct=arrays[f"{name}/correct"],
+        total=arrays[f"{name}/total"],
     )
     recipe = {"statistic": "accuracy", "series": [name]}
     protocol = study.protocol

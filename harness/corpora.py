@@ -8,18 +8,23 @@ import io
 import json
 import re
 import sys
+import unicodedata
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import LayerclaimsError
 from harness.files import shown
+
+Role = Literal["main", "transfer", "main without punctuation", "transfer without punctuation"]
+PLAIN: Final[tuple[Role, ...]] = ("main", "transfer")
+STRIPPED: Final[tuple[Role, ...]] = ("main without punctuation", "transfer without punctuation")  # of PLAIN
 
 SUFFIXES: Final = (".jsonl", ".txt", ".csv", ".parquet")
 DEFAULT_COLUMN: Final = "text"
@@ -43,6 +48,18 @@ class Corpus:
     revision: str | None  # commit on the hub, or version of the embedded package
     texts: Sequence[str] = field(repr=False)
     sha256: str  # of the texts, in order
+
+
+def without_punctuation(corpus: Corpus) -> Corpus:
+    """The same texts, in the same places, with a space for each punctuation mark (Unicode P) and symbol (S)."""
+
+    def strip(text: str) -> str:
+        kept = (" " if unicodedata.category(c)[0] in "PS" else c for c in text)
+        return " ".join("".join(kept).split())
+
+    return make_corpus(
+        f"{corpus.name} without punctuation", map(strip, corpus.texts), revision=corpus.revision
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

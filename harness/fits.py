@@ -25,13 +25,22 @@ def as_measurement(
     for name, answers in predicted.items():
         correct, total = accuracy.count(answers)
         arrays[f"{name}/correct"], arrays[f"{name}/total"] = correct[own], total[own]
-    for field in ("weights", "bias", "mean", "sd"):
-        arrays[field] = np.stack([getattr(probe, field) for probe in probes])
-    facts = {
-        "unit": [probe.unit for probe in probes],
-        "certificates": [probe.certificate.as_json() for probe in probes],
-    }
-    return Measurement(arrays=arrays, facts=facts)
+    fitted = of_probes(probes)
+    return Measurement(arrays={**arrays, **fitted.arrays}, facts=fitted.facts)
+
+
+def of_probes(probes: Sequence[Probe]) -> Measurement:
+    """The probes alone."""
+    return Measurement(
+        arrays={
+            field: np.stack([getattr(probe, field) for probe in probes])
+            for field in ("weights", "bias", "mean", "sd")
+        },
+        facts={
+            "unit": [probe.unit for probe in probes],
+            "certificates": [probe.certificate.as_json() for probe in probes],
+        },
+    )
 
 
 def recurring(probes: Sequence[Probe]) -> list[int]:

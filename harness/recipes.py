@@ -6,14 +6,21 @@ estimate and its interval again.
 """
 
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics import Estimate, bootstrap_documents, bootstrap_lowest, bootstrap_two_samples
+from harness.statistics import (
+    Estimate,
+    bootstrap_documents,
+    bootstrap_lowest,
+    bootstrap_two_samples,
+    page_trend,
+)
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +30,7 @@ class Series:
     """Right answers of a probe by document and label."""
 
     corpus: str  # "main" or "transfer": series of one corpus are paired by document
-    documents: NDArray[np.int64]  # [n] row of each document in its corpus
+    documents: NDArray[np.int64]  # [n] place of each document in its corpus
     correct: NDArray[np.int64]  # [n, labels]
     total: NDArray[np.int64]  # [n, labels]
 
@@ -53,13 +60,21 @@ class Series:
         """Share of right answers by label, [labels]."""
         return np.asarray(self.correct.sum(0) / self.total.sum(0), dtype=np.float64)
 
+    def over_labels(self) -> "Series":
+        """The same with one column for all labels."""
+        correct, total = (counts.sum(1, keepdims=True) for counts in (self.correct, self.total))
+        return replace(self, correct=correct, total=total)
+
     def as_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Plain JSON types; a single column as a plain list."""
+        correct, total = (
+            counts[:, 0] if counts.shape[1] == 1 else counts for counts in (self.correct, self.total)
+        )
         return {
             "corpus": self.corpus,
             "documents": self.documents.tolist(),
-            "correct": self.correct.tolist(),
-            "total": self.total.tolist(),
+            "correct": correct.tolist(),
+            "total": total.tolist(),
         }
 
     @classmethod
@@ -82,9 +97,10 @@ def compute(
     """The estimate that a recipe names: a document-cluster bootstrap with a generator of its own.
 
     Statistics: "accuracy" of one series; "difference" of the accuracies of two, paired by document where they
-    are of one corpus, else two independent samples; "lowest recall" of one series over its labels. The generator
-    depends on the seed and the recipe, so that every estimate can be had alone. KeyError for a series that is
-    not there, ValueError for a statistic that is none.
+    are of one corpus, else two independent samples; "lowest recall" of one series over its labels; "page trend"
+    of three series or more of one corpus, in order; "half the drop" of four, two of either corpus in turn: half
+    of the first difference minus the second. The generator depends on the seed and the recipe, so that every
+    estimate can be had alone. KeyError for a series that is not there, ValueError for a statistic that is none.
     """
     statistic, names = str(recipe["statistic"]), [str(name) for name in recipe["series"]]
     rng = np.random.default_rng([seed, zlib.crc32("|".join([statistic, *names]).encode())])
@@ -132,15 +148,45 @@ def compute(
             support=(-1, 1),
             vectors=_fewest(columns[:, [1, 3]]),
         )
+    if statistic == "page trend":
+        return page_trend(
+            np.stack([sums[:, 0] / sums[:, 1] for sums in paired(*chosen)], axis=1), confidence=confidence
+        )
+    if statistic == "half the drop":
+        main, transfer = (np.concatenate(paired(*chosen[i::2]), axis=1) for i in (0, 1))
+        return bootstrap_two_samples(
+            main,
+            transfer,
+            lambda x, y: _half_minus(x) - _half_minus(y),
+            confidence=confidence,
+            rng=rng,
+            support=(-1.5, 1.5),
+            vectors=min(_fewest(main[:, 1::2]), _fewest(transfer[:, 1::2])),
+        )
     raise ValueError(f"{statistic!r} is not a statistic that can be computed from counts")
 
 
-def paired(a: Series, b: Series) -> tuple[Floats, Floats]:
-    """The columns of two series over the documents that both have, in one order; ValueError for none."""
-    _, rows_a, rows_b = np.intersect1d(a.documents, b.documents, assume_unique=True, return_indices=True)
-    if not len(rows_a):
-        raise ValueError("two series of one corpus share no document")
-    return a.columns[rows_a], b.columns[rows_b]
+def paired(*series: Series) -> list[Floats]:
+    """The columns of series of one corpus over the documents that all have, in one order; ValueError for none."""
+    common = reduce(np.intersect1d, [one.documents for one in series])
+    if not len(common):
+        raise ValueError("series of one corpus share no document")
+    rows = [
+        np.intersect1d(common, one.documents, assume_unique=True, return_indices=True)[2] for one in series
+    ]
+    return [one.columns[chosen] for one, chosen in zip(series, rows, strict=True)]
+
+
+def sample_of(series: Sequence[Series]) -> tuple[int, int]:
+    """How many documents, of the smaller corpus, and how many answers on them a statistic of these rests on."""
+    corpora = {one.corpus: [s for s in series if s.corpus == one.corpus] for one in series}
+    columns = [paired(*members) for members in corpora.values()]
+    return min(len(one[0]) for one in columns), sum(int(c[:, 1].sum()) for one in columns for c in one)
+
+
+def _half_minus(sums: Floats) -> Floats:
+    """Half of one accuracy minus another, of their columns side by side."""
+    return _accuracy(sums[..., :2]) / 2 - _accuracy(sums[..., 2:])
 
 
 def _fewest(totals: NDArray[Any]) -> int:

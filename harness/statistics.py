@@ -37,14 +37,16 @@ class Estimate:
     """A number, its two-sided interval and what is needed to test it against any threshold.
 
     `low > t` exactly when `p_value(t, "above") < (1 - confidence) / 2`, and `high < t` exactly when
-    `p_value(t, "below")` is; for the one-sided "chi-square" the level is `1 - confidence`.
+    `p_value(t, "below")` is; for the one-sided "chi-square" and "Page" the level is `1 - confidence`.
     """
 
     value: float
     low: float
     high: float
     confidence: float
-    method: str  # "BCa", "lowest BCa", "exact", "jackknife", "chi-square", or "bound": the support is all
+    method: (
+        str  # "BCa", "lowest BCa", "exact", "jackknife", "chi-square", "Page", or "bound": the support is all
+    )
     n_documents: int  # of the smaller sample where there are two; groups where documents are not known
     replicates: Floats | None = field(default=None, compare=False, repr=False)  # sorted, NaN last
     bias_correction: float = 0.0  # z0 of BCa
@@ -103,6 +105,8 @@ class Estimate:
             square = freedom * (value / threshold) ** 2
             tail = special.chdtrc if side == "above" else special.chdtr
             return float(tail(freedom, square))
+        if self.method == "Page":
+            return float(special.ndtr(-sign * (value - threshold) / self.standard_error))
         return 1.0  # "bound"
 
     @property
@@ -354,43 +358,75 @@ def standard_deviation_upper_bound(
 
 @dataclass(frozen=True, kw_only=True)
 class Equivalence:
-    """Decision of two one-sided tests and their p-value."""
+    """Two one-sided tests (Schuirmann 1987) of |value| < margin; the estimate carries a 1 - 2 alpha interval."""
 
-    holds: bool | None  # None: interval across a border, or runs that were not distinct
-    p_value: float
+    estimate: Estimate
+    margin: float
+
+    @property
+    def holds(self) -> bool | None:
+        """True: the interval lies inside +-margin; False: outside; None: across a border, or without spread.
+
+        Runs without any spread (methods "exact" and "bound") are never equivalent: a difference that is zero in
+        every document tells of a comparison that did not happen. One that is large in every document still lies
+        outside.
+        """
+        low, high = self.estimate.low, self.estimate.high
+        if low > self.margin or high < -self.margin:
+            return False
+        inside = -self.margin < low and high < self.margin
+        return True if inside and self._spread else None
+
+    @property
+    def p_value(self) -> float:
+        """The larger of both one-sided p-values; 1 without spread."""
+        if not (self._spread and isfinite(self.estimate.low) and isfinite(self.estimate.high)):
+            return 1.0
+        return max(self.estimate.p_value(-self.margin, "above"), self.estimate.p_value(self.margin, "below"))
+
+    @property
+    def _spread(self) -> bool:
+        return self.estimate.method not in ("exact", "bound")
 
 
 def equivalent(estimate: Estimate, margin: float) -> Equivalence:
-    """Two one-sided tests (Schuirmann 1987) of |value| < margin; `estimate` carries a 1 - 2 alpha interval.
-
-    holds is True when the interval lies inside +-margin, False when it lies outside, None across a border.
-    p is the larger of both one-sided p-values. Runs without any spread (methods "exact" and "bound") are
-    never equivalent, and p = 1: a difference that is zero in every document tells of a comparison that did
-    not happen. A difference that is large in every document still lies outside. ValueError for a margin that
-    is not positive.
-    """
+    """The equivalence test of an estimate; ValueError for a margin that is not positive."""
     if not margin > 0:
         raise ValueError(f"an equivalence margin is positive, not {margin}")
-    outside = estimate.low > margin or estimate.high < -margin
-    if estimate.method in ("exact", "bound") or not (isfinite(estimate.low) and isfinite(estimate.high)):
-        return Equivalence(holds=False if outside else None, p_value=1.0)
-    p_value = max(estimate.p_value(-margin, "above"), estimate.p_value(margin, "below"))
-    if -margin < estimate.low and estimate.high < margin:
-        return Equivalence(holds=True, p_value=p_value)
-    return Equivalence(holds=False if outside else None, p_value=p_value)
+    return Equivalence(estimate=estimate, margin=margin)
 
 
-def page_trend(values: Floats) -> float:
-    """p-value of Page's test for `values` [subjects, conditions]: H0 no trend, H1 rising along conditions.
+def page_trend(values: Floats, *, confidence: float = 0.95) -> Estimate:
+    """Page's test of a rising trend for `values` [documents, conditions], as an estimate with bounds.
 
+    The value is the mean over documents of the rank correlation of value and condition, ties at mid-rank: Page's
+    L on the scale -1 to 1 (Page 1963). Under "no trend" it has mean 0 and variance 1 / (n (k - 1)); low and high
+    are one-sided bounds at `confidence` either way, so that low > 0 exactly when Page's p < 1 - confidence.
     Rejecting "no trend" does not prove that every step rises. ValueError for NaN or fewer than 3 conditions.
     """
-    from scipy.stats import page_trend_test
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
 
     values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] < 3 or not len(values):
+        raise ValueError("Page's test needs documents under three conditions or more")
     if not np.isfinite(values).all():
         raise ValueError("Page's test needs finite values")
-    return float(page_trend_test(values).pvalue)
+    n, k = values.shape
+    centred = np.arange(1, k + 1) - (k + 1) / 2
+    mean = float(12 / (k * (k**2 - 1)) * (rankdata(values, axis=1) @ centred).mean())
+    error = 1 / sqrt(n * (k - 1))
+    reach = error * float(ndtri(confidence))
+    return Estimate(
+        value=mean,
+        low=max(-1.0, mean - reach),
+        high=min(1.0, mean + reach),
+        confidence=confidence,
+        method="Page",
+        n_documents=n,
+        standard_error=error,
+        support=(-1.0, 1.0),
+    )
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -5,26 +5,26 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import fits
+from harness import fits, variants
 from harness import progress as screen
 from harness.claim import Measured, quarter, worst
-from harness.corpora import Corpus, load_corpus
+from harness.corpora import PLAIN, STRIPPED, Corpus, Role, load_corpus, without_punctuation
 from harness.kept import Kept, Measurement
 from harness.measure import accuracy, attribution, fitting, norms
 from harness.measure.accuracy import Vectors
 from harness.models import LanguageModel, ModelFacts, ModelSource, resolve
 from harness.probe import Probe
 from harness.protocol import MEASUREMENTS_VERSION, Protocol
-from harness.recipes import Series, compute
+from harness.recipes import Series, compute, sample_of
 from harness.statistics import Estimate
 from harness.store import MANIFEST, ActivationStore
 
-Role = Literal["main", "transfer"]
+RAW_OF: Final = "raw of "  # a series of another model
 
 
 class Study:
@@ -50,6 +50,7 @@ class Study:
         self._stores: dict[Role, ActivationStore] = {}
         self._verified: set[Role] = set()
         self._estimates: dict[str, Estimate] = {}
+        self.family: Mapping[str, Study] = {}  # all studies of the run under this protocol, by model name
 
     # --- what is studied
 
@@ -66,13 +67,21 @@ class Study:
             "transfer": load_corpus(self.protocol.transfer_corpus, offline=self._offline),
         }
 
+    def _corpus(self, role: Role) -> Corpus:
+        if role in STRIPPED:
+            return without_punctuation(self.corpora[PLAIN[STRIPPED.index(role)]])
+        return self.corpora[role]
+
     @cached_property
     def _model(self) -> LanguageModel:
         return LanguageModel.load(self.source, device=self._device, dtype=self.protocol.dtype)
 
-    def prepare(self) -> None:
-        """Capture the states of both corpora, or find them in the cache; raises LayerclaimsError."""
-        for role in ("main", "transfer"):
+    def prepare(self, *, stripped: bool = False) -> None:
+        """Capture the states of both corpora, or find them in the cache; raises LayerclaimsError.
+
+        With `stripped` also those of the same texts without punctuation.
+        """
+        for role in (*PLAIN, *STRIPPED) if stripped else PLAIN:
             self.store(role)
         self.__dict__.pop("_model", None)  # its memory is for the measurements now
 
@@ -83,7 +92,7 @@ class Study:
 
             self._stores[role] = capture(
                 self.source,
-                self.corpora[role],
+                self._corpus(role),
                 cache_dir=self.cache_dir,
                 n_texts=self.protocol.n_texts,
                 context=self.protocol.context,
@@ -139,7 +148,7 @@ class Study:
     def _kept(self) -> Kept:
         key = {
             "version": MEASUREMENTS_VERSION,
-            "states": [self.store(role).manifest["key"] for role in ("main", "transfer")],
+            "states": [self.store(role).manifest["key"] for role in PLAIN],
             "setting": self.protocol.setting.ingredients,
             "folds": self.protocol.folds,
             "seed": self.protocol.seed,
@@ -164,7 +173,7 @@ class Study:
         """A generator of its own for each purpose, so that no draw depends on which claims ran before."""
         return np.random.default_rng([self.protocol.seed, purpose])
 
-    def _rows(self, role: Role) -> Vectors:
+    def rows(self, role: Role) -> Vectors:
         """One corpus as a matrix; the last one stays in memory, since measurements come in runs."""
         if self._vectors is None or self._vectors[0] != role:
             self._vectors = None  # first, so that two are never held
@@ -193,7 +202,7 @@ class Study:
         """The probe on states as they are: fits, held-out answers, and the same probe on random vectors."""
 
         def compute() -> Measurement:
-            vectors = self._rows("main")
+            vectors = self.rows("main")
             probes = self._fit("layer probe", vectors)
             predicted = accuracy.held_out(vectors, probes)
             rng, guesses = self.rng(2), np.empty_like(predicted)
@@ -233,7 +242,7 @@ class Study:
     @property
     def _unit(self) -> Measurement:
         def compute() -> Measurement:
-            vectors = self._rows("main")
+            vectors = self.rows("main")
             probes = self._fit("layer probe on unit vectors", vectors, unit=True)
             return fits.as_measurement(vectors, {"unit": accuracy.held_out(vectors, probes)}, probes)
 
@@ -242,7 +251,7 @@ class Study:
     @property
     def _norm_only(self) -> Measurement:
         def compute() -> Measurement:
-            vectors = accuracy.norm_features(self._rows("main"))
+            vectors = accuracy.norm_features(self.rows("main"))
             probes = self._fit("layer probe on norms", vectors)
             return fits.as_measurement(vectors, {"norm": accuracy.held_out(vectors, probes)}, probes)
 
@@ -251,7 +260,7 @@ class Study:
     @property
     def _shuffled(self) -> Measurement:
         def compute() -> Measurement:
-            vectors = self._rows("main")
+            vectors = self.rows("main")
             rng, probes = self.rng(4), []
             right = np.empty(len(vectors.flat), dtype=np.bool_)
             with screen.Progress("layer probe on shuffled labels", len(vectors.folds), "probes") as bar:
@@ -276,7 +285,7 @@ class Study:
 
         def compute() -> Measurement:
             probes = self.probes  # before the other corpus takes the memory
-            vectors = self._rows("transfer")
+            vectors = self.rows("transfer")
             flat, shape = vectors.flat, vectors.x.shape[:3]
             answers = np.concatenate([probe.predict(flat).reshape(shape) for probe in probes], axis=2)
             return fits.as_measurement(vectors, {"transfer": answers}, probes)
@@ -288,11 +297,11 @@ class Study:
         """The other way round: one probe of the whole transfer corpus on the main one."""
 
         def compute() -> Measurement:
-            other = self._rows("transfer")
+            other = self.rows("transfer")
             with screen.Progress("layer probe on the transfer corpus", 1, "probes") as bar:
                 probe = fitting.fit(other.flat, other.labels, self.protocol.setting, n_labels=self.n_labels)
                 bar.advance()
-            vectors = self._rows("main")
+            vectors = self.rows("main")
             answers = probe.predict(vectors.flat).reshape(vectors.x.shape[:3])
             return fits.as_measurement(vectors, {"transfer back": answers}, [probe])
 
@@ -328,11 +337,18 @@ class Study:
         return fits.probes(self.linear)
 
     def series(self, name: str) -> Series:
-        """Right answers per document and label of a named series."""
+        """Right answers per document and label of a named series, documents by their place in the corpus.
+
+        "raw of MODEL" is the series "raw" of another model of the run, with all labels together.
+        """
         measurement = self._measurement_of(name)
+        if name.startswith(RAW_OF):
+            return self.family[name.removeprefix(RAW_OF)].series("raw").over_labels()
+        role = variants.ROLES.get(name, "main")
+        places = np.array(self.store(role).document_ids, dtype=np.int64)
         return Series(
-            corpus="transfer" if name == "transfer" else "main",
-            documents=measurement.arrays["documents"],
+            corpus="transfer" if role.startswith("transfer") else "main",
+            documents=places[measurement.arrays["documents"]],
             correct=measurement.arrays[f"{name}/correct"],
             total=measurement.arrays[f"{name}/total"],
         )
@@ -348,7 +364,19 @@ class Study:
         linear = ("raw", "random", "masked", "masked to mean", "masked at random", "masked widest")
         if name in linear:
             return self.linear
-        return where[name]()
+        if name.startswith(RAW_OF):
+            return self._linear_of(self.family[name.removeprefix(RAW_OF)])
+        return where[name]() if name in where else variants.measurement(self, name)
+
+    def _linear_of(self, other: "Study") -> Measurement:
+        """The same of another model; its matrix and this one's are never in memory together."""
+        if other is self:
+            return self.linear
+        self.release()
+        try:
+            return other.linear
+        finally:
+            other.release()
 
     def accuracy(self, series: str, *, name: str | None = None, note: str = "") -> Measured:
         """Accuracy of a series over its documents."""
@@ -371,6 +399,14 @@ class Study:
             note=f"state {lowest} is the least recognised",
         )
 
+    def trend(self, series: Sequence[str], *, name: str) -> Measured:
+        """How accuracy rises along some series: Page's trend over documents, positive where it does."""
+        return self._measured(name, {"statistic": "page trend", "series": list(series)})
+
+    def cut(self, full: tuple[str, str], reduced: tuple[str, str], *, name: str) -> Measured:
+        """Half the drop from the first series to the second, minus the drop of the reduced ones."""
+        return self._measured(name, {"statistic": "half the drop", "series": [*full, *reduced]})
+
     def _measured(
         self, name: str, recipe: Mapping[str, Any], *, equivalence: bool = False, note: str = ""
     ) -> Measured:
@@ -381,12 +417,13 @@ class Study:
         key = json.dumps([recipe, confidence])
         if key not in self._estimates:
             self._estimates[key] = compute(recipe, series, confidence=confidence, seed=self.protocol.seed)
-        certificates = [fits.certificate(self._measurement_of(s)) for s in names]
+        certificates = [c for s in names for c in fits.certificates(self._measurement_of(s))]
+        n_documents, n_vectors = sample_of(list(series.values()))
         return Measured(
             name=name,
             estimate=self._estimates[key],
-            n_documents=min(len(s.documents) for s in series.values()),
-            n_vectors=sum(int(s.total.sum()) for s in series.values()),
+            n_documents=n_documents,
+            n_vectors=n_vectors,
             certificate=worst(certificates),
             recipe=recipe,
             note=note,

@@ -20,7 +20,7 @@ from harness.claim import MINIMUM_DOCUMENTS, Criterion, Verdict
 from harness.errors import LayerclaimsError
 from harness.files import shown
 from harness.protocol import Protocol
-from harness.recipes import Series, compute
+from harness.recipes import Series, compute, sample_of
 from harness.statistics import Estimate, holm
 
 RELATIVE, ABSOLUTE = 1e-8, 1e-9  # files keep ten significant digits
@@ -154,9 +154,14 @@ class _Verification:
         corpus = next((c for c in self.results["corpora"] if c["role"] == series.corpus), None)
         if corpus is None:
             return self.wrong(place, f"is of the {series.corpus} corpus, which the run does not have")
-        if len(series.documents) and int(series.documents.max()) >= corpus["n_texts"]:
+        if len(series.documents) and int(series.documents.max()) >= corpus["n_available"]:
             self.wrong(
-                place, f"counts document {series.documents.max()} of a corpus of {corpus['n_texts']} texts"
+                place,
+                f"counts document {series.documents.max()} of a corpus of {corpus['n_available']} texts",
+            )
+        if len(series.documents) > corpus["n_texts"]:
+            self.wrong(
+                place, f"counts {len(series.documents)} documents of the {corpus['n_texts']} of the run"
             )
         # a document of the other corpus is answered by the probe of each fold
         most = int(self.results["protocol"]["context"]) * int(self.results["protocol"]["folds"])
@@ -294,9 +299,9 @@ class _Verification:
         p, level = part.get("p_value"), part.get("confidence")
         if p is None or level is None or part["relation"] == "contains":
             return
-        if part.get("method") not in ("BCa", "lowest BCa", "jackknife", "chi-square"):
+        if part.get("method") not in ("BCa", "lowest BCa", "jackknife", "chi-square", "Page"):
             return
-        tail = 1 - level if part["method"] == "chi-square" else (1 - level) / 2
+        tail = 1 - level if part["method"] in ("chi-square", "Page") else (1 - level) / 2
         if not math.isclose(p, tail, rel_tol=1e-6) and (p < tail) != (state is True):
             self.wrong(place, f"has the p-value {_number(p)}, which its interval contradicts")
 
@@ -322,8 +327,8 @@ class _Verification:
             if estimate is None:
                 continue
             series = [self.series[f"{entry['protocol']}/{s}"] for s in part["recipe"]["series"]]
-            sizes.append(min(len(s.documents) for s in series))
-            vectors = sum(int(s.total.sum()) for s in series)
+            documents, vectors = sample_of(series)
+            sizes.append(documents)
             if index == 0 and entry["n_vectors"] != vectors:
                 self.wrong(name, f"n_vectors is {entry['n_vectors']}, and the counts give {vectors}")
         stated, most = entry["n_documents"], sum(corpus["n_texts"] for corpus in self.results["corpora"])
@@ -405,9 +410,6 @@ def _stated(part: Mapping[str, Any]) -> Estimate:
         confidence=part.get("confidence") or math.nan,
         method="stated" if part.get("method") is None else part["method"],
         n_documents=0,
-        # nothing resampled is in the file; a p-value asked of this one by an equivalence is not used
-        replicates=np.array([low, high]),
-        standard_error=math.inf,
     )
 
 

@@ -1,6 +1,6 @@
 """What layer probes get right: cross-fitting over folds of documents or of vectors, and counts per document."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -94,6 +94,68 @@ def held_out(vectors: Vectors, probes: Sequence[Probe]) -> NDArray[np.int64]:
         part = vectors.tested(fold)
         out[part] = probe.predict(flat[part])
     return out.reshape(vectors.x.shape[:3])
+
+
+def tested_counts(
+    vectors: Vectors, answers: Mapping[int, NDArray[np.int64]]
+) -> tuple[Counts, Counts, Counts]:
+    """Counts of some folds' answers: fold -> the labels named for its tested vectors, in their order.
+
+    The rows of the documents that have any, and their right answers and answers by label: [n], [n, labels] twice.
+    """
+    right, seen = np.zeros((2, len(vectors.flat)), dtype=np.bool_)
+    for fold, named in answers.items():
+        part = vectors.tested(fold)
+        right[part] = named == vectors.labels[part]
+        seen[part] = True
+    correct, total = (marks.reshape(vectors.x.shape[:3]).sum(2) for marks in (right, seen))
+    any_seen = total.any(1)
+    own = np.argsort(vectors.rows[any_seen])
+    return vectors.rows[any_seen][own], correct[any_seen][own], total[any_seen][own]
+
+
+def training_share(
+    vectors: Vectors, fold: int, share: float, rng: np.random.Generator
+) -> list[slice] | NDArray[np.bool_]:
+    """A share of what `training` gives, one document or vector of each label at least.
+
+    The first documents of those in random order, so that a smaller share is part of a larger one; where
+    vectors are split, vectors at random, equally many of each label.
+    """
+    allowed = vectors.training(fold)
+    if isinstance(allowed, list):
+        per = vectors.x.shape[1] * vectors.x.shape[2]
+        left = max(1, round(share * sum(r.stop - r.start for r in allowed) / per)) * per
+        chosen = []
+        for r in allowed:
+            chosen.append(slice(r.start, min(r.stop, r.start + left)))
+            left -= chosen[-1].stop - chosen[-1].start
+        return [r for r in chosen if r.stop > r.start]
+    mask, labels = np.zeros_like(allowed), vectors.labels
+    for label in range(vectors.n_labels):
+        members = np.flatnonzero(allowed & (labels == label))
+        mask[rng.permutation(members)[: max(1, round(share * len(members)))]] = True
+    return mask
+
+
+def take(
+    vectors: Vectors, rows: Sequence[slice] | NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """A copy of some flat rows, [n, d], and their labels [n]."""
+    if isinstance(rows, np.ndarray):
+        return vectors.flat[rows], vectors.labels[rows]
+    return (
+        np.concatenate([vectors.flat[part] for part in rows]),
+        np.concatenate([vectors.labels[part] for part in rows]),
+    )
+
+
+def prefix(vectors: Vectors, positions: int) -> Vectors:
+    """The same documents cut to their first positions, a copy: what a causal model makes of a shorter context."""
+    fold_of = vectors.fold_of
+    if fold_of is not None:
+        fold_of = fold_of.reshape(vectors.x.shape[:3])[:, :, :positions].reshape(-1)
+    return replace(vectors, x=np.ascontiguousarray(vectors.x[:, :, :positions]), fold_of=fold_of)
 
 
 def runs(vectors: Vectors, predicted: NDArray[np.int64]) -> Counts:

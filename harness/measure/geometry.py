@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import LayerclaimsError
+from harness.errors import NotTestedError
 from harness.measure.moments import Covariance, Moments
 from harness.measure.norms import FIRST
 
@@ -40,7 +40,7 @@ NEIGHBOURS = 30  # t-SNE's perplexity, scikit-learn's default
 _COMPONENTS = 50  # PCA before t-SNE and UMAP, as usual (van der Maaten & Hinton 2008)
 
 
-class ReducerMissingError(LayerclaimsError):
+class ReducerMissingError(NotTestedError):
     """UMAP was asked for and is not installed: the claim that needs it is not tested."""
 
 

@@ -19,12 +19,13 @@ def fit_tree(
     X: NDArray[np.float32],
     y: NDArray[np.int64],
     *,
-    rows: Sequence[slice] | None = None,
+    rows: Sequence[slice] | NDArray[np.bool_] | None = None,
     most: int = TRAINING_VECTORS,
     seed: int,
 ) -> Any:
-    """Fit scikit-learn's DecisionTreeClassifier (CART, Gini) to X [n, d] and y [n], or to ranges of their rows.
+    """Fit scikit-learn's DecisionTreeClassifier (CART, Gini) to X [n, d] and y [n], or to some of their rows.
 
+    `rows` are ranges, or a mask [n].
     At most `most` training vectors, drawn without replacement, equally many of each label; a label with
     fewer gives all. Depth at most DEPTH, LEAF vectors a leaf at least, all dimensions tried at each split:
     a tree needs no standardising. Deterministic for given data and seed. ValueError for no training vector.
@@ -32,8 +33,13 @@ def fit_tree(
     from sklearn.tree import DecisionTreeClassifier
 
     rng = np.random.default_rng(seed)
-    ranges = [slice(0, len(X))] if rows is None else rows
-    allowed = np.concatenate([np.arange(r.start, r.stop) for r in ranges] or [np.empty(0, dtype=np.int64)])
+    if isinstance(rows, np.ndarray):
+        allowed = np.flatnonzero(rows)
+    else:
+        ranges = [slice(0, len(X))] if rows is None else rows
+        allowed = np.concatenate(
+            [np.arange(r.start, r.stop) for r in ranges] or [np.empty(0, dtype=np.int64)]
+        )
     if not len(allowed):
         raise ValueError("a tree needs at least one training vector")
     labels = np.unique(y[allowed])

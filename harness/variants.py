@@ -1,0 +1,201 @@
+"""Variants of the layer probe: fitted on less, on shorter texts, on both corpora, without punctuation, as a tree.
+
+Each is compared with the probe on the whole main corpus, document by document. As many folds are fitted as hold
+`TESTED` documents: what is compared is then known well enough, and large corpora do not cost five times as much.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import fits
+from harness import progress as screen
+from harness.claim import Certificate
+from harness.corpora import STRIPPED, Role
+from harness.errors import LayerclaimsError, NotTestedError
+from harness.kept import Measurement
+from harness.measure import accuracy, fitting, trees
+from harness.measure.accuracy import Vectors
+from harness.probe import Probe
+
+if TYPE_CHECKING:
+    from harness.study import Study
+
+Rows = Sequence[slice] | NDArray[np.bool_]
+Answers = dict[int, NDArray[np.int64]]
+
+TESTED: Final = 200  # documents
+SHARES: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the training documents; all of them is the series "raw"
+SHORTEST: Final = 5  # tokens of context
+
+ROLES: Final[Mapping[str, Role]] = {  # series -> the corpus that it is tested on; "main" for all others
+    "transfer": "transfer",
+    "transfer own": "transfer",
+    "mixed on transfer": "transfer",
+    "stripped": "main without punctuation",
+    "stripped transfer": "transfer without punctuation",
+}
+
+
+def sizes() -> list[str]:
+    """The series of probes on growing shares of the training documents, ending with all of them."""
+    return [*(f"size 1/{round(1 / share)}" for share in SHARES), "raw"]
+
+
+def contexts(longest: int) -> dict[int, str]:
+    """Tokens of context -> series: 5, 10, 20, 30 ... up to the run's own, whose series is "raw"."""
+    shorter = [SHORTEST, *range(10, longest, 10)]
+    return {**{n: f"context {n}" for n in shorter if n < longest}, longest: "raw"}
+
+
+def measurement(study: "Study", name: str) -> Measurement:
+    """The measurement that holds the series `name`; KeyError for a name that is none."""
+    if name == "tree":
+        return study.keep("tree", lambda: _tree(study))
+    if match := re.fullmatch(r"size 1/(\d+)", name):
+        share = int(match[1])
+        return study.keep(f"size-{share}", lambda: _smaller(study, name, 1 / share))
+    if match := re.fullmatch(r"context (\d+)", name):
+        positions = int(match[1])
+        return study.keep(f"context-{positions}", lambda: _shorter(study, name, positions))
+    if name == "transfer own":
+        return study.keep("transfer-own", lambda: _own(study))
+    if name in ("mixed on main", "mixed on transfer"):
+        return study.keep(name.replace(" ", "-"), lambda: _on_corpus(study, name))
+    if name in ("stripped", "stripped transfer"):
+        return study.keep(name.replace(" ", "-"), lambda: _stripped(study, name))
+    raise KeyError(name)
+
+
+def _chosen(vectors: Vectors) -> range:
+    """The folds that are fitted."""
+    fewest = min(fold.stop - fold.start for fold in vectors.folds)
+    return range(min(len(vectors.folds), -(-TESTED // max(1, fewest))))
+
+
+def _counted(
+    name: str, vectors: Vectors, answers: Answers, certificates: Sequence[Certificate]
+) -> Measurement:
+    documents, correct, total = accuracy.tested_counts(vectors, answers)
+    return Measurement(
+        arrays={"documents": documents, f"{name}/correct": correct, f"{name}/total": total},
+        facts={"certificates": [c.as_json() for c in certificates]},
+    )
+
+
+def _folds(label: str, vectors: Vectors) -> Iterator[int]:
+    """The folds to fit, with progress."""
+    chosen = _chosen(vectors)
+    with screen.Progress(label, len(chosen), "probes") as bar:
+        for fold in chosen:
+            yield fold
+            bar.advance()
+
+
+def _cross_fitted(
+    study: "Study", name: str, label: str, vectors: Vectors, rows: Callable[[int], Rows]
+) -> Measurement:
+    """A probe a fold, fitted on `rows(fold)` and tested on the fold."""
+    answers: Answers = {}
+    certificates = []
+    for fold in _folds(label, vectors):
+        probe = fitting.fit(
+            vectors.flat, vectors.labels, study.protocol.setting, rows=rows(fold), n_labels=vectors.n_labels
+        )
+        answers[fold] = probe.predict(vectors.flat[vectors.tested(fold)])
+        certificates.append(probe.certificate)
+    return _counted(name, vectors, answers, certificates)
+
+
+def _tree(study: "Study") -> Measurement:
+    vectors, answers = study.rows("main"), dict[int, NDArray[np.int64]]()
+    for fold in _folds("decision tree", vectors):
+        tree = trees.fit_tree(
+            vectors.flat, vectors.labels, rows=vectors.training(fold), seed=study.protocol.seed
+        )
+        answers[fold] = np.asarray(tree.predict(vectors.flat[vectors.tested(fold)]), dtype=np.int64)
+    return _counted("tree", vectors, answers, [])  # a tree has no optimum to converge to
+
+
+def _smaller(study: "Study", name: str, share: float) -> Measurement:
+    vectors, rng = study.rows("main"), study.rng(12)
+    label = f"layer probe on {share:.3g} of the documents"
+    return _cross_fitted(
+        study, name, label, vectors, lambda fold: accuracy.training_share(vectors, fold, share, rng)
+    )
+
+
+def _shorter(study: "Study", name: str, positions: int) -> Measurement:
+    vectors = accuracy.prefix(study.rows("main"), positions)
+    return _cross_fitted(study, name, f"layer probe at {positions} tokens", vectors, vectors.training)
+
+
+def _own(study: "Study") -> Measurement:
+    """The transfer corpus' own probe, tested on documents of it that the probe never saw."""
+    vectors = study.rows("transfer")
+    return _cross_fitted(
+        study, "transfer own", "layer probe of the transfer corpus", vectors, vectors.training
+    )
+
+
+def _on_corpus(study: "Study", name: str) -> Measurement:
+    """The probes of both corpora on one of them."""
+    role: Role = "main" if name == "mixed on main" else "transfer"
+    mixed = study.keep("mixed", lambda: _mixed(study))
+    vectors, probes = study.rows(role), fits.probes(mixed)
+    return _counted(name, vectors, _held_out(vectors, probes), [probe.certificate for probe in probes])
+
+
+def _mixed(study: "Study") -> Measurement:
+    """Probes of half of either corpus' training documents: as many as one corpus has."""
+    setting, n_labels, probes = study.protocol.setting, study.n_labels, []
+    folds = list(_chosen(study.rows("main")))
+    with screen.Progress("layer probe on both corpora", len(folds), "probes") as bar:
+        for fold in folds:
+            halves = []
+            for role in ("main", "transfer"):
+                vectors = study.rows(role)
+                rows = accuracy.training_share(vectors, fold, 0.5, study.rng(13))
+                halves.append(accuracy.take(vectors, rows))
+            del vectors
+            study.release()  # the halves are copies: both whole corpora need not lie beside them
+            x, y = (np.concatenate(parts) for parts in zip(*halves, strict=True))
+            del halves
+            probes.append(fitting.fit(x, y, setting, n_labels=n_labels))
+            del x, y
+            bar.advance()
+    return fits.of_probes(probes)
+
+
+def _stripped(study: "Study", name: str) -> Measurement:
+    """Probes of the main corpus without punctuation, on it and on the transfer corpus without."""
+    try:
+        for role in STRIPPED:
+            study.store(role)
+    except LayerclaimsError as error:  # too few texts are left, or no room for their states
+        raise NotTestedError(f"The texts without punctuation cannot be studied: {error}") from error
+    probes = fits.probes(study.keep("stripped-probes", lambda: _stripped_probes(study)))
+    certificates = [probe.certificate for probe in probes]
+    if name == "stripped":
+        vectors = study.rows("main without punctuation")
+        return _counted(name, vectors, _held_out(vectors, probes), certificates)
+    vectors = study.rows("transfer without punctuation")
+    # every document is unseen by all of the probes
+    named = np.concatenate(
+        [probe.predict(vectors.flat).reshape(vectors.x.shape[:3]) for probe in probes], axis=2
+    )
+    return fits.as_measurement(vectors, {name: named}, probes)
+
+
+def _stripped_probes(study: "Study") -> Measurement:
+    vectors = study.rows("main without punctuation")
+    folds = _folds("layer probe without punctuation", vectors)
+    return fits.of_probes([fitting.fit_fold(vectors, fold, study.protocol.setting) for fold in folds])
+
+
+def _held_out(vectors: Vectors, probes: Sequence[Probe]) -> Answers:
+    """What each fold's probe says of its fold, of the first folds."""
+    return {fold: probe.predict(vectors.flat[vectors.tested(fold)]) for fold, probe in enumerate(probes)}

@@ -90,6 +90,14 @@ def certainty(claims: list[Claim], protocols: list[str]) -> list[tuple[str, str]
         made.append(
             ("Flagged", f"Replicated, but not after Holm’s correction for many claims: {_listed(flagged)}.")
         )
+    twins = [c.title for c, r in mine if r.untrained is not None and r.untrained.remark]
+    if twins:
+        made.append(
+            (
+                "Untrained",
+                f"An untrained network satisfies {_listed(twins)} too: little about training there.",
+            )
+        )
     stalled = (
         [
             (r.protocol, sum(c.results[i].converged is False for c in claims if i < len(c.results)))

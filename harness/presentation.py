@@ -9,17 +9,19 @@ from harness import contrast, figures, forest
 from harness.drawing import short
 from harness.overview import ORDER, bibtex, certainty, contents, facts, headline, tally
 from harness.results import plain
-from harness.views import Claim, Figure, Quantity, Report, Result, Row
+from harness.views import Claim, Figure, Quantity, Report, Result, Row, Untrained
 from harness.wording import (
     LONGEST_LABEL,
     LONGEST_NAME,
     PROTOCOLS,
     WORDS,
+    calibration,
     certificate,
     change,
     clean,
     cleaned,
     distance_of,
+    error_rates,
     measured,
     p_values,
     quoted,
@@ -42,6 +44,8 @@ OPTIONS = {
     "dtype": "--dtype",
     "device": "--device",
 }
+LONGEST_SECTION = 40  # as much as a running head holds
+HOLDS = {"REPLICATED": "holds", "NOT_REPLICATED": "fails", "INCONCLUSIVE": "undecided"}
 # the order of the post; what a newer suite adds comes after
 SECTIONS = ("separability", "norm", "geometry", "attribution", "transfer", "stability", "subspaces")
 
@@ -66,7 +70,7 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
             Claim(
                 id=first["id"],
                 title=first["id"].replace("-", " ").capitalize().replace("Pca ", "PCA "),
-                section=clean(first["section"], LONGEST_LABEL),
+                section=clean(first["section"], LONGEST_SECTION),
                 statement=first["statement"],
                 source=first["source"],
                 reported=first["reported"] or "",
@@ -101,6 +105,8 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
         tallies=tallies,
         headline=headline(tallies),
         both=len(protocols) > 1,
+        calibrated=any(result.calibration for claim in claims for result in claim.results),
+        untrained=any(result.untrained for claim in claims for result in claim.results),
         ablation=contrast.table(data.get("ablation", [])),
         groups=tuple(
             (verdict.lower().replace("_", "-"), WORDS[verdict], members)
@@ -146,6 +152,9 @@ def _result(entry: dict[str, Any], data: dict[str, Any], command: list[str], int
         parts=tuple(_row(part) for part in parts),
         controls=tuple(_row(control) for control in entry["controls"]),
         certificate=certificate(entry["probe"]),
+        calibration=calibration(entry.get("calibration")),
+        error_rates=error_rates(entry.get("calibration")),
+        untrained=_untrained(entry),
         converged=entry["probe"]["converged"] if entry["probe"] else None,
         p_values=p_values(entry),
         holm_warning=entry["verdict"] == "REPLICATED" and entry.get("survives_holm") is False,
@@ -157,6 +166,22 @@ def _result(entry: dict[str, Any], data: dict[str, Any], command: list[str], int
     )
 
 
+def _untrained(entry: dict[str, Any]) -> Untrained | None:
+    control = entry.get("control_untrained")
+    if control is None:
+        return None
+    numbers = " ".join(measured(control["estimate"], control["interval"])).strip()
+    too = entry["verdict"] == control["verdict"] == "REPLICATED"
+    return Untrained(
+        verdict=control["verdict"],
+        word=WORDS[control["verdict"]],
+        brief=HOLDS.get(control["verdict"], WORDS[control["verdict"]]),
+        css=control["verdict"].lower().replace("_", "-"),
+        numbers=sentence(control["reason"] if control["estimate"] is None else numbers),
+        remark="An untrained network satisfies it too, so it says little about training." if too else "",
+    )
+
+
 def _quantities(results: tuple[Result, ...]) -> Iterator[Quantity]:
     """Yield a claim's parts and then its controls, the protocols of each beneath one another."""
     for control in (False, True):
@@ -165,6 +190,8 @@ def _quantities(results: tuple[Result, ...]) -> Iterator[Quantity]:
             for index, row in enumerate(result.controls if control else result.parts):
                 rows.setdefault(f"{index} {row.name}", []).append((result.protocol_name, row))
         for lines in rows.values():
+            if len(lines) == len(results) > 1 and len({row for _, row in lines}) == 1:
+                lines = [("both", lines[0][1])]
             for number, (protocol_name, row) in enumerate(lines):
                 yield Quantity(protocol_name=protocol_name, row=row, control=control, first=number == 0)
 
@@ -185,7 +212,8 @@ def _figures(
                 figure = available[name]
                 groups.setdefault(figure["title"], []).append((PROTOCOLS[entry["protocol"]], figure))
     for title, members in groups.items():
-        half = len(members) == 2
+        # what has several panels already takes the whole width, one protocol beneath the other
+        half = len(members) == 2 and not any(figures.has_panels(figure) for _, figure in members)
         captions = list(dict.fromkeys(figure["caption"] for _, figure in members))
         if len(captions) > 1:
             captions = [f"{name.capitalize()}: {figure['caption']}" for name, figure in members]
@@ -193,6 +221,7 @@ def _figures(
             number=next(numbers),
             title=title,
             caption=" ".join(captions),
+            pair=half,
             panels=tuple(
                 (name if len(members) > 1 else "", figures.svg(figure, interactive=interactive, half=half))
                 for name, figure in members

@@ -20,6 +20,18 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Untrained:
+    """The same claim on the untrained twin of the model."""
+
+    verdict: str
+    word: str
+    brief: str  # as of a part: whether the claim holds
+    css: str
+    numbers: str  # estimate and interval, or why there are none
+    remark: str  # what it means for the claim's own verdict; empty where it means nothing
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """One claim under one protocol."""
 
@@ -38,6 +50,9 @@ class Result:
     parts: tuple[Row, ...]
     controls: tuple[Row, ...]
     certificate: str
+    calibration: str  # the row's measured error rates as a sentence; empty where none were measured
+    error_rates: str  # the same as two numbers
+    untrained: Untrained | None
     converged: bool | None
     p_values: str
     holm_warning: bool
@@ -54,6 +69,7 @@ class Figure:
     number: int
     title: str
     caption: str
+    pair: bool  # whether the drawings stand side by side
     panels: tuple[tuple[str, str], ...]  # heading (empty for one panel), SVG
 
 
@@ -100,6 +116,12 @@ class Claim:
     figures: tuple[Figure, ...]
     disagreement: str  # why the protocols differ; empty where they do not, or where nothing is known of it
 
+    def grouped(self, *names: str) -> list[tuple[str, Result]]:
+        """Each result with its protocol's name; the first alone, with no name, where `names` are alike in all."""
+        if len({tuple(getattr(result, name) for name in names) for result in self.results}) > 1:
+            return [(result.protocol_name, result) for result in self.results]
+        return [("" if len(self.results) > 1 else self.results[0].protocol_name, self.results[0])]
+
     @property
     def differs(self) -> bool:
         """Whether the protocols disagree."""
@@ -129,6 +151,8 @@ class Report:
     sections: tuple[tuple[str, tuple[Claim, ...]], ...]
     tallies: tuple[Tally, ...]
     both: bool
+    calibrated: bool  # whether any row has measured error rates
+    untrained: bool  # whether any row was judged on the untrained twin as well
     ablation: tuple[AblationRow, ...]  # empty where the run made none
     groups: tuple[tuple[str, str, tuple[Claim, ...]], ...]  # CSS class, word, claims: failures first
     contents: tuple[tuple[tuple[int, str, str], ...], ...]  # columns of (level, anchor, text)

@@ -78,6 +78,7 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
                 number=number,
                 severity=min(ORDER.index(result.verdict) for result in made[:1]),
                 results=made,
+                forest="" if interactive else _forest(entries, interactive),
                 strips=tuple(_strips(entries, interactive)),
                 quantities=tuple(_quantities(made)),
                 figures=tuple(_figures(entries, data["figures"], drawn, numbers, interactive)),
@@ -144,10 +145,11 @@ def _result(entry: dict[str, Any], data: dict[str, Any], command: list[str], int
         protocol_name=PROTOCOLS[entry["protocol"]],
         verdict=entry["verdict"],
         word=WORDS[entry["verdict"]],
+        brief=HOLDS.get(entry["verdict"], WORDS[entry["verdict"]]),
         css=entry["verdict"].lower().replace("_", "-"),
         reason=sentence(entry["reason"]),
         decisive=_row(part) if part is not None else None,
-        forest=_forest(entry, part, published, interactive),
+        forest=_forest([entry], interactive) if interactive else "",
         published=short(published) if published is not None else "",
         parts=tuple(_row(part) for part in parts),
         controls=tuple(_row(control) for control in entry["controls"]),
@@ -255,30 +257,37 @@ def _row(item: dict[str, Any]) -> Row:
     )
 
 
-def _forest(
-    entry: dict[str, Any], part: dict[str, Any] | None, published: float | None, interactive: bool
-) -> str:
-    if part is None or (distance := distance_of(part, part["estimate"])) is None:
+def _forest(entries: list[dict[str, Any]], interactive: bool) -> str:
+    """Return one row of the forest plot with a mark for each of the entries that has a number."""
+    marks, said, published = [], [], None
+    for entry in entries:
+        decisive = _decisive(entry["parts"])
+        part = entry["parts"][decisive] if decisive is not None else None
+        if part is None or (distance := distance_of(part, part["estimate"])) is None:
+            continue
+        row = _row(part)
+        text = f"{row.name}: {row.estimate} {row.interval}, must be {row.rule}"
+        protocol = f"{PROTOCOLS[entry['protocol']]}, " if len(entries) > 1 else ""
+        said.append(f"{protocol}{text}; {WORDS[entry['verdict']]}")
+        low, high = (distance_of(part, end) for end in part["interval"])
+        assert low is not None
+        assert high is not None
+        marks.append(
+            forest.Mark(
+                distance=distance,
+                # an interval around the middle of an equivalence region is farthest inside at the estimate
+                bar=(min(low, high, distance), max(low, high, distance)),
+                verdict=entry["verdict"],
+                hint=text,
+                hollow=entry["protocol"] == "as-published",
+            )
+        )
+        if decisive == 0 and published is None and entry.get("reported_value") is not None:
+            published = distance_of(part, entry["reported_value"])
+            said.append(f"published {short(entry['reported_value'])}")
+    if not marks:
         return ""
-    row = _row(part)
-    text = f"{row.name}: {row.estimate} {row.interval}, must be {row.rule}"
-    alt = f"{text}; {WORDS[entry['verdict']]}" + (
-        f"; published {short(published)}" if published is not None else ""
-    )
-    low, high = (distance_of(part, end) for end in part["interval"])
-    assert low is not None
-    assert high is not None
-    return forest.forest_row(
-        distance=distance,
-        # an interval around the middle of an equivalence region reaches its greatest distance at the estimate
-        bar=(min(low, high, distance), max(low, high, distance)),
-        published=distance_of(part, published),
-        verdict=entry["verdict"],
-        alt=alt,
-        hint=text,
-        interactive=interactive,
-        hollow=entry["protocol"] == "as-published",
-    )
+    return forest.forest_row(marks, published=published, alt="; ".join(said), interactive=interactive)
 
 
 def _strips(entries: list[dict[str, Any]], interactive: bool) -> list[str]:

@@ -39,12 +39,13 @@ class Result:
     protocol_name: str  # as printed
     verdict: str
     word: str
+    brief: str  # as of a part: whether the claim holds
     css: str
     reason: str
     decisive: (
         Row | None
     )  # the part on which the verdict rests: the failed, else the undecided, else the first
-    forest: str  # SVG, empty where there is nothing to draw
+    forest: str  # SVG of the page; empty in print, and where there is nothing to draw
     distance: float | None  # from the threshold in half-widths of the interval, positive where it replicates
     published: str  # the published number where it belongs to the decisive part
     parts: tuple[Row, ...]
@@ -111,6 +112,7 @@ class Claim:
     number: int  # place in the post, from 1
     severity: int  # 0 is the worst verdict
     results: tuple[Result, ...]
+    forest: str  # SVG of the print edition, all protocols in one row; empty on the page
     strips: tuple[str, ...]  # SVG, one a quantity
     quantities: tuple[Quantity, ...]
     figures: tuple[Figure, ...]
@@ -121,6 +123,14 @@ class Claim:
         if len({tuple(getattr(result, name) for name in names) for result in self.results}) > 1:
             return [(result.protocol_name, result) for result in self.results]
         return [("" if len(self.results) > 1 else self.results[0].protocol_name, self.results[0])]
+
+    @property
+    def other(self) -> Row | None:
+        """Under the second protocol, the part that decides under the first; None where there is none."""
+        first, second = (*self.results, None)[:2]
+        if first is None or first.decisive is None or second is None:
+            return None
+        return next((part for part in second.parts if part.name == first.decisive.name), None)
 
     @property
     def differs(self) -> bool:

@@ -179,7 +179,7 @@ def _bars(figure: Mapping[str, Any], interactive: bool, width: float) -> Element
 def _bars_across(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
     """Bars of named things lie, so that the names can be read."""
     labels, series = figure["x"]["values"], figure["series"]
-    left = {WIDTH: 190.0, HALF: 104.0, PAGE: 130.0}[width]
+    left = {WIDTH: 190.0, HALF: 104.0, PAGE: 118.0}[width]
     rows = legend_rows([str(one["name"]) for one in series], width) if len(series) > 1 else []
     thick = 15.0 if len(series) == 1 else 12.0
     slot = thick * len(series) + 9
@@ -248,11 +248,14 @@ def _bars_across(figure: Mapping[str, Any], interactive: bool, width: float) -> 
 def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
     rows, columns = figure["y"]["values"], figure["x"]["values"]
     values = figure["values"]
-    side = {WIDTH: 330.0, HALF: 196.0, PAGE: 300.0}[width]
+    side = {WIDTH: 330.0, HALF: 196.0, PAGE: 236.0}[width]
     cell = side / max(len(rows), len(columns), 1)
-    wide, tall = cell * len(columns), cell * len(rows)
+    # few rows are named one by one, for which a square cell may be too low
+    high = max(cell, 15.0) if len(rows) <= 12 else cell
+    wide, tall = cell * len(columns), high * len(rows)
     left, top = LEFT, 8.0
-    root = new_root(width, top + tall + 42, "figure")
+    length = max(60.0, min(160.0, tall - 14))  # of the colour bar
+    root = new_root(width, max(top + tall + 42, top + 14 + length + 12), "figure")
     add(root, "rect", x=left, y=top, width=wide, height=tall, fill="#f4f6f8", class_="fig-ground")
     largest = max((abs(v) for row in values for v in row if v is not None), default=0.0) or 1.0
     levels: dict[tuple[float, bool], list[str]] = {}
@@ -260,7 +263,7 @@ def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Eleme
         for j, value in enumerate(row):
             if value is None or abs(value) < FAINT * largest:
                 continue
-            x, y = left + j * cell, top + i * cell
+            x, y = left + j * cell, top + i * high
             shade, positive = round(abs(value) / largest, 3), value > 0
             if interactive:
                 one = add(
@@ -269,7 +272,7 @@ def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Eleme
                     x=x,
                     y=y,
                     width=cell,
-                    height=cell,
+                    height=high,
                     fill=SERIES[0 if positive else 1],
                     fill_opacity=shade,
                     class_=f"fig-cell fig-s{0 if positive else 1}",
@@ -277,7 +280,7 @@ def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Eleme
                 add_hint(one, f"{tick_text(rows[i])} → {tick_text(columns[j])}: {short(value)}", interactive)
             else:  # one path for all cells of a shade: hundreds of elements would slow the PDF down
                 levels.setdefault((round(shade * 25) / 25, positive), []).append(
-                    f"M{coord(x)} {coord(y)}h{coord(cell)}v{coord(cell)}h{coord(-cell)}z"
+                    f"M{coord(x)} {coord(y)}h{coord(cell)}v{coord(high)}h{coord(-cell)}z"
                 )
     for (shade, positive), cells in sorted(levels.items()):
         if shade:
@@ -292,30 +295,46 @@ def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Eleme
             size,
             anchor="middle",
         )
-    for i in sparse(len(rows), int(tall // 16)):
-        add_text(root, left - 6, top + (i + 0.5) * cell + 3.6, cut(tick_text(rows[i]), 8), size, anchor="end")
+    for i in sparse(len(rows), int(tall // 15)):
+        add_text(root, left - 6, top + (i + 0.5) * high + 3.6, cut(tick_text(rows[i]), 8), size, anchor="end")
     add_text(root, left + wide / 2, top + tall + 35, cut(figure["x"]["label"], 60), 11.5, anchor="middle")
     add_vertical(root, 14, top + tall / 2, cut(figure["y"]["label"], int(tall / 6)))
-    bar_x, bar_top, steps = left + wide + (34 if width == WIDTH else 12), top + 14, 20
+    signed = any(v < 0 for row in values for v in row if v is not None)
+    _colour_bar(
+        root,
+        left + wide + (34 if width == WIDTH else 12),
+        top + 14,
+        length,
+        largest,
+        signed=signed,
+        unit=figure.get("unit") or "",
+    )
+    return root
+
+
+def _colour_bar(
+    root: Element, x: float, top: float, length: float, largest: float, *, signed: bool, unit: str
+) -> None:
+    """Draw the scale of a matrix: from the largest value down to 0, or to its negative where there are signs."""
+    steps, lowest = 20, -1.0 if signed else 0.0
     for step in range(steps):
-        share = 1 - (step + 0.5) / steps
+        share = 1 - (step + 0.5) / steps * (1 - lowest)
+        hue = 0 if share > 0 else 1
         add(
             root,
             "rect",
-            x=bar_x,
-            y=bar_top + step * 8,
+            x=x,
+            y=top + step * length / steps,
             width=10,
-            height=8,
-            fill=SERIES[0],
-            fill_opacity=round(share, 3),
-            class_="fig-cell fig-s0",
+            height=length / steps,
+            fill=SERIES[hue],
+            fill_opacity=round(abs(share), 3),
+            class_=f"fig-cell fig-s{hue}",
         )
-    for share in (1.0, 0.5, 0.0):
-        add_text(root, bar_x + 14, bar_top + (1 - share) * steps * 8 + 4, f"{share * largest:.2g}", size)
-    unit = figure.get("unit")
-    if unit:
-        add_text(root, bar_x, bar_top - 8, cut(unit, 24), size)
-    return root
+    for share in (1.0, (1 + lowest) / 2, lowest):
+        place = top + (1 - share) / (1 - lowest) * length + 4
+        add_text(root, x + 14, place, short(float(f"{share * largest:.2g}")), 10.5)
+    add_text(root, x, top - 8, cut(unit, 24), 10.5)
 
 
 def _path(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
@@ -395,5 +414,9 @@ def _panel(root: Element, plot: Plot, one: Mapping[str, Any], interactive: bool)
             f"{one['name']}, {tick_text(labels[i])}: {short(one['points'][i][0])}, {short(one['points'][i][1])}",
             interactive,
         )
-        if i in named and (ends or abs(i - len(places) + 1) > 2):
+    written: list[tuple[float, float]] = []
+    for i in sorted(named, key=lambda i: i not in (0, len(places) - 1)):  # the ends are named first
+        a, b = places[i]
+        if all(abs(a - c) > 16 or abs(b - d) > 11 for c, d in written):
+            written.append((a, b))
             add_text(root, a + 7, b - 6, cut(tick_text(labels[i]), 16), 10.5)

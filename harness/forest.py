@@ -161,7 +161,7 @@ def strip(
     bottom = top + 4 + line * len(rows)
     root = new_root(width, bottom + 21, "strip")
     if heading:
-        add_text(root, left, 12.0, cut(name, 48), 11, ink=INK)
+        add_text(root, left, 12.0, cut(name, int((width - left) / 6)), 11, ink=INK)
     x = scale(low, high, left, width - 10)
     shaded = {
         "inside": (ends[0], ends[-1]),

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from harness import contrast, figures, forest
@@ -61,8 +60,11 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
     grouped: dict[str, list[dict[str, Any]]] = {}
     for entry in data["claims"]:
         grouped.setdefault(entry["id"], []).append(entry)
+    order = {name: place for place, name in enumerate(SECTIONS)}
     claims = []
-    for number, entries in enumerate(grouped.values(), 1):
+    for number, entries in enumerate(
+        sorted(grouped.values(), key=lambda entries: order.get(entries[0]["section"], len(order))), 1
+    ):
         entries.sort(key=lambda entry: list(PROTOCOLS).index(entry["protocol"]))
         made = tuple(_result(entry, data, command, interactive) for entry in entries)
         first = entries[0]
@@ -85,9 +87,6 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
                 disagreement=contrast.disagreement(entries, data.get("ablation", [])),
             )
         )
-    order = {name: place for place, name in enumerate(SECTIONS)}
-    claims.sort(key=lambda claim: (order.get(claim.section, len(order)), claim.number))
-    claims = [replace(claim, number=number) for number, claim in enumerate(claims, 1)]
     sections: dict[str, list[Claim]] = {}
     for claim in claims:
         sections.setdefault(claim.section, []).append(claim)
@@ -293,13 +292,21 @@ def _forest(entries: list[dict[str, Any]], interactive: bool) -> str:
 def _strips(entries: list[dict[str, Any]], interactive: bool) -> list[str]:
     """Return one drawing for each quantity of a claim, all protocols of the run in it."""
     made = []
+    room = 17 if interactive else 26  # characters to the left of a strip
+    headed = len(entries) > 1 or any(len(part["name"]) > room for part in entries[0]["parts"])
     for index, part in enumerate(entries[0]["parts"]):
         rows: list[tuple[str, float, list[float] | None, str | None]] = []
         for entry in entries:
             same = entry["parts"][index] if index < len(entry["parts"]) else None
             if same is not None and same["estimate"] is not None and same["name"] == part["name"]:
                 verdict = {True: "REPLICATED", False: "NOT_REPLICATED", None: "INCONCLUSIVE"}[same["holds"]]
-                label = PROTOCOLS[entry["protocol"]] if len(entries) > 1 else same["name"]
+                label = (
+                    PROTOCOLS[entry["protocol"]]
+                    if len(entries) > 1
+                    else "measured"
+                    if headed
+                    else same["name"]
+                )
                 rows.append((label, same["estimate"], same["interval"], verdict))
         if not rows or part["threshold"] is None:
             continue
@@ -315,7 +322,7 @@ def _strips(entries: list[dict[str, Any]], interactive: bool) -> list[str]:
                 name=part["name"],
                 alt=f"{part['name']}, success region {region}: {said}",
                 interactive=interactive,
-                heading=len(entries) > 1,
+                heading=headed,
             )
         )
     return made

@@ -73,6 +73,16 @@ def test_empty_matrix_cells_are_not_drawn_and_the_others_are() -> None:
     assert len(cells) == 31
 
 
+def test_a_matrix_with_signs_has_a_scale_on_both_sides_of_zero() -> None:
+    figure = sample_results.ten()["figures"]["confusion"]
+    figure["y"]["values"], figure["values"] = ["17", "23"], [[0.5] * 31, [-0.25] * 31]
+    root = drawn(figure, interactive=False)
+    texts = [element.text for element in root.iter(f"{SVG}text")]
+    assert {".5", "0", "−.5", "17", "23"} <= set(texts)
+    lowest = max(float(e.attrib["y"]) + float(e.attrib["height"]) for e in root.iter(f"{SVG}rect"))
+    assert lowest < float(root.attrib["height"])
+
+
 def test_missing_values_break_nothing() -> None:
     figure = sample_results.ten()["figures"]["norms-by-layer"]
     for series in figure["series"]:

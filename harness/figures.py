@@ -297,7 +297,14 @@ def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Eleme
         )
     for i in sparse(len(rows), int(tall // 15)):
         add_text(root, left - 6, top + (i + 0.5) * high + 3.6, cut(tick_text(rows[i]), 8), size, anchor="end")
-    add_text(root, left + wide / 2, top + tall + 35, cut(figure["x"]["label"], 60), 11.5, anchor="middle")
+    add_text(
+        root,
+        left + wide / 2,
+        top + tall + 35,
+        cut(figure["x"]["label"], int((wide + 60) / 7)),
+        11.5,
+        anchor="middle",
+    )
     add_vertical(root, 14, top + tall / 2, cut(figure["y"]["label"], int(tall / 6)))
     signed = any(v < 0 for row in values for v in row if v is not None)
     _colour_bar(

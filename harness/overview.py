@@ -55,9 +55,12 @@ def headline(tallies: tuple[Tally, ...]) -> str:
     if all({css for css, _, _ in tally.counts} <= {"not-tested", "error"} for tally in tallies):
         return "No claim could be tested in this run."
     first, *rest = tallies
-    noun = "claim" if first.total == 1 else "claims"
+    if first.total == 1:
+        said = [tally.counts[0][1] for tally in tallies if tally.counts]
+        both = f" under the rigorous protocol, {said[-1]} under the protocol as published" if rest else ""
+        return f"The one claim of this run: {said[0]}{both}."
     verb = "replicate" if first.replicated > 1 else "replicates"
-    text = f"{first.replicated or 'None'} of {first.total} {noun} {verb}"
+    text = f"{first.replicated or 'None'} of {first.total} claims {verb}"
     if not rest:
         return f"{text}."
     return (

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from harness import report, results
+from harness import board, report, results
 from harness.errors import LayerclaimsError
 from harness.presentation import present
 from harness.wording import calibration, clean, error_rates, measured, quoted
@@ -599,6 +599,35 @@ class TestInTheBrowser:
                 if violation["impact"] in ("serious", "critical")
             ]
             assert serious == []
+
+    @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
+    def test_the_board_is_quiet_offline_and_accessible(
+        self, browser: Any, tmp_path: Path, width: int, scheme: str
+    ) -> None:
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="install the dev extra")
+        runs = [
+            builder() for name, builder in BUILDERS.items() if name in ("everything", "hostile", "long-name")
+        ]
+        board.write(board.make(runs), tmp_path, ("html",))
+        with Visit(browser, tmp_path / "board.html", width=width, scheme=scheme) as visit:
+            assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+            visit.page.evaluate("document.querySelector('.scroll').scrollLeft = 500")
+            claim = "document.querySelector('tbody th').getBoundingClientRect().left"
+            assert visit.page.evaluate(claim) >= 0, "the claim stays in sight"
+            violations = axe.Axe().run(visit.page).response["violations"]
+            assert [v["id"] for v in violations if v["impact"] in ("serious", "critical")] == []
+            assert visit.said == []
+            assert visit.requests_outside == []
+
+    def test_every_control_is_reached_by_the_keyboard(self, browser: Any, pages: dict[str, Path]) -> None:
+        with Visit(browser, pages["single-claim"] / "report.html") as visit:
+            page, reached = visit.page, []
+            for _ in range(20):
+                page.keyboard.press("Tab")
+                reached.append(page.evaluate("document.activeElement.name || document.activeElement.tagName"))
+            assert page.evaluate("document.activeElement !== document.body")
+            assert reached[0] == "A", "the first is the link that skips to the verdicts"
+            assert {"verdict", "section", "sort", "BUTTON", "SUMMARY"} <= set(reached)
 
     def test_filters_sort_and_expand(self, browser: Any, pages: dict[str, Path]) -> None:
         with Visit(browser, pages["everything"] / "report.html") as visit:

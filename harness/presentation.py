@@ -42,6 +42,7 @@ OPTIONS = {
     "alpha": "--alpha",
     "dtype": "--dtype",
     "device": "--device",
+    "control": "--control",
 }
 LONGEST_SECTION = 40  # as much as a running head holds
 HOLDS = {"REPLICATED": "holds", "NOT_REPLICATED": "fails", "INCONCLUSIVE": "undecided"}

@@ -226,6 +226,13 @@ class TestCache:
             resolve(str(places[0])), "c", **base
         )
 
+    def test_fewer_texts_are_taken_and_counted_where_that_is_said(self, places, tmp_path, capsys):
+        store = run(places, tmp_path, n_texts=5000, fewer=True, progress=True)
+        assert store.n_documents == store.manifest["corpus"]["n_texts"] < 5000
+        assert f"has {store.n_documents} texts" in capsys.readouterr().err
+        with pytest.raises(LayerclaimsError, match="but 5000 are asked for"):
+            run(places, tmp_path, n_texts=5000)
+
     def test_the_untrained_twin_has_a_store_of_its_own(self, places, tmp_path):
         trained, twin = run(places, tmp_path), run(places, tmp_path, initialise=3)
         assert trained.directory != twin.directory

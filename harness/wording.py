@@ -195,7 +195,7 @@ def _p(value: float) -> str:
 
 def sample_text(entry: dict[str, Any]) -> str:
     """Return how many documents and vectors were measured."""
-    if entry["n_documents"] is None:
+    if not entry["n_documents"]:
         return ""
     vectors = f", {entry['n_vectors']:,} vectors" if entry["n_vectors"] else ""
     return f"{entry['n_documents']:,} documents{vectors}"

@@ -493,6 +493,14 @@ class TestPresentation:
         assert error_rates({**rates, "false_not_replicated": 0.025}) == "3 % / 2.5 %"
         assert error_rates({**rates, "false_not_replicated": None}) == "3 % / –"
 
+    def test_a_claim_that_was_not_tested_has_no_empty_rule_and_no_sample_of_nothing(self) -> None:
+        made = sample_results.all_not_tested()
+        for entry in made["claims"]:
+            entry["criterion"]["text"], entry["n_documents"] = "", 0
+        page = report.html(made)
+        assert 'class="lead">Rule' not in page
+        assert "Measured on" not in page
+
     def test_what_both_protocols_say_alike_is_said_once(self) -> None:
         made = present(sample_results.everything(), interactive=False)
         tree = next(claim for claim in made.claims if claim.id == "decision-tree-separates")

@@ -95,9 +95,9 @@ def certainty(claims: list[Claim], protocols: list[str]) -> list[tuple[str, str]
         )
     twins = [c.title for c, r in mine if r.untrained is not None and r.untrained.remark]
     if twins:
-        count = f"{len(twins)} replicated claim{'s say' if len(twins) > 1 else ' says'}"
+        said = f"{len(twins)} replicated claim{'s say' if len(twins) > 1 else ' says'}"
         same = f"an untrained network satisfies the same: {_listed(twins)}."
-        made.append(("Untrained", f"{count} little about training, since {same}"))
+        made.append(("Untrained", f"{said} little about training, since {same}"))
     stalled = (
         [
             (r.protocol, sum(c.results[i].converged is False for c in claims if i < len(c.results)))

@@ -12,6 +12,7 @@ import pytest
 from harness.cache import default_cache_dir
 from harness.errors import LayerclaimsError
 from harness.files import check_writable, shown
+from harness.memory import parse
 from harness.protocol import DTYPES, PROFILES, Protocol, report_name, resolve_options
 
 PROTOCOLS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -41,6 +42,10 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "dtype": {"choices": DTYPES, "help": "of the model and of the states on disk (float32)"},
     "device": {"metavar": "NAME", "help": "auto (default), cpu, cuda, cuda:1, mps"},
     "batch-size": {"metavar": "N", "help": "texts in a forward pass (auto)"},
+    "memory": {
+        "metavar": "SIZE",
+        "help": "a larger matrix of vectors is kept in a file, as in 4GB (auto: half of the machine's memory)",
+    },
     "cache-dir": {"metavar": "DIR", "help": "where states and measurements are kept (~/.cache/layerclaims)"},
     "out": {"metavar": "DIR", "help": "where the report is written (reports/<model>)"},
     "report": {"metavar": "FORMATS", "help": "any of pdf,html,md, or none (pdf,html,md)"},
@@ -108,6 +113,7 @@ class Settings:
     batch_size: int | None
     device: str
     offline: bool
+    memory: int  # bytes of the largest matrix that is kept in memory
     cache_dir: Path
     formats: tuple[str, ...]
     twin: bool  # every claim is also judged on the untrained twin
@@ -188,6 +194,7 @@ def read(config: pytest.Config) -> Settings:
         batch_size=_batch_size(_value(config, "batch-size", "auto")[0]),
         device=_device(_value(config, "device", "auto")[0]),
         offline=_flag(config, "offline"),
+        memory=parse(_value(config, "memory", "auto")[0]),
         cache_dir=default_cache_dir() if cache_dir is None else here / Path(cache_dir).expanduser(),
         formats=_formats(_value(config, "report", ",".join(FORMATS))[0]),
         twin=_value(config, "control")[0] == "untrained",
@@ -201,6 +208,7 @@ def read(config: pytest.Config) -> Settings:
                 ("protocol", "rigorous"),
                 ("device", "auto"),
                 ("batch-size", "auto"),
+                ("memory", "auto"),
                 ("control", "none"),
                 ("inconclusive", "fail"),
             )

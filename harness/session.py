@@ -69,6 +69,7 @@ class Run:
                 batch_size=self.settings.batch_size,
                 offline=self.settings.offline,
                 untrained=untrained,
+                memory=self.settings.memory,
             )
             for target in self.settings.targets
         }

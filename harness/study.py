@@ -19,6 +19,7 @@ from harness.errors import LayerclaimsError, NotTestedError
 from harness.kept import Kept, Measurement
 from harness.measure import accuracy, attribution, fitting, norms
 from harness.measure.accuracy import Vectors
+from harness.memory import Memory, automatic
 from harness.models import LanguageModel, ModelFacts, ModelSource, resolve
 from harness.probe import Probe
 from harness.protocol import MEASUREMENTS_VERSION, Protocol
@@ -45,11 +46,19 @@ class Study:
         batch_size: int | None = None,
         offline: bool = False,
         untrained: bool = False,
+        memory: int | None = None,
     ) -> None:
-        """Touch nothing yet. `untrained` studies the twin: the same architecture, weights drawn by the seed."""
+        """Touch nothing yet.
+
+        `untrained` studies the twin: the same architecture, its weights drawn by the seed. A matrix of vectors that
+        takes more than `memory` bytes (half of the machine's by default) is kept in a file.
+        """
         self.protocol, self.cache_dir = protocol, cache_dir
         self._initialise = protocol.seed if untrained else None
         self._device, self._batch_size, self._offline = device, batch_size, offline
+        self.memory = Memory(
+            limit=automatic() if memory is None else memory, directory=cache_dir / "matrices"
+        )
         self._vectors: tuple[Role, Vectors] | None = None
         self._stores: dict[Role, ActivationStore] = {}
         self._verified: set[Role] = set()
@@ -200,7 +209,7 @@ class Study:
             self._vectors = None  # first, so that two are never held
             store = self._sound(role)
             order, folds = accuracy.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
-            vectors = accuracy.gather(store.state, self.states, order, folds)
+            vectors = accuracy.gather(store.state, self.states, order, folds, empty=self.memory.empty)
             if self.protocol.setting.split == "vector":
                 vectors = accuracy.split_vectors(vectors, self.protocol.seed)
             self._vectors = role, vectors

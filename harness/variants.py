@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from harness import fits
 from harness import progress as screen
 from harness.claim import Certificate
-from harness.corpora import Role
+from harness.corpora import PLAIN, Role
 from harness.kept import Measurement
 from harness.measure import accuracy, fitting, trees
 from harness.measure.accuracy import Vectors
@@ -128,7 +128,7 @@ def _smaller(study: "Study", name: str, share: float) -> Measurement:
 
 
 def _shorter(study: "Study", name: str, positions: int) -> Measurement:
-    vectors = accuracy.prefix(study.rows("main"), positions)
+    vectors = accuracy.prefix(study.rows("main"), positions, empty=study.memory.empty)
     return _cross_fitted(study, name, f"layer probe at {positions} tokens", vectors, vectors.training)
 
 
@@ -154,19 +154,28 @@ def _mixed(study: "Study") -> Measurement:
     folds = list(_chosen(study.rows("main")))
     with screen.Progress("layer probe on both corpora", len(folds), "probes") as bar:
         for fold in folds:
-            halves = []
-            for role in ("main", "transfer"):
-                vectors = study.rows(role)
-                rows = accuracy.training_share(vectors, fold, 0.5, study.rng(13))
-                halves.append(accuracy.take(vectors, rows))
-            del vectors
-            study.release()  # the halves are copies: both whole corpora need not lie beside them
-            x, y = (np.concatenate(parts) for parts in zip(*halves, strict=True))
-            del halves
+            x, y = _halves(study, fold)
             probes.append(fitting.fit(x, y, setting, n_labels=n_labels))
             del x, y
             bar.advance()
     return fits.of_probes(probes)
+
+
+def _halves(study: "Study", fold: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Half of what the fold's probe may see of either corpus, as one matrix [n, d], and its labels [n].
+
+    The halves are copies, so that the corpora need not lie beside each other.
+    """
+    halves = []
+    for role in PLAIN:
+        vectors = study.rows(role)
+        rows = accuracy.training_share(vectors, fold, 0.5, study.rng(13))
+        halves.append(accuracy.take(vectors, rows, empty=study.memory.empty))
+    del vectors
+    study.release()
+    x = study.memory.empty((sum(len(half) for half, _ in halves), study.facts.hidden_size))
+    np.concatenate([half for half, _ in halves], out=x)
+    return x, np.concatenate([y for _, y in halves])
 
 
 def _stripped(study: "Study", name: str) -> Measurement:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from harness.probe import Probe
 
 Counts = NDArray[np.int64]
+Empty = Callable[[tuple[int, ...]], NDArray[np.float32]]  # makes a matrix of that shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,10 @@ class Vectors:
         return slice(self.folds[fold].start * per, self.folds[fold].stop * per)
 
 
+def _in_memory(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return np.empty(shape, dtype=np.float32)
+
+
 def fold_order(n_documents: int, folds: int, seed: int) -> tuple[NDArray[np.int64], tuple[slice, ...]]:
     """Documents in random order, cut into folds whose sizes differ by one at most: order [n], slices of it."""
     order = np.random.default_rng([seed, 1]).permutation(n_documents)
@@ -77,10 +82,12 @@ def gather(
     states: Sequence[int],
     order: NDArray[np.int64],
     folds: tuple[slice, ...],
+    *,
+    empty: Empty = _in_memory,
 ) -> Vectors:
     """Read `state(i)` [n, positions, d] for each label into one matrix; one state more is in memory at a time."""
     first = state(states[0])
-    x = np.empty((len(order), len(states), *first.shape[1:]), dtype=np.float32)
+    x = empty((len(order), len(states), *first.shape[1:]))
     for label, i in enumerate(states):
         x[:, label] = (first if label == 0 else state(i))[order]
     return Vectors(x=x, rows=order, folds=folds)
@@ -139,23 +146,27 @@ def training_share(
 
 
 def take(
-    vectors: Vectors, rows: Sequence[slice] | NDArray[np.bool_]
+    vectors: Vectors, rows: Sequence[slice] | NDArray[np.bool_], *, empty: Empty = _in_memory
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """A copy of some flat rows, [n, d], and their labels [n]."""
-    if isinstance(rows, np.ndarray):
-        return vectors.flat[rows], vectors.labels[rows]
-    return (
-        np.concatenate([vectors.flat[part] for part in rows]),
-        np.concatenate([vectors.labels[part] for part in rows]),
-    )
+    parts = [np.flatnonzero(rows)] if isinstance(rows, np.ndarray) else list(rows)
+    y = np.concatenate([vectors.labels[part] for part in parts])
+    x, start = empty((len(y), vectors.x.shape[-1])), 0
+    for part in parts:
+        chosen = vectors.flat[part]
+        x[start : start + len(chosen)] = chosen
+        start += len(chosen)
+    return x, y
 
 
-def prefix(vectors: Vectors, positions: int) -> Vectors:
+def prefix(vectors: Vectors, positions: int, *, empty: Empty = _in_memory) -> Vectors:
     """The same documents cut to their first positions, a copy: what a causal model makes of a shorter context."""
     fold_of = vectors.fold_of
     if fold_of is not None:
         fold_of = fold_of.reshape(vectors.x.shape[:3])[:, :, :positions].reshape(-1)
-    return replace(vectors, x=np.ascontiguousarray(vectors.x[:, :, :positions]), fold_of=fold_of)
+    x = empty((*vectors.x.shape[:2], positions, vectors.x.shape[-1]))
+    x[:] = vectors.x[:, :, :positions]
+    return replace(vectors, x=x, fold_of=fold_of)
 
 
 def runs(vectors: Vectors, predicted: NDArray[np.int64]) -> Counts:

@@ -18,7 +18,7 @@ def test_pca_shows_drift(study, judge):
     judge(
         geometry.drift(study).above(0.5),
         controls=[geometry.raw_drift(study)],
-        figures=["path-of-layers"],
+        figures=["path-of-layers", "reductions"],
     )
 
 
@@ -51,4 +51,21 @@ def test_layer_zero_closes_a_ring(study, judge):
         geometry.ring(study).below(0.5),
         figures=["path-of-layers"],
         facts={"embeddings tied": "yes" if study.facts.tied_embeddings else "no"},
+    )
+
+
+@claim(
+    section="geometry",
+    says="PCA shows the ideal result, t-SNE is more cluttered, UMAP inadequate",
+    where="Reduction",
+    estimand="drift correlation of the layers' centroids under PCA minus that under t-SNE, and minus that under UMAP, "
+    "all of the same sample of unit vectors",
+    rationale="PCA has to be better than either by whatever amount.",
+)
+def test_pca_orders_layers_better(study, judge):
+    """The drift correlation of PCA exceeds that of t-SNE and of UMAP."""
+    judge(
+        geometry.advantage_of_pca(study, "t-SNE").above(0.0),
+        geometry.advantage_of_pca(study, "UMAP").above(0.0),
+        figures=["reductions"],
     )

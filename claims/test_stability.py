@@ -13,7 +13,7 @@ from harness.questions import attribution, stability
 )
 def test_accuracy_stable_across_runs(study, judge):
     """Upper 95 % bound of the standard deviation of acc over 5 or more document resplits < .01."""
-    judge(stability.spread_of_accuracy(study).below(0.01))
+    judge(stability.spread_of_accuracy(study).below(0.01), figures=["accuracy-by-run"])
 
 
 @claim(

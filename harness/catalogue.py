@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -190,3 +190,9 @@ class _Study(_Anything):
 
     def lowest_recall(self, series: str, **_: Any) -> _Number:
         return _Number(self, {"statistic": "lowest recall", "series": [series]})
+
+    def trend(self, series: Sequence[str], **_: Any) -> _Number:
+        return _Number(self, {"statistic": "page trend", "series": list(series)})
+
+    def cut(self, full: Sequence[str], reduced: Sequence[str], **_: Any) -> _Number:
+        return _Number(self, {"statistic": "half the drop", "series": [*full, *reduced]})

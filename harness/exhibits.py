@@ -1,5 +1,6 @@
 """Exhibits: the figures of results.json, as series of plain numbers taken from a study."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -7,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.claim import number
+from harness.errors import NotTestedError
 from harness.measure import attribution
-from harness.questions import geometry
-from harness.study import Study
+from harness.measure.geometry import Reducer
+from harness.questions import geometry, separability
+from harness.study import RAW_OF, Study
+from harness.variants import contexts, sizes
 
 
 def exhibit(study: Study, name: str) -> dict[str, Any]:
@@ -98,6 +102,70 @@ def _accuracy_masked(study: Study) -> dict[str, Any]:
 def _accuracy_by_corpus(study: Study) -> dict[str, Any]:
     names = {"main to main": "raw", "main to transfer": "transfer", "transfer to main": "transfer back"}
     return _bars(study, "Trained on one corpus, tested on another", "corpora", names)
+
+
+def _accuracy_by_classifier(study: Study) -> dict[str, Any]:
+    return _bars(
+        study, "Two kinds of classifier", "classifier", {"linear probe": "raw", "decision tree": "tree"}
+    )
+
+
+def _accuracy_by_size(study: Study) -> dict[str, Any]:
+    names = {name.removeprefix("size ") if name != "raw" else "all": name for name in sizes()}
+    return _curve(study, "More documents to learn from", "share of the training documents", names)
+
+
+def _accuracy_by_context(study: Study) -> dict[str, Any]:
+    names = {str(n): name for n, name in contexts(study.protocol.context).items()}
+    return _curve(study, "Longer texts", "tokens of context", names)
+
+
+def _accuracy_by_model(study: Study) -> dict[str, Any]:
+    names = {
+        f"{name} ({study.family[name].facts.n_parameters / 1e6:,.0f} M)": f"{RAW_OF}{name}"
+        for name in separability.models_by_size(study)
+    }
+    figure = _curve(study, "Larger models", "model (parameters)", names)
+    return {**figure, "reference": []}  # chance is another one for each
+
+
+def _mixed_training(study: Study) -> dict[str, Any]:
+    names = {
+        "main, own probe": "raw",
+        "main, mixed probe": "mixed on main",
+        "transfer, own probe": "transfer own",
+        "transfer, mixed probe": "mixed on transfer",
+    }
+    return _bars(study, "Trained on both corpora, tested on either", "tested on", names)
+
+
+def _punctuation(study: Study) -> dict[str, Any]:
+    names = {
+        "main": "raw",
+        "transfer": "transfer",
+        "main, stripped": "stripped",
+        "transfer, stripped": "stripped transfer",
+    }
+    return _bars(study, "With and without punctuation", "tested on", names)
+
+
+def _accuracy_by_run(study: Study) -> dict[str, Any]:
+    values = np.array([correct / total for correct, total in study.linear.arrays["runs"]])
+    return {
+        "kind": "lines",
+        "title": "Accuracy of each run",
+        "caption": "Accuracy of the probe of each fold on the documents of that fold. The dashed line is their mean.",
+        "alt": f"Accuracies from {number(float(values.min()))} to {number(float(values.max()))}.",
+        "x": {"label": "fold", "values": list(range(1, len(values) + 1))},
+        "y": {"label": "accuracy", "log": False},
+        "series": [_line("accuracy", values)],
+        "reference": [{"label": "mean", "value": float(values.mean())}],
+    }
+
+
+def _curve(study: Study, title: str, label: str, names: Mapping[str, str]) -> dict[str, Any]:
+    """As bars, drawn as a line: what is named stands in order."""
+    return {**_bars(study, title, label, names), "kind": "lines"}
 
 
 def _bars(study: Study, title: str, label: str, names: Mapping[str, str]) -> dict[str, Any]:
@@ -199,13 +267,38 @@ def _path_of_layers(study: Study) -> dict[str, Any]:
         "alt": "Centroids of the layers, joined in order of depth, for unit vectors and for vectors as they are.",
         "x": {"label": "first component", "values": []},
         "y": {"label": "second component", "log": False},
-        "series": [
-            {"name": name, "points": (c / np.abs(c).max()).tolist() if np.abs(c).max() > 0 else c.tolist(),
-             "labels": labels}
-            for name, c in chosen.items()
-        ],
+        "series": [_path(name, c, labels) for name, c in chosen.items()],
         "reference": [],
-    }  # fmt: skip
+    }
+
+
+def _reductions(study: Study) -> dict[str, Any]:
+    labels = [str(i) for i in range(study.n_labels)]
+    reducers: tuple[Reducer, ...] = ("PCA", "t-SNE", "UMAP")
+    chosen = {}
+    for reducer in reducers:
+        with contextlib.suppress(NotTestedError):  # UMAP is an extra
+            chosen[reducer] = geometry.reduced(study, reducer)[0]
+    return {
+        "kind": "path",
+        "title": f"{', '.join(list(chosen)[:-1])} and {list(chosen)[-1]} of the same vectors",
+        "caption": "Centroids of the states in the two dimensions of each method, joined in order of depth, of one "
+        f"sample of unit vectors{_last(study)}; each path scaled to its own extent.",
+        "alt": "; ".join(
+            f"{name}: drift correlation {number(geometry.drift_of(c))}" for name, c in chosen.items()
+        ),
+        "x": {"label": "first dimension", "values": []},
+        "y": {"label": "second dimension", "log": False},
+        "series": [_path(name, c, labels) for name, c in chosen.items()],
+        "reference": [],
+    }
+
+
+def _path(name: str, centroids: NDArray[np.float64], labels: list[str]) -> dict[str, Any]:
+    """A path around its own middle, scaled to its own extent."""
+    moved = centroids - (centroids.max(axis=0) + centroids.min(axis=0)) / 2
+    extent = float(np.abs(moved).max())
+    return {"name": name, "points": (moved / extent if extent > 0 else moved).tolist(), "labels": labels}
 
 
 def _angles(study: Study) -> dict[str, Any]:
@@ -252,6 +345,14 @@ EXHIBITS: Mapping[str, Callable[[Study], dict[str, Any]]] = {
     "norms-by-layer": _norms_by_layer,
     "accuracy-by-features": _accuracy_by_features,
     "accuracy-masked": _accuracy_masked,
+    "accuracy-by-classifier": _accuracy_by_classifier,
+    "accuracy-by-size": _accuracy_by_size,
+    "accuracy-by-context": _accuracy_by_context,
+    "accuracy-by-model": _accuracy_by_model,
+    "accuracy-by-run": _accuracy_by_run,
+    "mixed-training": _mixed_training,
+    "punctuation": _punctuation,
+    "reductions": _reductions,
     "accuracy-by-corpus": _accuracy_by_corpus,
     "largest-shares": _largest_shares,
     "cumulative-contribution": _cumulative_contribution,

@@ -44,6 +44,10 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "cache-dir": {"metavar": "DIR", "help": "where states and measurements are kept (~/.cache/layerclaims)"},
     "out": {"metavar": "DIR", "help": "where the report is written (reports/<model>)"},
     "report": {"metavar": "FORMATS", "help": "any of pdf,html,md, or none (pdf,html,md)"},
+    "control": {
+        "choices": ("untrained",),
+        "help": "judge every claim also on the same architecture with freshly initialised weights (none)",
+    },
     "inconclusive": {
         "choices": ("fail", "warn"),
         "help": "what an INCONCLUSIVE claim does to its test (fail)",
@@ -106,6 +110,7 @@ class Settings:
     offline: bool
     cache_dir: Path
     formats: tuple[str, ...]
+    twin: bool  # every claim is also judged on the untrained twin
     lenient: bool  # INCONCLUSIVE passes
     verdicts_only: bool  # every verdict passes
     baseline: Path | None
@@ -185,6 +190,7 @@ def read(config: pytest.Config) -> Settings:
         offline=_flag(config, "offline"),
         cache_dir=default_cache_dir() if cache_dir is None else here / Path(cache_dir).expanduser(),
         formats=_formats(_value(config, "report", ",".join(FORMATS))[0]),
+        twin=_value(config, "control")[0] == "untrained",
         lenient=_value(config, "inconclusive", "fail")[0] == "warn",
         verdicts_only=_flag(config, "verdicts-only"),
         baseline=baseline,
@@ -195,6 +201,7 @@ def read(config: pytest.Config) -> Settings:
                 ("protocol", "rigorous"),
                 ("device", "auto"),
                 ("batch-size", "auto"),
+                ("control", "none"),
                 ("inconclusive", "fail"),
             )
             for value, source in [_value(config, name, default)]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -68,12 +68,26 @@ class Judge:
             protocol=self._study.protocol,
             seconds=time.perf_counter() - self._start,
         )
+        entry["control_untrained"] = self._control()
         outcome = self._run.outcome(entry, self._study)
         self._item.stash[RECORD], self._item.stash[OUTCOME] = entry, outcome
         if outcome.end == "fail":
             pytest.fail(outcome.sentence, pytrace=False)
         if outcome.end == "known":
             pytest.xfail(outcome.sentence)
+
+    def _control(self) -> dict[str, Any] | None:
+        """What the claim's test says of the untrained twin; None where no control was asked for."""
+        from harness import record
+
+        twin = self._run.twin(self._run.target(self._item.nodeid))
+        if twin is None:
+            return None
+        self._study.release()  # the matrices of both need not lie side by side
+        try:
+            return record.control(self._item.function, twin)
+        finally:
+            twin.release()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from harness import __version__, calibration
 from harness.ablation import ablation
 from harness.claim import Claim, Evidence, Measured, Part, Verdict, decide
+from harness.errors import NotTestedError
 from harness.exhibits import exhibit
 from harness.protocol import Protocol, ProtocolName
 from harness.results import SCHEMA_VERSION, sealed
@@ -70,6 +71,33 @@ def judged(
         "calibration": calibration.rates(claim.id),
         "seconds": round(seconds, 3),
     }
+
+
+def control(test: Callable[..., Any], twin: Study) -> dict[str, Any]:
+    """Verdict, estimate, interval and reason of a claim's test on the untrained twin of its model."""
+    judge = _Keep()
+    try:
+        test(study=twin, judge=judge)
+    except NotTestedError as error:
+        return {"verdict": str(Verdict.NOT_TESTED), "estimate": None, "interval": None, "reason": str(error)}
+    assert judge.evidence is not None
+    verdict, reason = decide(judge.evidence)
+    first = judge.evidence.parts[0].measured
+    return {
+        "verdict": str(verdict),
+        "estimate": _finite(first.estimate.value),
+        "interval": _interval(first),
+        "reason": reason,
+    }
+
+
+class _Keep:
+    """Stands for the fixture `judge` and keeps the evidence."""
+
+    evidence: Evidence | None = None
+
+    def __call__(self, *parts: Part, controls: Sequence[Measured] = (), **_: Any) -> None:
+        self.evidence = Evidence(parts=parts, controls=tuple(controls))
 
 
 def unjudged(

@@ -9,7 +9,7 @@ import pytest
 
 from harness import gate, options, progress, terminal
 from harness.claim import Claim, Verdict
-from harness.errors import LayerclaimsError
+from harness.errors import LayerclaimsError, NotTestedError
 from harness.options import Target
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ class Run:
         self.worker = hasattr(config, "workerinput")
         self.expected: list[str] = []  # node ids that have to come back with a verdict
         self.records: dict[str, dict[str, Any]] = {}  # by node id
-        self._studies: dict[Target, Study] = {}
         self._notes: list[str] = []  # sentences for the end
         self._written: list[Path] = []
         self._comparison = ""
@@ -44,17 +43,40 @@ class Run:
 
     def study(self, target: Target) -> "Study":
         """The study of one model under one protocol, made once."""
-        if target not in self._studies:
-            from harness.study import Study
+        return self._all_studies[target]
 
-            self._studies[target] = Study(
+    def twin(self, target: Target) -> "Study | None":
+        """The same for its untrained twin; None where no such control was asked for."""
+        return self._all_twins[target] if self.settings.twin else None
+
+    @cached_property
+    def _all_studies(self) -> "dict[Target, Study]":
+        return self._made(untrained=False)
+
+    @cached_property
+    def _all_twins(self) -> "dict[Target, Study]":
+        return self._made(untrained=True)
+
+    def _made(self, *, untrained: bool) -> "dict[Target, Study]":
+        """A study of each target, which touches nothing yet; those of one protocol know each other."""
+        from harness.study import Study
+
+        studies = {
+            target: Study(
                 target.protocol,
                 cache_dir=self.settings.cache_dir,
                 device=self.settings.device,
                 batch_size=self.settings.batch_size,
                 offline=self.settings.offline,
+                untrained=untrained,
             )
-        return self._studies[target]
+            for target in self.settings.targets
+        }
+        for target, study in studies.items():
+            study.family = {
+                other.name: studies[other] for other in studies if other.protocol.name == target.protocol.name
+            }
+        return studies
 
     @cached_property
     def baseline(self) -> dict[str, Any] | None:
@@ -155,12 +177,24 @@ class Run:
         if not (self.expected or (distributed and self.wanted)):
             return
         try:
+            # only one claim reads the texts without punctuation, whose states cost as much as those of all others
+            stripped = any("punctuation" in nodeid for nodeid in self.expected)
             for target in self.settings.targets:
-                self.study(target).prepare()
+                self.study(target).prepare(stripped=stripped)
+                if (twin := self.twin(target)) is not None:
+                    twin.prepare(stripped=stripped)
         except LayerclaimsError as error:
             raise pytest.UsageError(str(error)) from None
 
     # --- verdicts
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self) -> Generator[None, Any, Any]:
+        """What a claim needs and does not find is no failure: the claim is not tested."""
+        try:
+            return (yield)
+        except NotTestedError as error:
+            pytest.skip(str(error))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -184,7 +218,7 @@ class Run:
                 claim,
                 Verdict.NOT_TESTED if report.skipped else Verdict.ERROR,
                 _reason(report, call),
-                protocol=self._target(item.nodeid).protocol,
+                protocol=self.target(item.nodeid).protocol,
                 seconds=call.duration,
             )
         elif report.when == "call":
@@ -195,7 +229,7 @@ class Run:
                 claim,
                 Verdict.ERROR,
                 report.longrepr,
-                protocol=self._target(item.nodeid).protocol,
+                protocol=self.target(item.nodeid).protocol,
                 seconds=call.duration,
             )
         if report.layerclaims_record is not None:
@@ -205,7 +239,7 @@ class Run:
             report.user_properties = list(kept.items())
         return report
 
-    def _target(self, nodeid: str) -> Target:
+    def target(self, nodeid: str) -> Target:
         """The model and protocol of a test."""
         inside = nodeid.rpartition("[")[2].removesuffix("]")
         for target in self.settings.targets:
@@ -236,7 +270,7 @@ class Run:
                 row,
                 Verdict.ERROR,
                 "The process that was judging this claim died (killed, or out of memory?).",
-                protocol=self._target(crashitem).protocol,
+                protocol=self.target(crashitem).protocol,
                 seconds=0.0,
             )
 
@@ -269,7 +303,7 @@ class Run:
         return len(terminal.name({"id": test}, self._label(nodeid)))
 
     def _label(self, nodeid: str) -> str | None:
-        return self.settings.target_id(self._target(nodeid))
+        return self.settings.target_id(self.target(nodeid))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -340,7 +374,7 @@ class Run:
                 row,
                 Verdict.ERROR,
                 "The claim was selected and came back without a verdict.",
-                protocol=self._target(nodeid).protocol,
+                protocol=self.target(nodeid).protocol,
                 seconds=0.0,
             )
 
@@ -351,7 +385,7 @@ class Run:
         records = [
             self.records[nodeid]
             for nodeid in self.expected
-            if nodeid in self.records and self._target(nodeid) in targets
+            if nodeid in self.records and self.target(nodeid) in targets
         ]
         if not records:
             return

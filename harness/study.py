@@ -1,5 +1,6 @@
 """Study: the measurements that claims share, each computed once and kept on disk."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from harness import fits, variants
 from harness import progress as screen
 from harness.claim import Measured, quarter, worst
 from harness.corpora import PLAIN, STRIPPED, Corpus, Role, load_corpus, without_punctuation
+from harness.errors import LayerclaimsError, NotTestedError
 from harness.kept import Kept, Measurement
 from harness.measure import accuracy, attribution, fitting, norms
 from harness.measure.accuracy import Vectors
@@ -42,15 +44,19 @@ class Study:
         device: str = "auto",
         batch_size: int | None = None,
         offline: bool = False,
+        untrained: bool = False,
     ) -> None:
-        """Touch nothing yet."""
+        """Touch nothing yet. `untrained` studies the twin: the same architecture, weights drawn by the seed."""
         self.protocol, self.cache_dir = protocol, cache_dir
+        self._initialise = protocol.seed if untrained else None
         self._device, self._batch_size, self._offline = device, batch_size, offline
         self._vectors: tuple[Role, Vectors] | None = None
         self._stores: dict[Role, ActivationStore] = {}
         self._verified: set[Role] = set()
         self._estimates: dict[str, Estimate] = {}
-        self.family: Mapping[str, Study] = {}  # all studies of the run under this protocol, by model name
+        self.family: Mapping[
+            str, Study
+        ] = {}  # the studies of all models of the run under this protocol, by name
 
     # --- what is studied
 
@@ -74,16 +80,29 @@ class Study:
 
     @cached_property
     def _model(self) -> LanguageModel:
-        return LanguageModel.load(self.source, device=self._device, dtype=self.protocol.dtype)
+        return LanguageModel.load(
+            self.source, device=self._device, dtype=self.protocol.dtype, initialise=self._initialise
+        )
 
     def prepare(self, *, stripped: bool = False) -> None:
         """Capture the states of both corpora, or find them in the cache; raises LayerclaimsError.
 
         With `stripped` also those of the same texts without punctuation.
         """
-        for role in (*PLAIN, *STRIPPED) if stripped else PLAIN:
+        for role in PLAIN:
             self.store(role)
+        if stripped:
+            with contextlib.suppress(NotTestedError):  # the claim that asks for them will say so
+                self.prepare_stripped()
         self.__dict__.pop("_model", None)  # its memory is for the measurements now
+
+    def prepare_stripped(self) -> None:
+        """The same for the texts without punctuation; raises NotTestedError where they cannot be had."""
+        try:
+            for role in STRIPPED:
+                self.store(role)
+        except LayerclaimsError as error:  # too few texts are left, or no room for their states
+            raise NotTestedError(f"The texts without punctuation cannot be studied: {error}") from error
 
     def store(self, role: Role) -> ActivationStore:
         """The states of one corpus."""
@@ -100,6 +119,7 @@ class Study:
                 dtype=self.protocol.dtype,
                 device=self._device,
                 batch_size=self._batch_size,
+                initialise=self._initialise,
                 load=lambda: self._model,
             )
         return self._stores[role]

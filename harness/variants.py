@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from harness import fits
 from harness import progress as screen
 from harness.claim import Certificate
-from harness.corpora import STRIPPED, Role
-from harness.errors import LayerclaimsError, NotTestedError
+from harness.corpora import Role
 from harness.kept import Measurement
 from harness.measure import accuracy, fitting, trees
 from harness.measure.accuracy import Vectors
@@ -172,11 +171,7 @@ def _mixed(study: "Study") -> Measurement:
 
 def _stripped(study: "Study", name: str) -> Measurement:
     """Probes of the main corpus without punctuation, on it and on the transfer corpus without."""
-    try:
-        for role in STRIPPED:
-            study.store(role)
-    except LayerclaimsError as error:  # too few texts are left, or no room for their states
-        raise NotTestedError(f"The texts without punctuation cannot be studied: {error}") from error
+    study.prepare_stripped()
     probes = fits.probes(study.keep("stripped-probes", lambda: _stripped_probes(study)))
     certificates = [probe.certificate for probe in probes]
     if name == "stripped":

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from harness import catalogue
+from harness.verify import verify
 from tests import tiny
 from tests.plugin_runs import CLAIMS, CONTEXT, ROOT, TEXTS, Place, Run
 
@@ -84,7 +85,7 @@ class TestARun:
         assert one["claim_reason"] == record["reason"]
 
     def test_shows_how_much_will_be_written_before_it_is(self, first: Run) -> None:
-        assert len(re.findall(r"^layerclaims: states of model on .* take", first.err, re.MULTILINE)) == 2
+        assert len(re.findall(r"^layerclaims: states of model on .* take", first.err, re.MULTILINE)) == 4
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +131,7 @@ class TestSeveralProcesses:
         assert run.results["documents"].items() <= first.results["documents"].items()
         assert run.live == run.verdicts
         assert run.status == 1
-        assert len(re.findall(r"states of model on .* take", run.err)) == 2, "captured once"
+        assert len(re.findall(r"states of model on .* take", run.err)) == 4, "captured once"
         assert run.out.count("= verdicts =") == 1
         assert run.out.count("layerclaims: on ") == 1
 
@@ -409,6 +410,42 @@ class TestSeveralModels:
         assert len(set(found.values())) == 2
         assert run.out.count("norm-is-a-feature (model-") == 4, "as it comes and in the table"
 
+    def test_are_compared_by_size(self, place: Place) -> None:
+        other = tiny.build("gpt2", place.path / "larger", n_layer=3, n_embd=32)
+        out = place.out()
+        run = place.run("-k", "larger_model", "--model", str(other), "--verdicts-only", out=out)
+        assert run.status == 0
+        for name in ("model", "larger"):
+            results = json.loads((out / name / "results.json").read_text())
+            (record,) = results["claims"]
+            assert record["verdict"] in ("REPLICATED", "NOT_REPLICATED", "INCONCLUSIVE")
+            assert record["parts"][0]["recipe"]["series"] == ["raw of model", "raw of larger"]
+            assert verify(results).mismatches == ()
+
+    def test_a_model_alone_has_no_larger_one(self, first: Run) -> None:
+        record = first.claims["larger-model-lower-accuracy"]
+        assert record["verdict"] == "NOT_TESTED"
+        assert "give --model several times" in record["reason"]
+        assert "test_larger_model_lower_accuracy" in first.junit
+
+
+class TestUntrainedTwin:
+    def test_is_judged_by_the_same_rows_and_shown_beside_the_model(self, place: Place, first: Run) -> None:
+        chosen = "norm_is_a_feature or pca_shows_drift or larger_model"
+        run = place.run("-k", chosen, "--control", "untrained", "--verdicts-only")
+        assert run.status == 0
+        for name in ("norm-is-a-feature", "pca-shows-drift"):
+            twin = run.claims[name]["control_untrained"]
+            assert run.claims[name]["estimate"] == first.claims[name]["estimate"]
+            assert twin["estimate"] != run.claims[name]["estimate"]
+            low, high = twin["interval"]
+            assert low <= twin["estimate"] <= high
+            assert twin["reason"].endswith(".")
+            assert first.claims[name]["control_untrained"] is None
+        assert {"name": "control", "value": "untrained", "source": "command line"} in run.results["protocol"][
+            "options"
+        ]
+
 
 @pytest.mark.usefixtures("first")
 class TestBaseline:
@@ -417,7 +454,7 @@ class TestBaseline:
         assert run.status == 0
         assert run.verdicts == first.verdicts
         assert f"{len(first.verdicts)} same." in run.out
-        n = sum(v != "REPLICATED" for v in first.verdicts.values())
+        n = sum(v not in ("REPLICATED", "NOT_TESTED") for v in first.verdicts.values())
         assert f"{n} xfailed" in run.lines[-2]
 
     def test_only_a_change_for_the_worse_fails(self, place: Place, first: Run) -> None:

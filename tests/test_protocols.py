@@ -228,7 +228,7 @@ def studies(directory):
 
 class TestStudies:
     def test_differ_in_the_split(self, studies):
-        rigorous, published = (studies[name]._rows("main") for name in ("rigorous", "as-published"))
+        rigorous, published = (studies[name].rows("main") for name in ("rigorous", "as-published"))
         assert rigorous.fold_of is None
         assert published.fold_of is not None
         assert np.bincount(published.fold_of).tolist() == [len(published.flat) // 5] * 5
@@ -236,8 +236,8 @@ class TestStudies:
 
     def test_differ_in_the_last_label_only(self, studies):
         store = studies["rigorous"].store("main")
-        raw, final = (studies[name]._rows("main").x for name in ("rigorous", "as-published"))
-        order = studies["rigorous"]._rows("main").rows
+        raw, final = (studies[name].rows("main").x for name in ("rigorous", "as-published"))
+        order = studies["rigorous"].rows("main").rows
         assert (raw[:, :-1] == final[:, :-1]).all()
         assert (raw[:, -1] == store.state(store.n_blocks)[order]).all()
         assert (final[:, -1] == store.state(store.final)[order]).all()
@@ -260,7 +260,7 @@ class TestStudies:
 
     def test_as_published_gets_right_what_scikit_learn_gets_right(self, studies):
         study = studies["as-published"]
-        vectors = study._rows("main")
+        vectors = study.rows("main")
         right = []
         for fold in range(study.protocol.folds):
             seen, tested = vectors.training(fold), vectors.tested(fold)

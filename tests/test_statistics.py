@@ -665,12 +665,21 @@ def test_a_difference_that_is_large_in_every_document_is_not_equivalent():
 def test_pages_test_finds_a_trend_and_its_level_without_one():
     rng = np.random.default_rng(0)
     rising = np.arange(5) + rng.normal(size=(5, 5))
-    assert page_trend(rising) < 0.001
-    assert page_trend(rising[:, ::-1]) > 0.99
+    assert page_trend(rising).low > 0.3
+    assert page_trend(rising).p_value(0, "above") < 0.001
+    assert page_trend(rising[:, ::-1]).high < -0.3
     none = [page_trend(values) for values in rng.normal(size=(400, 5, 5))]
-    assert np.mean(np.array(none) < 0.05) <= 0.08
+    assert np.mean([e.p_value(0, "above") < 0.05 for e in none]) <= 0.08
+    assert all((e.low > 0) == (e.p_value(0, "above") < 0.05) for e in none)
     with pytest.raises(ValueError, match="finite"):
         page_trend(np.array([[1.0, nan, 2.0]]))
+
+
+def test_pages_test_is_the_one_that_scipy_has():
+    """scipy's asymptotic p-value for untied values is the normal tail that the estimate is held against."""
+    values = np.arange(4) * 0.3 + np.random.default_rng(1).normal(size=(40, 4))
+    expected = stats.page_trend_test(values, method="asymptotic").pvalue
+    assert page_trend(values).p_value(0, "above") == pytest.approx(expected, rel=1e-6)
 
 
 def step_down(p_values):

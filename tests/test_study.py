@@ -41,7 +41,7 @@ def study(protocol, cache):
 def test_every_document_is_a_test_document_once(study):
     for name in ("raw", "unit", "norm", "shuffled", "random", "masked"):
         series = study.series(name)
-        np.testing.assert_array_equal(series.documents, np.arange(N_TEXTS))
+        np.testing.assert_array_equal(series.documents, study.store("main").document_ids)
         np.testing.assert_array_equal(series.total, np.full((N_TEXTS, study.n_labels), CONTEXT))
 
 
@@ -63,7 +63,7 @@ def test_what_was_measured_needs_no_model_and_no_matrix_again(study, protocol, c
     expected = study.accuracy("raw").estimate
     study.accuracy("unit")
     again = Study(protocol, cache_dir=cache)
-    monkeypatch.setattr(Study, "_rows", None)
+    monkeypatch.setattr(Study, "rows", None)
     monkeypatch.setattr(Study, "_model", None)
     assert again.accuracy("raw").estimate == expected
     again.accuracy("unit")
@@ -90,7 +90,7 @@ def test_a_spoilt_shard_is_captured_again_before_it_is_measured(protocol, tmp_pa
 
 
 def test_a_probe_never_meets_the_documents_that_it_is_tested_on(study):
-    vectors = study._rows("main")
+    vectors = study.rows("main")
     per = vectors.x.shape[1] * vectors.x.shape[2]
     for fold, held_out in enumerate(vectors.folds):
         seen = {row // per for part in vectors.training(fold) for row in (part.start, part.stop - 1)}
@@ -100,7 +100,7 @@ def test_a_probe_never_meets_the_documents_that_it_is_tested_on(study):
 
 
 def test_the_label_of_a_vector_is_its_state(study):
-    vectors, store = study._rows("main"), study.store("main")
+    vectors, store = study.rows("main"), study.store("main")
     rows = vectors.labels.reshape(vectors.x.shape[:3])
     for state in range(study.n_labels):
         np.testing.assert_array_equal(
@@ -109,7 +109,7 @@ def test_the_label_of_a_vector_is_its_state(study):
 
 
 def test_the_last_label_is_the_raw_state_and_not_the_normed_one(study):
-    vectors, store = study._rows("main"), study.store("main")
+    vectors, store = study.rows("main"), study.store("main")
     last = vectors.x[:, -1]
     np.testing.assert_array_equal(last, store.state(store.n_blocks)[vectors.rows])
     assert np.abs(last - store.state(store.final)[vectors.rows]).max() > 0

@@ -153,8 +153,8 @@ TAMPERINGS: dict[str, tuple[Callable[[Run], object], str]] = {
         "one row for each document",
     ),
     "document that is not in the corpus": (
-        lambda r: r["documents"]["rigorous/raw"]["documents"].__setitem__(59, 600),
-        "of 60 texts",
+        lambda r: r["documents"]["rigorous/raw"]["documents"].__setitem__(59, 6000),
+        "of 5249 texts",
     ),
     "more answers than tokens": (
         lambda r: r["documents"]["rigorous/raw"]["total"][0].__setitem__(0, 51),

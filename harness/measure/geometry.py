@@ -6,6 +6,7 @@ rigorous protocol; 0..L-1 and the final-normed state L+1 where a claim speaks of
 library returns it.
 """
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
@@ -22,8 +23,10 @@ __all__ = [
     "SAMPLE",
     "PathMoments",
     "Plane",
+    "Reducer",
     "ReducerMissingError",
     "Tokens",
+    "check_installed",
     "drift_correlation",
     "last_step_ratio",
     "reduced_centroids",
@@ -225,6 +228,14 @@ def reduced_centroids(vectors: NDArray[Any], reducer: Reducer, *, seed: int) -> 
     return np.asarray(_two_columns(x).reshape(states, m, 2).mean(axis=1), dtype=np.float64)
 
 
+def check_installed(reducer: Reducer) -> None:
+    """ReducerMissingError for UMAP where it is not installed; imports nothing."""
+    if reducer == "UMAP" and importlib.util.find_spec("umap") is None:
+        raise ReducerMissingError(
+            "UMAP is not installed; python -m pip install 'layerclaims[umap]' brings it."
+        )
+
+
 def _tsne(x: Floats, seed: int) -> Floats:
     from sklearn.manifold import TSNE
 
@@ -241,14 +252,10 @@ def _tsne(x: Floats, seed: int) -> Floats:
 def _umap(x: Floats, seed: int) -> Floats:
     import warnings
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its own imports; nothing that concerns the data
-            from umap import UMAP
-    except ImportError as error:
-        raise ReducerMissingError(
-            "UMAP is not installed; python -m pip install 'layerclaims[umap]' brings it."
-        ) from error
+    check_installed("UMAP")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own imports; nothing that concerns the data
+        from umap import UMAP
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a seed means one thread, which is meant
         model = UMAP(n_components=2, n_neighbors=min(15, len(x) - 1), random_state=seed)

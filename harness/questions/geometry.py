@@ -86,6 +86,47 @@ def tightening(study: Study) -> Measured:
     return _of_folds(study, "log ratio of last steps", values)
 
 
+def reduced(study: Study, reducer: geometry.Reducer, *, folds: bool = False) -> Floats:
+    """Centroids of the states in two dimensions, of a sample of unit vectors: [1, S, 2], or [1 + folds, S, 2].
+
+    The first is of the whole sample; with `folds` the others leave out one fold each. ReducerMissingError for UMAP
+    where it is not installed.
+    """
+    geometry.check_installed(reducer)
+    name = f"reduced-{reducer}{'-folds' if folds else ''}"
+    return study.keep(name, lambda: _reduce(study, reducer, folds=folds)).arrays["centroids"]
+
+
+def _reduce(study: Study, reducer: geometry.Reducer, *, folds: bool) -> Measurement:
+    store = study.store("main")
+    tokens = geometry.sample_tokens(study.folds("main"), store.n_positions, study.n_labels, rng=study.rng(14))
+    vectors = np.stack([tokens.take(store.state(i), unit=True) for i in study.states])
+    left_out = [None, *range(study.protocol.folds)] if folds else [None]
+    centroids = []
+    with screen.Progress(f"{reducer} of the layers", len(left_out), "reductions") as bar:
+        for fold in left_out:
+            sample = vectors if fold is None else vectors[:, tokens.folds != fold]
+            centroids.append(geometry.reduced_centroids(sample, reducer, seed=study.protocol.seed))
+            bar.advance()
+    return Measurement(arrays={"centroids": np.stack(centroids)}, facts={})
+
+
+def drift_of(centroids: Floats) -> float:
+    """Drift correlation of one path of centroids [S, 2]."""
+    return geometry.drift_correlation(centroids)
+
+
+def advantage_of_pca(study: Study, other: geometry.Reducer) -> Measured:
+    """Drift correlation under PCA minus that under another reducer, both of the same sample of unit vectors."""
+    pca, its = (
+        [geometry.drift_correlation(c) for c in reduced(study, reducer, folds=True)]
+        for reducer in ("PCA", other)
+    )
+    values = np.array(pca) - np.array(its)
+    note = f"PCA {pca[0]:.3f}, {other} {its[0]:.3f}"
+    return _of_folds(study, f"drift correlation of PCA over {other}", values, support=(-2.0, 2.0), note=note)
+
+
 def ring(study: Study) -> Measured:
     """Distance of the first from the final-normed centroid over the largest distance of two centroids."""
     values = [geometry.ring_ratio(c) for c in measured(study).arrays[f"{UNIT}/final"]]

@@ -32,7 +32,10 @@ class Plant:
     border: float  # knob
     outside: tuple[float, float]  # knobs at which the row is false, the clear one first
     inside: tuple[float, float]  # true, the clear one last
-    truth: Literal["knob", "large", "mean"] = "knob"  # the knob itself, the number on `LARGE` documents, or the mean
+    truth: Literal["knob", "large", "mean"] = (
+        "knob"  # the knob itself, the number on `LARGE` documents, or the mean
+    )
+    fitted: bool = False  # whether drawing leaves probes to be fitted
     part: int = 0  # which of the row's conditions the knob turns; the others hold clearly
 
     @property
@@ -176,7 +179,9 @@ def last_norm(seed, ratio):
     """Norms of a document are log-normal, those of its states as alike as half of their variance."""
     rng = np.random.default_rng([seed, 22])
     documents, spread = 60, 0.3
-    noise = np.exp(spread * rng.normal(size=(documents, 1)) + spread * rng.normal(size=(documents, LABELS + 1)))
+    noise = np.exp(
+        spread * rng.normal(size=(documents, 1)) + spread * rng.normal(size=(documents, LABELS + 1))
+    )
     noise[:, -1] *= ratio
     return Drawn(seed=seed, labels=LABELS, sums=noise)
 
@@ -417,12 +422,12 @@ PLANTS = {
         what="States of 100 documents x 6 positions x 32 dimensions of six layers: standard normal tokens, with a mean "
         "of the document's own (.3), around centroids that differ by +-.4 in each dimension, three layers either "
         "way; in one dimension by so many times more as the knob says. Probes are fitted.",
-        draw=dominating, outside=(3.0, 2.0), border=1.45, inside=(1.2, 1.0), truth="large",
+        draw=dominating, outside=(3.0, 2.0), border=1.45, inside=(1.2, 1.0), fitted=True, truth="large",
     ),
     "contribution-is-distributed": Plant(
         what="States and probes as above; what the dimensions tell falls off geometrically, by exp(-1 / knob) from one "
         "to the next, at one distance between the layers.",
-        draw=distributed, outside=(4.0, 6.0), border=8.25, inside=(12.0, 30.0), truth="large",
+        draw=distributed, outside=(4.0, 6.0), border=8.25, inside=(12.0, 30.0), fitted=True, truth="large",
     ),
     "few-dimensions-recur": Plant(
         what="Weights of five folds' probes, 64 dimensions and 12 layers, drawn: a random order of sizes in each layer, "
@@ -439,7 +444,7 @@ PLANTS = {
         what="States and probes as above; in the layers of the first third 12 dimensions lie above the mean and 12 "
         "below, those below exp(knob) times as far; in the last third the other way round. At 0 both are alike, "
         "whatever the number of documents.",
-        draw=flipping, outside=(-1.0, -0.3), border=0.0, inside=(0.3, 1.0), truth="large",
+        draw=flipping, outside=(-1.0, -0.3), border=0.0, inside=(0.3, 1.0), fitted=True, truth="large",
     ),
     "accuracy-drops-on-another-corpus": Plant(
         what="Right answers of 100 documents of either corpus, .93 on the main one. The knob is the drop.",
@@ -468,7 +473,7 @@ PLANTS = {
         what="States of 100 documents x 4 positions x 32 dimensions, of which some differ more between the six layers, "
         "by up to exp(2 x knob); a probe of each fold's 20 documents. Truth is the mean overlap of runs of that "
         "size.",
-        draw=recurring_runs, outside=(0.0, 0.25), border=0.42, inside=(0.8, 1.5), truth="mean",
+        draw=recurring_runs, outside=(0.0, 0.25), border=0.42, inside=(0.8, 1.5), fitted=True, truth="mean",
     ),
     "layers-occupy-different-subspaces": Plant(
         what="States of 60 documents x 5 positions x 8 dimensions, three of them strong, .15 of noise on all; the "

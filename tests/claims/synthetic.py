@@ -17,7 +17,7 @@ from harness.kept import Measurement
 from harness.models import ModelFacts
 from harness.probe import Probe
 from harness.protocol import Protocol
-from harness.study import Study
+from harness.study import RAW_OF, Study
 
 CERTIFICATE = {"converged": True, "gradient_norm": 1e-6, "iterations": 50, "relative_gap": 1e-6}
 CORRELATION = 0.1  # of two answers of a document: the upper end of what real probes show
@@ -116,6 +116,8 @@ class Drawn(Study):
         )
 
     def _measurement_of(self, name: str) -> Measurement:
+        if name.startswith(RAW_OF):
+            return self.family[name.removeprefix(RAW_OF)].linear
         correct = self._counts[name]
         total = np.full_like(correct, self._totals)
         folds = (np.array_split(counts.sum(1), self.protocol.folds) for counts in (correct, total))

@@ -62,7 +62,10 @@ def test_a_truth_near_the_border_is_undecided_oftener_than_decided_wrongly(row):
     """By the plants that `make calibrate` drew on either side of the border, nearest to it."""
     cells = {cell["knob"]: cell for cell in KEPT[row]["cells"]}
     false, true = cells[PLANTS[row].outside[1]], cells[PLANTS[row].inside[0]]
-    for cell, wrong, right in ((false, "replicated", "not_replicated"), (true, "not_replicated", "replicated")):
+    for cell, wrong, right in (
+        (false, "replicated", "not_replicated"),
+        (true, "not_replicated", "replicated"),
+    ):
         assert cell[wrong] <= ALPHA * cell["plants"]
         assert cell["inconclusive"] + cell[right] > cell[wrong]
 

@@ -55,7 +55,7 @@ def frame(figure: Mapping[str, Any], height: float, width: float) -> tuple[Eleme
         11.5,
         anchor="middle",
     )
-    add_vertical(root, 14, (plot.top + plot.bottom) / 2, cut(figure["y"]["label"], 40))
+    add_vertical(root, 14, (plot.top + plot.bottom) / 2, cut(figure["y"]["label"], int((height + 20) / 6)))
     return root, plot
 
 

@@ -85,6 +85,7 @@ def _key(
     seed: int,
     dtype: str,
     initialise: int | None,
+    fewer: bool,
 ) -> dict[str, Any]:
     """Everything that changes a number, and nothing else: no path, time or name."""
     return {
@@ -97,6 +98,7 @@ def _key(
         "seed": seed,
         "dtype": dtype,
         "initialise": initialise,
+        **({"fewer": True} if fewer else {}),
     }
 
 
@@ -109,10 +111,18 @@ def capture_key(
     seed: int,
     dtype: str = "float32",
     initialise: int | None = None,
+    fewer: bool = False,
 ) -> str:
     """Name of the store, 32 hexadecimal digits of everything that changes a number in it."""
     key = _key(
-        source, corpus_sha256, n_texts=n_texts, context=context, seed=seed, dtype=dtype, initialise=initialise
+        source,
+        corpus_sha256,
+        n_texts=n_texts,
+        context=context,
+        seed=seed,
+        dtype=dtype,
+        initialise=initialise,
+        fewer=fewer,
     )
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -129,10 +139,13 @@ def capture(
     device: str = "auto",
     batch_size: int | None = None,
     initialise: int | None = None,
+    fewer: bool = False,
     load: Callable[[], LanguageModel] | None = None,
     progress: bool = True,
 ) -> ActivationStore:
     """The states of `n_texts` documents x `context` tokens at every layer, from the cache or captured now.
+
+    With `fewer` a corpus that has not so many gives all that it has, and says how many those are.
 
     A finished store is opened without tokenizer or model. Otherwise what can fail cheaply comes first: the
     directory, the choice of documents, the free space; then the model is loaded, through `load` if given (so
@@ -143,7 +156,14 @@ def capture(
     if dtype not in DTYPES:
         raise LayerclaimsError(f"The dtype {shown(dtype)} is not one of {', '.join(DTYPES)}.")
     key = _key(
-        source, corpus.sha256, n_texts=n_texts, context=context, seed=seed, dtype=dtype, initialise=initialise
+        source,
+        corpus.sha256,
+        n_texts=n_texts,
+        context=context,
+        seed=seed,
+        dtype=dtype,
+        initialise=initialise,
+        fewer=fewer,
     )
     directory = (
         cache_dir
@@ -156,6 +176,7 @@ def capture(
             seed=seed,
             dtype=dtype,
             initialise=initialise,
+            fewer=fewer,
         )
     )
     if (store := _finished(directory, key)) is not None:
@@ -165,13 +186,20 @@ def capture(
         if (store := _finished(directory, key)) is not None:  # another process was quicker
             return store
         _sweep(directory)
-        selection = select(corpus, Tokenizer(source), n_texts=n_texts, context=context, seed=seed)
+        selection = select(
+            corpus, Tokenizer(source), n_texts=n_texts, context=context, seed=seed, fewer=fewer
+        )
+        if len(selection.ids) < n_texts and progress:
+            screen.note(
+                f"layerclaims: {_short(corpus.name)} has {len(selection.ids):,} texts of {context} tokens or more; all "
+                f"of them are taken, where {n_texts:,} are asked for"
+            )
 
         def plan_for(n_blocks: int, hidden_size: int) -> Plan:
             return make_plan(
                 n_blocks=n_blocks,
                 hidden_size=hidden_size,
-                n_texts=n_texts,
+                n_texts=len(selection.ids),
                 context=context,
                 dtype=dtype,
                 batch_size=batch_size,

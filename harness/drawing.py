@@ -17,7 +17,7 @@ SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 4", "12 3")
 INK, MUTED, GRID = "#1d242c", "#5a6570", "#dfe3e8"
 FONT = "Inter, sans-serif"
-WIDTH, HALF, PAGE = 640.0, 312.0, 420.0  # the print edition's column, half of it, and the page's
+WIDTH, HALF, PAGE = 640.0, 312.0, 360.0  # the print edition's column, half of it, and the page's
 VERDICT_COLOURS = {
     "REPLICATED": "#00795a",
     "NOT_REPLICATED": "#c24a00",

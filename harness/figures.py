@@ -7,6 +7,7 @@ from harness.axes import (
     LEFT,
     RIGHT,
     TOP,
+    Plot,
     axis_x,
     axis_y,
     frame,
@@ -44,6 +45,7 @@ from harness.drawing import (
     whisker,
 )
 
+PANEL_LEFT, PANEL_TOP = 52.0, 24.0  # margins of one of several panels, in user units
 FAINT = 0.005  # matrix cells below this share of the largest are left blank: they would be invisible
 
 
@@ -56,6 +58,11 @@ def svg(figure: Mapping[str, Any], *, interactive: bool, half: bool = False) -> 
     draw = {"lines": _lines, "bars": _bars, "matrix": _matrix, "path": _path}[figure["kind"]]
     width = PAGE if interactive else HALF if half else WIDTH
     return finish(draw(figure, interactive, width), str(figure["alt"]), interactive)
+
+
+def has_panels(figure: Mapping[str, Any]) -> bool:
+    """Return whether a figure is drawn as several panels: a path of more than one series."""
+    return figure["kind"] == "path" and len(figure["series"]) > 1
 
 
 def _lines(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
@@ -172,7 +179,7 @@ def _bars(figure: Mapping[str, Any], interactive: bool, width: float) -> Element
 def _bars_across(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
     """Bars of named things lie, so that the names can be read."""
     labels, series = figure["x"]["values"], figure["series"]
-    left = {WIDTH: 190.0, HALF: 104.0, PAGE: 130.0}[width]
+    left = {WIDTH: 190.0, HALF: 104.0, PAGE: 118.0}[width]
     rows = legend_rows([str(one["name"]) for one in series], width) if len(series) > 1 else []
     thick = 15.0 if len(series) == 1 else 12.0
     slot = thick * len(series) + 9
@@ -241,11 +248,14 @@ def _bars_across(figure: Mapping[str, Any], interactive: bool, width: float) -> 
 def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
     rows, columns = figure["y"]["values"], figure["x"]["values"]
     values = figure["values"]
-    side = {WIDTH: 330.0, HALF: 196.0, PAGE: 300.0}[width]
+    side = {WIDTH: 330.0, HALF: 196.0, PAGE: 236.0}[width]
     cell = side / max(len(rows), len(columns), 1)
-    wide, tall = cell * len(columns), cell * len(rows)
+    # few rows are named one by one, for which a square cell may be too low
+    high = max(cell, 15.0) if len(rows) <= 12 else cell
+    wide, tall = cell * len(columns), high * len(rows)
     left, top = LEFT, 8.0
-    root = new_root(width, top + tall + 42, "figure")
+    length = max(60.0, min(160.0, tall - 14))  # of the colour bar
+    root = new_root(width, max(top + tall + 42, top + 14 + length + 12), "figure")
     add(root, "rect", x=left, y=top, width=wide, height=tall, fill="#f4f6f8", class_="fig-ground")
     largest = max((abs(v) for row in values for v in row if v is not None), default=0.0) or 1.0
     levels: dict[tuple[float, bool], list[str]] = {}
@@ -253,7 +263,7 @@ def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Eleme
         for j, value in enumerate(row):
             if value is None or abs(value) < FAINT * largest:
                 continue
-            x, y = left + j * cell, top + i * cell
+            x, y = left + j * cell, top + i * high
             shade, positive = round(abs(value) / largest, 3), value > 0
             if interactive:
                 one = add(
@@ -262,7 +272,7 @@ def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Eleme
                     x=x,
                     y=y,
                     width=cell,
-                    height=cell,
+                    height=high,
                     fill=SERIES[0 if positive else 1],
                     fill_opacity=shade,
                     class_=f"fig-cell fig-s{0 if positive else 1}",
@@ -270,7 +280,7 @@ def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Eleme
                 add_hint(one, f"{tick_text(rows[i])} → {tick_text(columns[j])}: {short(value)}", interactive)
             else:  # one path for all cells of a shade: hundreds of elements would slow the PDF down
                 levels.setdefault((round(shade * 25) / 25, positive), []).append(
-                    f"M{coord(x)} {coord(y)}h{coord(cell)}v{coord(cell)}h{coord(-cell)}z"
+                    f"M{coord(x)} {coord(y)}h{coord(cell)}v{coord(high)}h{coord(-cell)}z"
                 )
     for (shade, positive), cells in sorted(levels.items()):
         if shade:
@@ -285,36 +295,85 @@ def _matrix(figure: Mapping[str, Any], interactive: bool, width: float) -> Eleme
             size,
             anchor="middle",
         )
-    for i in sparse(len(rows), int(tall // 16)):
-        add_text(root, left - 6, top + (i + 0.5) * cell + 3.6, cut(tick_text(rows[i]), 8), size, anchor="end")
-    add_text(root, left + wide / 2, top + tall + 35, cut(figure["x"]["label"], 60), 11.5, anchor="middle")
-    add_vertical(root, 14, top + tall / 2, cut(figure["y"]["label"], 50))
-    bar_x, bar_top, steps = left + wide + (34 if width == WIDTH else 12), top + 14, 20
-    for step in range(steps):
-        share = 1 - (step + 0.5) / steps
-        add(
-            root,
-            "rect",
-            x=bar_x,
-            y=bar_top + step * 8,
-            width=10,
-            height=8,
-            fill=SERIES[0],
-            fill_opacity=round(share, 3),
-            class_="fig-cell fig-s0",
-        )
-    for share in (1.0, 0.5, 0.0):
-        add_text(root, bar_x + 14, bar_top + (1 - share) * steps * 8 + 4, f"{share * largest:.2g}", size)
-    unit = figure.get("unit")
-    if unit:
-        add_text(root, bar_x, bar_top - 8, cut(unit, 24), size)
+    for i in sparse(len(rows), int(tall // 15)):
+        add_text(root, left - 6, top + (i + 0.5) * high + 3.6, cut(tick_text(rows[i]), 8), size, anchor="end")
+    add_text(
+        root,
+        left + wide / 2,
+        top + tall + 35,
+        cut(figure["x"]["label"], int((wide + 60) / 7)),
+        11.5,
+        anchor="middle",
+    )
+    add_vertical(root, 14, top + tall / 2, cut(figure["y"]["label"], int(tall / 6)))
+    signed = any(v < 0 for row in values for v in row if v is not None)
+    _colour_bar(
+        root,
+        left + wide + (34 if width == WIDTH else 12),
+        top + 14,
+        length,
+        largest,
+        signed=signed,
+        unit=figure.get("unit") or "",
+    )
     return root
 
 
+def _colour_bar(
+    root: Element, x: float, top: float, length: float, largest: float, *, signed: bool, unit: str
+) -> None:
+    """Draw the scale of a matrix: from the largest value down to 0, or to its negative where there are signs."""
+    steps, lowest = 20, -1.0 if signed else 0.0
+    for step in range(steps):
+        share = 1 - (step + 0.5) / steps * (1 - lowest)
+        hue = 0 if share > 0 else 1
+        add(
+            root,
+            "rect",
+            x=x,
+            y=top + step * length / steps,
+            width=10,
+            height=length / steps,
+            fill=SERIES[hue],
+            fill_opacity=round(abs(share), 3),
+            class_=f"fig-cell fig-s{hue}",
+        )
+    for share in (1.0, (1 + lowest) / 2, lowest):
+        place = top + (1 - share) / (1 - lowest) * length + 4
+        add_text(root, x + 14, place, short(float(f"{share * largest:.2g}")), 10.5)
+    add_text(root, x, top - 8, cut(unit, 24), 10.5)
+
+
 def _path(figure: Mapping[str, Any], interactive: bool, width: float) -> Element:
-    root, plot = frame(figure, 270, width)
-    points = [point for one in figure["series"] for point in one["points"]]
-    spans = [(min(axis), max(axis)) for axis in zip(*points, strict=True)]
+    """Points joined in order; each series in a panel of its own, since their axes need not be the same."""
+    series = figure["series"]
+    if not has_panels(figure):
+        root, plot = frame(figure, 270, width)
+        _panel(root, plot, series[0], interactive)
+        return root
+    columns = min(len(series), 3 if width == WIDTH else 2)
+    wide = width / columns
+    tall = min(wide - PANEL_LEFT - RIGHT, 230.0)
+    row = PANEL_TOP + tall + 28
+    rows = -(-len(series) // columns)
+    root = new_root(width, rows * row + 18, "figure")
+    for index, one in enumerate(series):
+        left, top = index % columns * wide, index // columns * row
+        plot = Plot(left + PANEL_LEFT, left + wide - RIGHT, top + PANEL_TOP, top + PANEL_TOP + tall)
+        middle = (plot.left + plot.right) / 2
+        add_text(root, middle, plot.top - 9, cut(one["name"], int(wide / 7)), 11.5, anchor="middle", ink=INK)
+        _panel(root, plot, one, interactive)
+        if index + columns >= len(series):
+            label = cut(figure["x"]["label"], int(wide / 7))
+            add_text(root, middle, plot.bottom + 36, label, 11.5, anchor="middle")
+        if index % columns == 0:
+            add_vertical(root, 13, (plot.top + plot.bottom) / 2, cut(figure["y"]["label"], int(tall / 6)))
+    return root
+
+
+def _panel(root: Element, plot: Plot, one: Mapping[str, Any], interactive: bool) -> None:
+    """Draw one path with its axes."""
+    spans = [(min(axis), max(axis)) for axis in zip(*one["points"], strict=True)]
     # one unit is as long on x as on y: distances are what the figure is about
     per_unit = (
         max(
@@ -328,35 +387,43 @@ def _path(figure: Mapping[str, Any], interactive: bool, width: float) -> Element
     half = ((plot.right - plot.left) / 2 * per_unit, (plot.bottom - plot.top) / 2 * per_unit)
     x = scale(middle[0] - half[0], middle[0] + half[0], plot.left, plot.right)
     y = axis_y(root, plot, middle[1] - half[1], middle[1] + half[1], log=False, exact=True)
-    ticks = round_ticks(middle[0] - half[0], middle[0] + half[0], 7)
+    small = plot.right - plot.left < 240
+    ticks = round_ticks(middle[0] - half[0], middle[0] + half[0], 3 if small else 7)
     axis_x(root, plot, ticks, [x(tick) for tick in ticks])
-    for index, one in enumerate(figure["series"]):
-        colour, shape = SERIES[index % len(SERIES)], f"fig-s{index % len(SERIES)}"
-        places = [(x(a), y(b)) for a, b in one["points"]]
-        if len(places) > 1:
-            add(
-                root,
-                "path",
-                d="M" + "L".join(f"{coord(a)} {coord(b)}" for a, b in places),
-                fill="none",
-                stroke=colour,
-                stroke_width=1.4,
-                stroke_opacity=0.6,
-                class_=f"fig-line {shape}",
-            )
-        labels = one.get("labels") or list(range(len(places)))
-        named = set(sparse(len(places), 8)) | {len(places) - 1}
-        for i, (a, b) in enumerate(places):
-            ends = i in (0, len(places) - 1)
-            dot = add(
-                root, "circle", cx=a, cy=b, r=4.4 if ends else 2.8, fill=colour, class_=f"fig-dot {shape}"
-            )
-            add_hint(
-                dot,
-                f"{one['name']}, {tick_text(labels[i])}: {short(one['points'][i][0])}, "
-                f"{short(one['points'][i][1])}",
-                interactive,
-            )
-            if i in named and (ends or abs(i - len(places) + 1) > 2):
-                add_text(root, a + 7, b - 6, cut(tick_text(labels[i]), 16), 10.5)
-    return root
+    places = [(x(a), y(b)) for a, b in one["points"]]
+    if len(places) > 1:
+        add(
+            root,
+            "path",
+            d="M" + "L".join(f"{coord(a)} {coord(b)}" for a, b in places),
+            fill="none",
+            stroke=SERIES[0],
+            stroke_width=1.4,
+            stroke_opacity=0.6,
+            class_="fig-line fig-s0",
+        )
+    labels = one.get("labels") or list(range(len(places)))
+    named = set(sparse(len(places), 4 if small else 8)) | {len(places) - 1}
+    size = 0.7 if small else 1.0
+    for i, (a, b) in enumerate(places):
+        ends = i in (0, len(places) - 1)
+        dot = add(
+            root,
+            "circle",
+            cx=a,
+            cy=b,
+            r=size * (4.4 if ends else 2.8),
+            fill=SERIES[0],
+            class_="fig-dot fig-s0",
+        )
+        add_hint(
+            dot,
+            f"{one['name']}, {tick_text(labels[i])}: {short(one['points'][i][0])}, {short(one['points'][i][1])}",
+            interactive,
+        )
+    written: list[tuple[float, float]] = []
+    for i in sorted(named, key=lambda i: i not in (0, len(places) - 1)):  # the ends are named first
+        a, b = places[i]
+        if all(abs(a - c) > 16 or abs(b - d) > 11 for c, d in written):
+            written.append((a, b))
+            add_text(root, a + 7, b - 6, cut(tick_text(labels[i]), 16), 10.5)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.drawing import (
     INK,
@@ -9,6 +10,7 @@ from harness.drawing import (
     PAGE,
     VERDICT_COLOURS,
     WIDTH,
+    Element,
     add,
     add_hint,
     add_text,
@@ -22,36 +24,36 @@ from harness.drawing import (
     whisker,
 )
 
-FOREST_WIDTH, FOREST_REACH = 230.0, 300.0
+FOREST_WIDTH, FOREST_HEIGHT, FOREST_REACH = 230.0, 20.0, 300.0
 
 
-def forest_row(
-    *,
-    distance: float | None,
-    bar: tuple[float, float] | None,
-    published: float | None,
-    verdict: str,
-    alt: str,
-    hint: str,
-    interactive: bool,
-    hollow: bool = False,
-) -> str:
-    """Return one row of the forest plot on the axis that all rows share.
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """An estimate and its interval on the axis that all rows share."""
+
+    distance: float  # the estimate's from the threshold, in half-widths of its interval
+    bar: tuple[float, float]  # the interval's ends, in the same unit
+    verdict: str
+    hint: str
+    hollow: bool = False
+
+
+def forest_row(marks: Sequence[Mark], *, published: float | None, alt: str, interactive: bool) -> str:
+    """Return one row of the forest plot on the axis that all rows share, its marks in lanes of their own.
 
     The axis is the signed distance from the row's threshold in half-widths of the row's own interval,
     positive where the claim replicates, drawn as asinh so that 1, 10 and 100 can stand on one axis.
-    `distance` is the estimate's, `bar` the interval's two ends, `published` the published number's; what
-    lies beyond FOREST_REACH is drawn as an arrow at the edge.
+    `published` is the published number's distance; what lies beyond FOREST_REACH is an arrow at the edge.
     """
-    root = new_root(FOREST_WIDTH, 20.0, "forest")
-    middle, y = forest_x(0.0), 10.0
+    root = new_root(FOREST_WIDTH, FOREST_HEIGHT, "forest")
+    middle = forest_x(0.0)
     add(
         root,
         "rect",
         x=middle,
         y=0,
         width=FOREST_WIDTH - middle,
-        height=20,
+        height=FOREST_HEIGHT,
         fill="#e8edf1",
         class_="fig-region",
     )
@@ -59,66 +61,69 @@ def forest_row(
         ((-100, -10, -1), "#eceff2", "fig-rule"),
         ((1, 10, 100), "#ffffff", "fig-rule-in"),
     ):
-        lines = "".join(f"M{coord(forest_x(tick))} 0v20" for tick in ticks)
+        lines = "".join(f"M{coord(forest_x(tick))} 0v{coord(FOREST_HEIGHT)}" for tick in ticks)
         add(root, "path", d=lines, stroke=ink, stroke_width=0.8, class_=shape)
-    add(root, "path", d=f"M{coord(middle)} 0v20", stroke=INK, stroke_width=1.2, class_="fig-zero")
-    colour, shape = VERDICT_COLOURS[verdict], f"fig-{verdict.lower().replace('_', '-')}"
+    zero = f"M{coord(middle)} 0v{coord(FOREST_HEIGHT)}"
+    add(root, "path", d=zero, stroke=INK, stroke_width=1.2, class_="fig-zero")
     if published is not None:
-        p = forest_x(published)
         diamond = add(
             root,
             "path",
-            d=f"M{coord(p)} {coord(y - 5)}l5 5l-5 5l-5 -5z",
+            d=f"M{coord(forest_x(published))} {coord(FOREST_HEIGHT / 2 - 5)}l5 5l-5 5l-5 -5z",
             fill="none",
             stroke=INK,
             stroke_width=1.1,
             class_="fig-published",
         )
         add_hint(diamond, "published value", interactive)
-    if bar is not None:
-        left, right = forest_x(min(bar)), forest_x(max(bar))
-        add(
+    size = 1.0 if len(marks) == 1 else 0.9
+    for lane, mark in enumerate(marks):
+        _mark(root, mark, FOREST_HEIGHT / 2 + 9 * (lane - (len(marks) - 1) / 2), size, interactive)
+    return finish(root, alt, interactive)
+
+
+def _mark(root: Element, mark: Mark, y: float, size: float, interactive: bool) -> None:
+    colour, shape = VERDICT_COLOURS[mark.verdict], f"fig-{mark.verdict.lower().replace('_', '-')}"
+    add(
+        root,
+        "path",
+        d=whisker(forest_x(min(mark.bar)), forest_x(max(mark.bar)), y, cap=3.2 * size),
+        fill="none",
+        stroke=colour,
+        stroke_width=1.6,
+        class_=shape,
+    )
+    x, solid = forest_x(mark.distance), "fig-hollow" if mark.hollow else "fig-solid"
+    fill = "#ffffff" if mark.hollow else colour
+    if abs(mark.distance) > FOREST_REACH:
+        tip = 6.5 * size * (1 if mark.distance > 0 else -1)
+        outline = f"M{coord(x)} {coord(y)}l{coord(-tip)} {coord(-4.4 * size)}v{coord(8.8 * size)}z"
+        drawn = add(
+            root, "path", d=outline, fill=fill, stroke=colour, stroke_width=1.4, class_=f"{shape} {solid}"
+        )
+    else:
+        drawn = add(
             root,
-            "path",
-            d=whisker(left, right, y, cap=3.2),
-            fill="none",
+            "circle",
+            cx=x,
+            cy=y,
+            r=3.6 * size,
+            fill=fill,
             stroke=colour,
             stroke_width=1.6,
-            class_=shape,
+            class_=f"{shape} {solid}",
         )
-    if distance is not None:
-        x, solid = forest_x(distance), "fig-hollow" if hollow else "fig-solid"
-        fill = "#ffffff" if hollow else colour
-        if abs(distance) > FOREST_REACH:
-            tip = 6.5 if distance > 0 else -6.5
-            outline = f"M{coord(x)} {coord(y)}l{coord(-tip)} -4.4v8.8z"
-            mark = add(
-                root, "path", d=outline, fill=fill, stroke=colour, stroke_width=1.4, class_=f"{shape} {solid}"
-            )
-        else:
-            mark = add(
-                root,
-                "circle",
-                cx=x,
-                cy=y,
-                r=3.6,
-                fill=fill,
-                stroke=colour,
-                stroke_width=1.6,
-                class_=f"{shape} {solid}",
-            )
-        add_hint(mark, hint, interactive)
-    return finish(root, alt, interactive)
+    add_hint(drawn, mark.hint, interactive)
 
 
 def forest_axis(*, interactive: bool) -> str:
     """Return the head of the forest plot's column: which side is which, and the shared axis' ticks."""
-    root = new_root(FOREST_WIDTH, 29.0, "forest-axis")
+    root = new_root(FOREST_WIDTH, 32.0, "forest-axis")
     middle = forest_x(0.0)
-    add_text(root, middle - 7, 10.0, "← does not", 10.5, anchor="end")
-    add_text(root, middle + 7, 10.0, "replicates →", 10.5)
+    add_text(root, middle - 7, 11.0, "← does not", 12, anchor="end")
+    add_text(root, middle + 7, 11.0, "replicates →", 12)
     for tick in (-100, -10, -1, 0, 1, 10, 100):
-        add_text(root, forest_x(tick), 25.0, short(tick), 10.5, anchor="middle")
+        add_text(root, forest_x(tick), 28.0, short(tick), 12, anchor="middle")
     return finish(
         root,
         "Axis: distance from the threshold in half-widths of the interval, from −300 to 300",
@@ -156,7 +161,7 @@ def strip(
     bottom = top + 4 + line * len(rows)
     root = new_root(width, bottom + 21, "strip")
     if heading:
-        add_text(root, left, 12.0, cut(name, 48), 11, ink=INK)
+        add_text(root, left, 12.0, cut(name, int((width - left) / 6)), 11, ink=INK)
     x = scale(low, high, left, width - 10)
     shaded = {
         "inside": (ends[0], ends[-1]),

@@ -55,9 +55,12 @@ def headline(tallies: tuple[Tally, ...]) -> str:
     if all({css for css, _, _ in tally.counts} <= {"not-tested", "error"} for tally in tallies):
         return "No claim could be tested in this run."
     first, *rest = tallies
-    noun = "claim" if first.total == 1 else "claims"
+    if first.total == 1:
+        said = [tally.counts[0][1] for tally in tallies if tally.counts]
+        both = f" under the rigorous protocol, {said[-1]} under the protocol as published" if rest else ""
+        return f"The one claim of this run: {said[0]}{both}."
     verb = "replicate" if first.replicated > 1 else "replicates"
-    text = f"{first.replicated or 'None'} of {first.total} {noun} {verb}"
+    text = f"{first.replicated or 'None'} of {first.total} claims {verb}"
     if not rest:
         return f"{text}."
     return (
@@ -89,6 +92,14 @@ def certainty(claims: list[Claim], protocols: list[str]) -> list[tuple[str, str]
     if flagged := [c.title for c, r in mine if r.holm_warning]:
         made.append(
             ("Flagged", f"Replicated, but not after Holm’s correction for many claims: {_listed(flagged)}.")
+        )
+    twins = [c.title for c, r in mine if r.untrained is not None and r.untrained.remark]
+    if twins:
+        made.append(
+            (
+                "Untrained",
+                f"An untrained network satisfies {_listed(twins)} too: little about training there.",
+            )
         )
     stalled = (
         [

@@ -2,24 +2,25 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from harness import contrast, figures, forest
 from harness.drawing import short
 from harness.overview import ORDER, bibtex, certainty, contents, facts, headline, tally
 from harness.results import plain
-from harness.views import Claim, Figure, Quantity, Report, Result, Row
+from harness.views import Claim, Figure, Quantity, Report, Result, Row, Untrained
 from harness.wording import (
     LONGEST_LABEL,
     LONGEST_NAME,
     PROTOCOLS,
     WORDS,
+    calibration,
     certificate,
     change,
     clean,
     cleaned,
     distance_of,
+    error_rates,
     measured,
     p_values,
     quoted,
@@ -41,7 +42,10 @@ OPTIONS = {
     "alpha": "--alpha",
     "dtype": "--dtype",
     "device": "--device",
+    "control": "--control",
 }
+LONGEST_SECTION = 40  # as much as a running head holds
+HOLDS = {"REPLICATED": "holds", "NOT_REPLICATED": "fails", "INCONCLUSIVE": "undecided"}
 # the order of the post; what a newer suite adds comes after
 SECTIONS = ("separability", "norm", "geometry", "attribution", "transfer", "stability", "subspaces")
 
@@ -57,8 +61,11 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
     grouped: dict[str, list[dict[str, Any]]] = {}
     for entry in data["claims"]:
         grouped.setdefault(entry["id"], []).append(entry)
+    order = {name: place for place, name in enumerate(SECTIONS)}
     claims = []
-    for number, entries in enumerate(grouped.values(), 1):
+    for number, entries in enumerate(
+        sorted(grouped.values(), key=lambda entries: order.get(entries[0]["section"], len(order))), 1
+    ):
         entries.sort(key=lambda entry: list(PROTOCOLS).index(entry["protocol"]))
         made = tuple(_result(entry, data, command, interactive) for entry in entries)
         first = entries[0]
@@ -66,7 +73,7 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
             Claim(
                 id=first["id"],
                 title=first["id"].replace("-", " ").capitalize().replace("Pca ", "PCA "),
-                section=clean(first["section"], LONGEST_LABEL),
+                section=clean(first["section"], LONGEST_SECTION),
                 statement=first["statement"],
                 source=first["source"],
                 reported=first["reported"] or "",
@@ -74,15 +81,13 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
                 number=number,
                 severity=min(ORDER.index(result.verdict) for result in made[:1]),
                 results=made,
+                forest="" if interactive else _forest(entries, interactive),
                 strips=tuple(_strips(entries, interactive)),
                 quantities=tuple(_quantities(made)),
                 figures=tuple(_figures(entries, data["figures"], drawn, numbers, interactive)),
                 disagreement=contrast.disagreement(entries, data.get("ablation", [])),
             )
         )
-    order = {name: place for place, name in enumerate(SECTIONS)}
-    claims.sort(key=lambda claim: (order.get(claim.section, len(order)), claim.number))
-    claims = [replace(claim, number=number) for number, claim in enumerate(claims, 1)]
     sections: dict[str, list[Claim]] = {}
     for claim in claims:
         sections.setdefault(claim.section, []).append(claim)
@@ -101,6 +106,8 @@ def present(results: dict[str, Any], *, interactive: bool) -> Report:
         tallies=tallies,
         headline=headline(tallies),
         both=len(protocols) > 1,
+        calibrated=any(result.calibration for claim in claims for result in claim.results),
+        untrained=any(result.untrained for claim in claims for result in claim.results),
         ablation=contrast.table(data.get("ablation", [])),
         groups=tuple(
             (verdict.lower().replace("_", "-"), WORDS[verdict], members)
@@ -138,14 +145,18 @@ def _result(entry: dict[str, Any], data: dict[str, Any], command: list[str], int
         protocol_name=PROTOCOLS[entry["protocol"]],
         verdict=entry["verdict"],
         word=WORDS[entry["verdict"]],
+        brief=HOLDS.get(entry["verdict"], WORDS[entry["verdict"]]),
         css=entry["verdict"].lower().replace("_", "-"),
         reason=sentence(entry["reason"]),
         decisive=_row(part) if part is not None else None,
-        forest=_forest(entry, part, published, interactive),
+        forest=_forest([entry], interactive) if interactive else "",
         published=short(published) if published is not None else "",
         parts=tuple(_row(part) for part in parts),
         controls=tuple(_row(control) for control in entry["controls"]),
         certificate=certificate(entry["probe"]),
+        calibration=calibration(entry.get("calibration")),
+        error_rates=error_rates(entry.get("calibration")),
+        untrained=_untrained(entry),
         converged=entry["probe"]["converged"] if entry["probe"] else None,
         p_values=p_values(entry),
         holm_warning=entry["verdict"] == "REPLICATED" and entry.get("survives_holm") is False,
@@ -157,6 +168,22 @@ def _result(entry: dict[str, Any], data: dict[str, Any], command: list[str], int
     )
 
 
+def _untrained(entry: dict[str, Any]) -> Untrained | None:
+    control = entry.get("control_untrained")
+    if control is None:
+        return None
+    numbers = " ".join(measured(control["estimate"], control["interval"])).strip()
+    too = entry["verdict"] == control["verdict"] == "REPLICATED"
+    return Untrained(
+        verdict=control["verdict"],
+        word=WORDS[control["verdict"]],
+        brief=HOLDS.get(control["verdict"], WORDS[control["verdict"]]),
+        css=control["verdict"].lower().replace("_", "-"),
+        numbers=sentence(control["reason"] if control["estimate"] is None else numbers),
+        remark="An untrained network satisfies it too, so it says little about training." if too else "",
+    )
+
+
 def _quantities(results: tuple[Result, ...]) -> Iterator[Quantity]:
     """Yield a claim's parts and then its controls, the protocols of each beneath one another."""
     for control in (False, True):
@@ -165,6 +192,8 @@ def _quantities(results: tuple[Result, ...]) -> Iterator[Quantity]:
             for index, row in enumerate(result.controls if control else result.parts):
                 rows.setdefault(f"{index} {row.name}", []).append((result.protocol_name, row))
         for lines in rows.values():
+            if len(lines) == len(results) > 1 and len({row for _, row in lines}) == 1:
+                lines = [("both", lines[0][1])]
             for number, (protocol_name, row) in enumerate(lines):
                 yield Quantity(protocol_name=protocol_name, row=row, control=control, first=number == 0)
 
@@ -185,7 +214,8 @@ def _figures(
                 figure = available[name]
                 groups.setdefault(figure["title"], []).append((PROTOCOLS[entry["protocol"]], figure))
     for title, members in groups.items():
-        half = len(members) == 2
+        # what has several panels already takes the whole width, one protocol beneath the other
+        half = len(members) == 2 and not any(figures.has_panels(figure) for _, figure in members)
         captions = list(dict.fromkeys(figure["caption"] for _, figure in members))
         if len(captions) > 1:
             captions = [f"{name.capitalize()}: {figure['caption']}" for name, figure in members]
@@ -193,6 +223,7 @@ def _figures(
             number=next(numbers),
             title=title,
             caption=" ".join(captions),
+            pair=half,
             panels=tuple(
                 (name if len(members) > 1 else "", figures.svg(figure, interactive=interactive, half=half))
                 for name, figure in members
@@ -226,42 +257,57 @@ def _row(item: dict[str, Any]) -> Row:
     )
 
 
-def _forest(
-    entry: dict[str, Any], part: dict[str, Any] | None, published: float | None, interactive: bool
-) -> str:
-    if part is None or (distance := distance_of(part, part["estimate"])) is None:
+def _forest(entries: list[dict[str, Any]], interactive: bool) -> str:
+    """Return one row of the forest plot with a mark for each of the entries that has a number."""
+    marks, said, published = [], [], None
+    for entry in entries:
+        decisive = _decisive(entry["parts"])
+        part = entry["parts"][decisive] if decisive is not None else None
+        if part is None or (distance := distance_of(part, part["estimate"])) is None:
+            continue
+        row = _row(part)
+        text = f"{row.name}: {row.estimate} {row.interval}, must be {row.rule}"
+        protocol = f"{PROTOCOLS[entry['protocol']]}, " if len(entries) > 1 else ""
+        said.append(f"{protocol}{text}; {WORDS[entry['verdict']]}")
+        low, high = (distance_of(part, end) for end in part["interval"])
+        assert low is not None
+        assert high is not None
+        marks.append(
+            forest.Mark(
+                distance=distance,
+                # an interval around the middle of an equivalence region is farthest inside at the estimate
+                bar=(min(low, high, distance), max(low, high, distance)),
+                verdict=entry["verdict"],
+                hint=text,
+                hollow=entry["protocol"] == "as-published",
+            )
+        )
+        if decisive == 0 and published is None and entry.get("reported_value") is not None:
+            published = distance_of(part, entry["reported_value"])
+            said.append(f"published {short(entry['reported_value'])}")
+    if not marks:
         return ""
-    row = _row(part)
-    text = f"{row.name}: {row.estimate} {row.interval}, must be {row.rule}"
-    alt = f"{text}; {WORDS[entry['verdict']]}" + (
-        f"; published {short(published)}" if published is not None else ""
-    )
-    low, high = (distance_of(part, end) for end in part["interval"])
-    assert low is not None
-    assert high is not None
-    return forest.forest_row(
-        distance=distance,
-        # an interval around the middle of an equivalence region reaches its greatest distance at the estimate
-        bar=(min(low, high, distance), max(low, high, distance)),
-        published=distance_of(part, published),
-        verdict=entry["verdict"],
-        alt=alt,
-        hint=text,
-        interactive=interactive,
-        hollow=entry["protocol"] == "as-published",
-    )
+    return forest.forest_row(marks, published=published, alt="; ".join(said), interactive=interactive)
 
 
 def _strips(entries: list[dict[str, Any]], interactive: bool) -> list[str]:
     """Return one drawing for each quantity of a claim, all protocols of the run in it."""
     made = []
+    room = 17 if interactive else 26  # characters to the left of a strip
+    headed = len(entries) > 1 or any(len(part["name"]) > room for part in entries[0]["parts"])
     for index, part in enumerate(entries[0]["parts"]):
         rows: list[tuple[str, float, list[float] | None, str | None]] = []
         for entry in entries:
             same = entry["parts"][index] if index < len(entry["parts"]) else None
             if same is not None and same["estimate"] is not None and same["name"] == part["name"]:
                 verdict = {True: "REPLICATED", False: "NOT_REPLICATED", None: "INCONCLUSIVE"}[same["holds"]]
-                label = PROTOCOLS[entry["protocol"]] if len(entries) > 1 else same["name"]
+                label = (
+                    PROTOCOLS[entry["protocol"]]
+                    if len(entries) > 1
+                    else "measured"
+                    if headed
+                    else same["name"]
+                )
                 rows.append((label, same["estimate"], same["interval"], verdict))
         if not rows or part["threshold"] is None:
             continue
@@ -277,7 +323,7 @@ def _strips(entries: list[dict[str, Any]], interactive: bool) -> list[str]:
                 name=part["name"],
                 alt=f"{part['name']}, success region {region}: {said}",
                 interactive=interactive,
-                heading=len(entries) > 1,
+                heading=headed,
             )
         )
     return made

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from harness.corpora import FEWEST
 from harness.errors import LayerclaimsError
 from harness.files import shown
 
@@ -73,7 +74,7 @@ class Protocol:
     def __post_init__(self) -> None:
         """Raise LayerclaimsError with the field and the value that make no sense."""
         _need(self.profile in PROFILES, "--profile", self.profile, f"one of {', '.join(PROFILES)}")
-        _need(self.n_texts >= 10, "--n-texts", self.n_texts, "at least 10")
+        _need(self.n_texts >= FEWEST, "--n-texts", self.n_texts, f"at least {FEWEST}")
         _need(self.context >= 5, "--context", self.context, "at least 5 tokens")
         _need(2 <= self.folds <= 20, "--folds", self.folds, "2 to 20")
         _need(self.folds <= self.n_texts, "--folds", self.folds, "no more than the texts")
@@ -86,6 +87,11 @@ class Protocol:
     def setting(self) -> Setting:
         """The ingredients that the protocol's name stands for."""
         return SETTINGS[self.name]
+
+    @property
+    def fewer(self) -> bool:
+        """Whether a corpus with fewer texts will do: the pile profile goes as far as the texts do."""
+        return self.sources.get("n_texts") == "profile pile"
 
     @property
     def hash(self) -> str:

@@ -260,10 +260,11 @@ def _environment(*, escape: bool) -> "jinja2.Environment":
 
 
 def _unbroken(text: str) -> "Markup":
-    """Escape text and keep its numbers in one piece: Pango would break a line inside .05, after the point."""
+    """Escape text and keep words with numbers in one piece: Pango would break a line inside .05, after the point."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"(?<![\w.&#;])[−-]?\.\d+", r'<span class="nb">\g<0></span>', str(escape(text))))
+    word = r"(?<![^ \n])[^ \n]{0,40}?(?<![\w.])\.\d[^ \n]{0,40}(?![^ \n])"
+    return Markup(re.sub(word, r'<span class="nb">\g<0></span>', str(escape(text))))
 
 
 def _trusted(text: str) -> "Markup":

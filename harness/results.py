@@ -236,8 +236,11 @@ def _check_claims(results: dict[str, Any]) -> None:
         for figure in claim["figures"]:
             if figure not in results["figures"]:
                 _fail(place, f"names the figure {figure!r} that the file does not have")
-        for owner in (claim, *claim["parts"], *claim["controls"]):
-            interval = owner.get("interval")
+        owners = (claim, *claim["parts"], *claim["controls"], claim.get("control_untrained") or {})
+        rates = claim.get("calibration") or {}
+        intervals = [owner.get("interval") for owner in owners]
+        intervals += [rates.get(f"{name}_interval") for name in ("false_replicated", "false_not_replicated")]
+        for interval in intervals:
             if interval is not None and interval[0] > interval[1]:
                 _fail(place, f"has an interval whose ends are swapped: {interval}")
         for part in claim["parts"]:

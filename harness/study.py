@@ -116,6 +116,7 @@ class Study:
                 n_texts=self.protocol.n_texts,
                 context=self.protocol.context,
                 seed=self.protocol.seed,
+                fewer=self.protocol.fewer or role in STRIPPED,  # without punctuation a text may be too short
                 dtype=self.protocol.dtype,
                 device=self._device,
                 batch_size=self._batch_size,

@@ -49,7 +49,9 @@ class Outcome:
             if names:
                 lines += [f"{len(names)} {what}:", *(f"  {name}" for name in names)]
         lines += [f"checksum right: {name}" for name in self.checksums]
-        lines.append("Controls, figures and the ablation between protocols are taken as stated.")
+        lines.append(
+            "Controls, figures, measured error rates and the ablation between protocols are taken as stated."
+        )
         if self.mismatches:
             count = len(self.mismatches)
             lines.append(f"NOT VERIFIED: {count} mismatch{'es' if count > 1 else ''}.")

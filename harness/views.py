@@ -20,6 +20,18 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Untrained:
+    """The same claim on the untrained twin of the model."""
+
+    verdict: str
+    word: str
+    brief: str  # as of a part: whether the claim holds
+    css: str
+    numbers: str  # estimate and interval, or why there are none
+    remark: str  # what it means for the claim's own verdict; empty where it means nothing
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """One claim under one protocol."""
 
@@ -27,17 +39,21 @@ class Result:
     protocol_name: str  # as printed
     verdict: str
     word: str
+    brief: str  # as of a part: whether the claim holds
     css: str
     reason: str
     decisive: (
         Row | None
     )  # the part on which the verdict rests: the failed, else the undecided, else the first
-    forest: str  # SVG, empty where there is nothing to draw
+    forest: str  # SVG of the page; empty in print, and where there is nothing to draw
     distance: float | None  # from the threshold in half-widths of the interval, positive where it replicates
     published: str  # the published number where it belongs to the decisive part
     parts: tuple[Row, ...]
     controls: tuple[Row, ...]
     certificate: str
+    calibration: str  # the row's measured error rates as a sentence; empty where none were measured
+    error_rates: str  # the same as two numbers
+    untrained: Untrained | None
     converged: bool | None
     p_values: str
     holm_warning: bool
@@ -54,6 +70,7 @@ class Figure:
     number: int
     title: str
     caption: str
+    pair: bool  # whether the drawings stand side by side
     panels: tuple[tuple[str, str], ...]  # heading (empty for one panel), SVG
 
 
@@ -95,10 +112,25 @@ class Claim:
     number: int  # place in the post, from 1
     severity: int  # 0 is the worst verdict
     results: tuple[Result, ...]
+    forest: str  # SVG of the print edition, all protocols in one row; empty on the page
     strips: tuple[str, ...]  # SVG, one a quantity
     quantities: tuple[Quantity, ...]
     figures: tuple[Figure, ...]
     disagreement: str  # why the protocols differ; empty where they do not, or where nothing is known of it
+
+    def grouped(self, *names: str) -> list[tuple[str, Result]]:
+        """Each result with its protocol's name; the first alone, with no name, where `names` are alike in all."""
+        if len({tuple(getattr(result, name) for name in names) for result in self.results}) > 1:
+            return [(result.protocol_name, result) for result in self.results]
+        return [("" if len(self.results) > 1 else self.results[0].protocol_name, self.results[0])]
+
+    @property
+    def other(self) -> Row | None:
+        """Under the second protocol, the part that decides under the first; None where there is none."""
+        first, second = (*self.results, None)[:2]
+        if first is None or first.decisive is None or second is None:
+            return None
+        return next((part for part in second.parts if part.name == first.decisive.name), None)
 
     @property
     def differs(self) -> bool:
@@ -129,6 +161,8 @@ class Report:
     sections: tuple[tuple[str, tuple[Claim, ...]], ...]
     tallies: tuple[Tally, ...]
     both: bool
+    calibrated: bool  # whether any row has measured error rates
+    untrained: bool  # whether any row was judged on the untrained twin as well
     ablation: tuple[AblationRow, ...]  # empty where the run made none
     groups: tuple[tuple[str, str, tuple[Claim, ...]], ...]  # CSS class, word, claims: failures first
     contents: tuple[tuple[tuple[int, str, str], ...], ...]  # columns of (level, anchor, text)

@@ -145,14 +145,48 @@ def certificate(probe: dict[str, Any] | None) -> str:
     return " ".join(words) + (f" ({', '.join(details)})." if details else ".")
 
 
+def calibration(rates: dict[str, Any] | None) -> str:
+    """Return a row's measured error rates as a sentence, empty where none were measured."""
+    if rates is None:
+        return ""
+    said = [
+        f"{word} {_rate(rates, name, brackets=True)}"
+        for name, word in (
+            ("false_replicated", "falsely replicated"),
+            ("false_not_replicated", "falsely not replicated"),
+        )
+        if rates[name] is not None
+    ]
+    return f"{', '.join(said)} ({rates['plants']:,} planted truths)." if said else ""
+
+
+def error_rates(rates: dict[str, Any] | None) -> str:
+    """Return the shares of false "replicated" and false "not replicated" as in "3 % / 2 %"."""
+    if rates is None:
+        return ""
+    return " / ".join(_rate(rates, name) for name in ("false_replicated", "false_not_replicated"))
+
+
+def _rate(rates: dict[str, Any], name: str, *, brackets: bool = False) -> str:
+    if rates[name] is None:
+        return "–"
+    interval = rates.get(f"{name}_interval")
+    ends = f" [{', '.join(_percent(end) for end in interval)}]" if brackets and interval else ""
+    return f"{_percent(rates[name])} %{ends}"
+
+
+def _percent(share: float) -> str:
+    return undotted(f"{100 * share:.1f}".removesuffix(".0"))
+
+
 def p_values(entry: dict[str, Any]) -> str:
     """Return the p-value and Holm's, empty where the row has none."""
     if entry["p_value"] is None:
         return ""
-    text = f"p = {_p(entry['p_value'])}"
+    text = f"p\u00a0=\u00a0{_p(entry['p_value'])}"
     if entry["p_holm"] is not None:
         text += f" ({_p(entry['p_holm'])} after Holm’s correction over the rows of this model)"
-    return text.replace("= <", "<")
+    return text.replace("=\u00a0<", "<")
 
 
 def _p(value: float) -> str:

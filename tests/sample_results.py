@@ -271,6 +271,7 @@ FIGURES_OF = {
     "every-layer-recognised": ["accuracy-by-layer"],
     "layer-norms-grow-exponentially": ["norms-by-layer"],
     "pca-shows-drift": ["drift"],
+    "layer-zero-closes-a-ring": ["embeddings"],
     "accuracy-drops-on-another-corpus": ["transfer"],
     "contribution-is-distributed": ["contribution"],
     "more-data-higher-accuracy": ["more-data"],
@@ -427,9 +428,28 @@ def claim(
         "probe": {"converged": not as_published, "gradient_norm": 8.3e-07 if not as_published else 0.021,
                   "iterations": 84 if not as_published else 100, "relative_gap": 2.2e-07 if not as_published else None}
         if tested and section in ("separability", "norm", "transfer") else None,
+        "calibration": {
+            "false_replicated": 0.03, "false_replicated_interval": [0.01, 0.06], "false_not_replicated": 0.0,
+            "false_not_replicated_interval": [0.0, 0.018], "plants": 200,
+        } if tested and section != "stability" else None,
+        "control_untrained": untrained(name, parts) if not as_published else None,
         "verdict": verdict, "reason": reason,
         "figures": [figure_id(figure, protocol) for figure in FIGURES_OF.get(name, [])] if tested else [],
         "seconds": 12.34 if tested else 0.0,
+    }  # fmt: skip
+
+
+def untrained(name: str, parts: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The first row of a few sections holds for the untrained twin too, the rest does not."""
+    if not parts:
+        return None
+    if name == "transfer-beats-chance":
+        return {"verdict": "NOT_TESTED", "estimate": None, "interval": None, "reason": "no probe converged"}
+    same = name in ("layers-linearly-separable", "layer-norms-grow-exponentially", "no-dimension-dominates")
+    estimate = parts[0]["estimate"] * (0.97 if same else 0.1)
+    return {
+        "verdict": "REPLICATED" if same else "NOT_REPLICATED", "estimate": estimate,
+        "interval": [estimate - 0.01, estimate + 0.01], "reason": f"{parts[0]['name']} decides",
     }  # fmt: skip
 
 
@@ -487,6 +507,15 @@ def figures_of(protocol: str, labels: int, shift: float, random_: random.Random)
             "series": [{"name": "unit vectors", "labels": states, "points": [
                 [math.cos(i / labels * 3) + 0.03 * random_.random(), math.sin(i / labels * 3)] for i in states]}],
         },
+        "embeddings": {
+            "kind": "path", "title": "The same centroids in three embeddings", "protocol": protocol,
+            "caption": "A panel each, on axes of its own.", "alt": "Three paths: an arc, a tangle, and two pieces.",
+            "x": {"label": "first axis"}, "y": {"label": "second axis"},
+            "series": [
+                {"name": name, "labels": states, "points": [
+                    [size * math.cos(i / labels * turns), size * math.sin(i / labels * 3) + i % odd] for i in states]}
+                for name, size, turns, odd in (("PCA", 1.0, 3, 1), ("t-SNE", 40.0, 9, 30), ("UMAP", 8.0, 5, 7))],
+        },
         "transfer": {
             "kind": "bars", "title": "Accuracy on each corpus", "protocol": protocol,
             "caption": "Trained on one corpus, tested on either.", "alt": "Four bars; the two off-domain ones are lower.",
@@ -535,7 +564,11 @@ def all_not_tested() -> dict[str, Any]:
 
 
 def single_claim() -> dict[str, Any]:
-    return sample(ids=("norm-is-a-feature",))
+    """One claim, of a run that neither measured error rates nor looked at an untrained twin."""
+    made = sample(ids=("norm-is-a-feature",))
+    for entry in made["claims"]:
+        del entry["calibration"], entry["control_untrained"]
+    return made
 
 
 def deep(n_blocks: int = 60) -> dict[str, Any]:
@@ -562,6 +595,8 @@ def hostile(name: str = HOSTILE) -> dict[str, Any]:
         for key in ("section", "statement", "source", "reported", "estimand", "reason"):
             entry[key] = name
         entry["criterion"]["text"] = name
+        if entry["control_untrained"]:
+            entry["control_untrained"] |= {"estimate": None, "interval": None, "reason": name}
         for part in entry["parts"]:
             part["name"] = part["estimand"] = part["method"] = name
         for control in entry["controls"]:

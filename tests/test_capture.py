@@ -15,6 +15,7 @@ import torch
 
 from harness import capture as module
 from harness import progress
+from harness import progress as screen
 from harness.capture import capture, capture_key, make_plan
 from harness.corpora import load_corpus, make_corpus
 from harness.errors import LayerclaimsError
@@ -225,6 +226,15 @@ class TestCache:
         assert capture_key(resolve(str(copy)), "c", **base) == capture_key(
             resolve(str(places[0])), "c", **base
         )
+
+    def test_fewer_texts_are_taken_and_counted_where_that_is_said(self, places, tmp_path, monkeypatch):
+        said = []
+        monkeypatch.setattr(screen, "note", said.append)
+        store = run(places, tmp_path, n_texts=5000, fewer=True, progress=True)
+        assert store.n_documents == store.manifest["corpus"]["n_texts"] < 5000
+        assert f"has {store.n_documents} texts" in said[0]
+        with pytest.raises(LayerclaimsError, match="but 5000 are asked for"):
+            run(places, tmp_path, n_texts=5000)
 
     def test_the_untrained_twin_has_a_store_of_its_own(self, places, tmp_path):
         trained, twin = run(places, tmp_path), run(places, tmp_path, initialise=3)

@@ -208,6 +208,14 @@ class TestSelect:
         other = select(self.corpus, Batched(), n_texts=30, context=50, seed=3)
         assert (one.skipped, one.document_ids) == (other.skipped, other.document_ids)
 
+    def test_fewer_will_do_where_that_is_said(self):
+        all_there_are = select(self.corpus, words, n_texts=51, context=50, seed=0)
+        taken = select(self.corpus, words, n_texts=5000, context=50, seed=0, fewer=True)
+        assert taken.document_ids == all_there_are.document_ids
+        assert taken.sha256 == all_there_are.sha256
+        with pytest.raises(LayerclaimsError, match="has 1 texts of 100 tokens"):
+            select(self.corpus, words, n_texts=5000, context=100, seed=0, fewer=True)
+
     def test_too_few_says_how_many_there_are(self):
         with pytest.raises(
             LayerclaimsError, match=r"has 51 texts of 50 tokens or more, of 100 in all, but 52"

@@ -73,6 +73,16 @@ def test_empty_matrix_cells_are_not_drawn_and_the_others_are() -> None:
     assert len(cells) == 31
 
 
+def test_a_matrix_with_signs_has_a_scale_on_both_sides_of_zero() -> None:
+    figure = sample_results.ten()["figures"]["confusion"]
+    figure["y"]["values"], figure["values"] = ["17", "23"], [[0.5] * 31, [-0.25] * 31]
+    root = drawn(figure, interactive=False)
+    texts = [element.text for element in root.iter(f"{SVG}text")]
+    assert {".5", "0", "−.5", "17", "23"} <= set(texts)
+    lowest = max(float(e.attrib["y"]) + float(e.attrib["height"]) for e in root.iter(f"{SVG}rect"))
+    assert lowest < float(root.attrib["height"])
+
+
 def test_missing_values_break_nothing() -> None:
     figure = sample_results.ten()["figures"]["norms-by-layer"]
     for series in figure["series"]:
@@ -120,6 +130,25 @@ def test_any_path_can_be_drawn(points: list[tuple[float, float]]) -> None:
     assert all(math.isfinite(value) for value in numbers_of(drawn(figure)))
 
 
+def test_a_line_with_bounds_has_its_band() -> None:
+    figure = sample_results.ten()["figures"]["accuracy-by-layer"]
+    bands = [element for element in drawn(figure).iter(f"{SVG}path") if "fill-opacity" in element.attrib]
+    assert len(bands) == 1  # the second series has no bounds
+    assert bands[0].attrib["d"].count("L") == 2 * 31 - 1
+
+
+@pytest.mark.parametrize(
+    ("interactive", "half", "columns"), [(False, False, 3), (True, False, 2), (False, True, 2)]
+)
+def test_each_series_of_a_path_has_a_panel_of_its_own(interactive: bool, half: bool, columns: int) -> None:
+    figure = sample_results.everything()["figures"]["embeddings"]
+    root = drawn(figure, interactive=interactive, half=half)
+    titles = [element for element in root.iter(f"{SVG}text") if element.text in ("PCA", "t-SNE", "UMAP")]
+    assert [title.text for title in titles] == ["PCA", "t-SNE", "UMAP"]
+    assert len({title.attrib["x"] for title in titles}) == columns
+    assert len(list(root.iter(f"{SVG}circle"))) == 3 * 31
+
+
 @given(value=finite)
 def test_short_numbers_are_close_to_the_number(value: float) -> None:
     text = drawing.short(value).replace("−", "-").replace(",", "")
@@ -131,16 +160,16 @@ def test_short_numbers_are_close_to_the_number(value: float) -> None:
 
 class TestForest:
     def row(self, **changes: Any) -> ElementTree.Element:
-        given_ = {
-            "distance": 12.0,
-            "bar": (11.0, 13.0),
-            "published": -3.0,
-            "verdict": "REPLICATED",
-            "alt": "a",
-            "hint": "h",
-            "interactive": True,
-        } | changes
-        return ElementTree.fromstring(forest.forest_row(**given_))
+        return self.rows(changes)
+
+    def rows(self, *marks: dict[str, Any]) -> ElementTree.Element:
+        given_ = [
+            forest.Mark(
+                **{"distance": 12.0, "bar": (11.0, 13.0), "verdict": "REPLICATED", "hint": "h"} | mark
+            )
+            for mark in marks
+        ]
+        return ElementTree.fromstring(forest.forest_row(given_, published=-3.0, alt="a", interactive=True))
 
     def test_the_side_of_the_dot_is_the_side_of_the_verdict(self) -> None:
         middle = forest.forest_x(0.0)
@@ -150,6 +179,12 @@ class TestForest:
     def test_what_lies_beyond_the_axis_is_an_arrow(self) -> None:
         assert self.row(distance=math.inf).find(f"{SVG}circle") is None
         assert self.row(distance=-1e9, bar=(-1e9, -1e9)).find(f"{SVG}circle") is None
+
+    def test_two_protocols_have_a_lane_each(self) -> None:
+        filled, hollow = self.rows({}, {"hollow": True}).findall(f"{SVG}circle")
+        assert float(hollow.attrib["cy"]) - float(filled.attrib["cy"]) > 2 * float(filled.attrib["r"])
+        assert float(hollow.attrib["cy"]) + float(hollow.attrib["r"]) < forest.FOREST_HEIGHT
+        assert hollow.attrib["fill"] == "#ffffff"
 
     @given(distance=st.floats(allow_nan=False))
     def test_every_distance_has_a_place_inside_the_row(self, distance: float) -> None:

@@ -41,6 +41,11 @@ class TestDefaults:
         )
         assert (p.n_texts, p.corpus) == (70, "a.txt")
         assert p.sources["n_texts"] == "ini file"
+        assert not p.fewer, "what is asked for is meant"
+
+    def test_let_the_pile_profile_go_as_far_as_the_texts_do(self):
+        for profile, fewer in (("quick", False), ("paper", False), ("pile", True)):
+            assert resolve_options({"profile": (profile, "command line")}).fewer is fewer
 
     def test_are_all_listed_with_their_source(self):
         listed = {

@@ -1,5 +1,6 @@
 """The report as readers meet it: PDF tools on the PDF, a browser on the page, the summary as text."""
 
+import itertools
 import json
 import os
 import re
@@ -14,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from harness import report, results
+from harness import board, report, results
 from harness.errors import LayerclaimsError
 from harness.presentation import present
-from harness.wording import clean, measured, quoted
+from harness.wording import calibration, clean, error_rates, measured, quoted
 from tests import sample_results
 from tests.sample_results import BUILDERS
 
@@ -145,6 +146,9 @@ class TestPdf:
             "[−.0006, .0029]",
             "> .01",
             ".19",
+            "As published",
+            "Untrained",
+            "layerclaims verify report.pdf",
         ):
             assert wanted in first, wanted
         assert first.index("Norm is a feature") < first.index(
@@ -156,6 +160,8 @@ class TestPdf:
             "delete-a-group jackknife",
             "@misc{huang2024exploring",
             "@software{layerclaims",
+            "Measured error rates: falsely replicated 3 % [1, 6], falsely not replicated 0 % [0, 1.8] (200 planted",
+            "An untrained network satisfies it too, so it says little about training.",
             "What would change the verdict",
             "predicted state",
             "about 900 documents",
@@ -290,6 +296,27 @@ class TestMarkdown:
         assert not re.search(r"^# heading", text, re.M)
         assert set(re.findall(r"</?(\w+)", outside)) <= {"details", "summary"}
 
+    @pytest.mark.parametrize("name", ["ten", "everything", "no-claims"])
+    def test_markdown_follows_raw_html_and_tables_only_after_a_blank_line(
+        self, name: str, pages: dict[str, Path]
+    ) -> None:
+        lines = (pages[name] / "summary.md").read_text().splitlines()
+        for line, following in itertools.pairwise(lines):
+            if line.startswith("|"):
+                assert following == "" or following.startswith("|")
+            if line.endswith(("</details>", "</summary>")):
+                assert following == ""
+
+    def test_error_rates_and_the_untrained_twin_have_a_column_where_there_are_any(
+        self, pages: dict[str, Path]
+    ) -> None:
+        text = (pages["ten"] / "summary.md").read_text()
+        assert "| Post | Untrained | Error rates |" in text
+        assert "| .8322 | ✅ holds | 3 % / 0 % |" in text
+        without = (pages["single-claim"] / "summary.md").read_text()
+        assert "Untrained" not in without
+        assert "Error rates" not in without
+
     def test_failures_come_first(self, pages: dict[str, Path]) -> None:
         text = (pages["ten"] / "summary.md").read_text()
         assert text.index("| Norm is a feature") < text.index("| Layers linearly separable")
@@ -421,6 +448,60 @@ class TestPresentation:
             "--protocol as-published"
         )
 
+    def test_figures_are_numbered_in_the_order_in_which_they_stand(self) -> None:
+        made = sample_results.everything()
+        made["claims"].reverse()
+        shown = present(made, interactive=False)
+        numbers = [
+            figure.number for _, claims in shown.sections for claim in claims for figure in claim.figures
+        ]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert [claim.number for claim in shown.claims] == list(range(1, 29))
+
+    @pytest.mark.parametrize(
+        ("own", "twin", "wanted"),
+        [
+            (
+                "REPLICATED",
+                "REPLICATED",
+                "An untrained network satisfies it too, so it says little about training.",
+            ),
+            ("REPLICATED", "NOT_REPLICATED", ""),
+            ("NOT_REPLICATED", "REPLICATED", ""),
+            ("REPLICATED", "INCONCLUSIVE", ""),
+        ],
+    )
+    def test_what_an_untrained_network_satisfies_too_is_said_to_be_so(
+        self, own: str, twin: str, wanted: str
+    ) -> None:
+        made = sample_results.ten()
+        made["claims"][0]["verdict"] = own
+        made["claims"][0]["control_untrained"]["verdict"] = twin
+        made["claims"] = made["claims"][:1]
+        shown = present(made, interactive=False)
+        untrained = shown.claims[0].results[0].untrained
+        assert untrained is not None
+        assert untrained.remark == wanted
+        assert ("Untrained" in dict(shown.certainty)) == bool(wanted)
+
+    def test_error_rates_are_told_as_far_as_they_were_measured(self) -> None:
+        assert calibration(None) == error_rates(None) == ""
+        rates = {"false_replicated": 0.03, "false_replicated_interval": [0.01, 0.06], "plants": 200}
+        assert calibration({**rates, "false_not_replicated": 0.0}) == (
+            "falsely replicated 3 % [1, 6], falsely not replicated 0 % (200 planted truths)."
+        )
+        assert error_rates({**rates, "false_not_replicated": 0.025}) == "3 % / 2.5 %"
+        assert error_rates({**rates, "false_not_replicated": None}) == "3 % / –"
+
+    def test_what_both_protocols_say_alike_is_said_once(self) -> None:
+        made = present(sample_results.everything(), interactive=False)
+        tree = next(claim for claim in made.claims if claim.id == "decision-tree-separates")
+        assert [label for label, _ in tree.grouped("verdict", "reason")] == [""]
+        assert {quantity.protocol_name for quantity in tree.quantities} == {"both"}
+        linear = made.claims[0]
+        assert [label for label, _ in linear.grouped("verdict", "reason")] == ["rigorous", "as published"]
+        assert [q.protocol_name for q in linear.quantities][:2] == ["rigorous", "as published"]
+
     def test_the_part_that_decides_is_the_one_that_is_shown(self) -> None:
         made = sample_results.single_claim()
         claim = made["claims"][0]
@@ -519,6 +600,35 @@ class TestInTheBrowser:
             ]
             assert serious == []
 
+    @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
+    def test_the_board_is_quiet_offline_and_accessible(
+        self, browser: Any, tmp_path: Path, width: int, scheme: str
+    ) -> None:
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="install the dev extra")
+        runs = [
+            builder() for name, builder in BUILDERS.items() if name in ("everything", "hostile", "long-name")
+        ]
+        board.write(board.make(runs), tmp_path, ("html",))
+        with Visit(browser, tmp_path / "board.html", width=width, scheme=scheme) as visit:
+            assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+            visit.page.evaluate("document.querySelector('.scroll').scrollLeft = 500")
+            claim = "document.querySelector('tbody th').getBoundingClientRect().left"
+            assert visit.page.evaluate(claim) >= 0, "the claim stays in sight"
+            violations = axe.Axe().run(visit.page).response["violations"]
+            assert [v["id"] for v in violations if v["impact"] in ("serious", "critical")] == []
+            assert visit.said == []
+            assert visit.requests_outside == []
+
+    def test_every_control_is_reached_by_the_keyboard(self, browser: Any, pages: dict[str, Path]) -> None:
+        with Visit(browser, pages["single-claim"] / "report.html") as visit:
+            page, reached = visit.page, []
+            for _ in range(20):
+                page.keyboard.press("Tab")
+                reached.append(page.evaluate("document.activeElement.name || document.activeElement.tagName"))
+            assert page.evaluate("document.activeElement !== document.body")
+            assert reached[0] == "A", "the first is the link that skips to the verdicts"
+            assert {"verdict", "section", "sort", "BUTTON", "SUMMARY"} <= set(reached)
+
     def test_filters_sort_and_expand(self, browser: Any, pages: dict[str, Path]) -> None:
         with Visit(browser, pages["everything"] / "report.html") as visit:
             page = visit.page
@@ -559,6 +669,34 @@ class TestInTheBrowser:
             visit.page.click("#norm-is-a-feature button.copy")
             copied = visit.page.evaluate("navigator.clipboard.readText()")
             assert copied == "pytest claims/ -k test_norm_is_a_feature --model embedded --profile quick"
+
+    def test_error_rates_and_the_untrained_twin_stand_beside_the_verdict(
+        self, browser: Any, pages: dict[str, Path]
+    ) -> None:
+        with Visit(browser, pages["ten"] / "report.html") as visit:
+            visit.page.click("#layers-linearly-separable > summary")
+            assert "holds" in visit.page.inner_text("#layers-linearly-separable .cell-twin")
+            text = visit.page.inner_text("#layers-linearly-separable .body")
+            assert "falsely replicated 3 % [1, 6]" in text
+            assert "An untrained network satisfies it too" in text
+        with Visit(browser, pages["single-claim"] / "report.html") as visit:
+            assert visit.page.locator(".cell-twin, .beside").count() == 0
+
+    def test_on_a_phone_no_number_of_a_claim_is_off_the_screen(
+        self, browser: Any, pages: dict[str, Path]
+    ) -> None:
+        with Visit(browser, pages["everything"] / "report.html", width=390) as visit:
+            visit.page.click("#layers-linearly-separable > summary")
+            right = visit.page.eval_on_selector_all(
+                "#layers-linearly-separable .body :is(td, th)",
+                "all => Math.max(...all.map(one => one.getBoundingClientRect().right))",
+            )
+            assert right <= 390
+            smallest = visit.page.eval_on_selector_all(
+                "#layers-linearly-separable .body svg text",
+                "all => Math.min(...all.map(one => one.getBoundingClientRect().height))",
+            )
+            assert smallest >= 10  # a line of about 9 px type
 
     def test_hover_values_are_where_the_pointer_is(self, browser: Any, pages: dict[str, Path]) -> None:
         with Visit(browser, pages["ten"] / "report.html") as visit:

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from harness import __version__
+from harness import __version__, calibration
 from harness.ablation import ablation
 from harness.claim import Claim, Evidence, Measured, Part, Verdict, decide
 from harness.errors import NotTestedError
@@ -68,6 +68,7 @@ def judged(
         "verdict": str(verdict),
         "reason": reason,
         "figures": list(evidence.figures),
+        "calibration": calibration.rates(claim.id),
         "seconds": round(seconds, 3),
     }
 

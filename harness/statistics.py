@@ -18,6 +18,7 @@ __all__ = [
     "equivalent",
     "holm",
     "jackknife_groups",
+    "jackknife_highest",
     "page_trend",
     "standard_deviation_upper_bound",
 ]
@@ -45,7 +46,8 @@ class Estimate:
     high: float
     confidence: float
     method: (
-        str  # "BCa", "lowest BCa", "exact", "jackknife", "chi-square", "Page", or "bound": the support is all
+        str  # "BCa", "lowest BCa", "exact", "jackknife", "highest jackknife", "chi-square", "Page", or "bound":
+        # the support is all
     )
     n_documents: int  # of the smaller sample where there are two; groups where documents are not known
     replicates: Floats | None = field(default=None, compare=False, repr=False)  # sorted, NaN last
@@ -53,7 +55,9 @@ class Estimate:
     acceleration: float = 0.0  # a of BCa
     standard_error: float = nan  # of the jackknife
     support: tuple[float, float] = (-inf, inf)  # values that the statistic can take at all
-    members: tuple["Estimate", ...] = field(default=(), compare=False, repr=False)  # this is their lowest
+    members: tuple["Estimate", ...] = field(
+        default=(), compare=False, repr=False
+    )  # this is their lowest or highest
     vectors: int = 1  # of a document that "exact" counts; 1: a document differs as a whole or not at all
 
     def p_value(self, threshold: float, side: Side) -> float:
@@ -73,7 +77,10 @@ class Estimate:
         impossible = threshold < lowest if side == "above" else threshold > highest
         if self.members:
             tested = [member.p_value(threshold, side) for member in self.members]
-            return max(tested) if side == "above" else min(1.0, len(tested) * min(tested))
+            every = (
+                "below" if self.method == "highest jackknife" else "above"
+            )  # the side on which all must lie
+            return max(tested) if side == every else min(1.0, len(tested) * min(tested))
         if self.method == "BCa":
             assert self.replicates is not None
             resamples = self.replicates.size
@@ -316,6 +323,45 @@ def jackknife_groups(
         low=max(support[0], centre - reach),
         high=min(support[1], centre + reach),
         standard_error=error,
+    )
+
+
+def jackknife_highest(
+    values: Floats,
+    *,
+    confidence: float = 0.95,
+    support: tuple[float, float] = (-inf, inf),
+    n_documents: int | None = None,
+) -> Estimate:
+    """Interval for the highest of k numbers that were fitted: `values` [g, k], each with one fold left out.
+
+    From the `jackknife_groups` intervals of the k numbers, as `bootstrap_lowest` does it: "the highest is below
+    t" says that each is, so the upper bound is the highest of theirs, uncorrected (intersection-union); "the
+    highest exceeds t" says that some number does, so the lower bound is the highest of theirs at level alpha/(2k)
+    (Bonferroni). The highest of several near-equal numbers lies above all of them by sampling alone, which the
+    jackknife of the highest itself does not see.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or not values.shape[1]:
+        raise ValueError(f"values are [groups, numbers], not of shape {values.shape}")
+    k = values.shape[1]
+
+    def each(confidence: float) -> tuple[Estimate, ...]:
+        return tuple(
+            jackknife_groups(column, confidence=confidence, support=support, n_documents=n_documents)
+            for column in values.T
+        )
+
+    members = each(confidence)
+    return Estimate(
+        value=float(np.max([member.value for member in members])),
+        low=float(np.max([member.low for member in each(1 - (1 - confidence) / k)])),
+        high=float(np.max([member.high for member in members])),
+        confidence=confidence,
+        method="highest jackknife",
+        n_documents=members[0].n_documents,
+        support=support,
+        members=members,
     )
 
 

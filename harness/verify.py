@@ -301,7 +301,14 @@ class _Verification:
         p, level = part.get("p_value"), part.get("confidence")
         if p is None or level is None or part["relation"] == "contains":
             return
-        if part.get("method") not in ("BCa", "lowest BCa", "jackknife", "chi-square", "Page"):
+        if part.get("method") not in (
+            "BCa",
+            "lowest BCa",
+            "jackknife",
+            "highest jackknife",
+            "chi-square",
+            "Page",
+        ):
             return
         tail = 1 - level if part["method"] in ("chi-square", "Page") else (1 - level) / 2
         if not math.isclose(p, tail, rel_tol=1e-6) and (p < tail) != (state is True):

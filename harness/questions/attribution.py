@@ -10,7 +10,7 @@ from harness import progress as screen
 from harness.claim import Measured, worst
 from harness.kept import Measurement
 from harness.measure import accuracy, attribution, fitting
-from harness.statistics import jackknife_groups
+from harness.statistics import jackknife_groups, jackknife_highest
 from harness.study import Study
 
 Floats = NDArray[np.float64]
@@ -18,11 +18,17 @@ Floats = NDArray[np.float64]
 
 def largest_share(study: Study) -> Measured:
     """The largest contribution of one dimension to one layer, over all dimensions and layers."""
-    largest = [attribution.largest_share(shares) for shares in _shares(study)]
-    values = np.array([one.share for one in largest])
-    most = largest[int(np.argmax(np.nan_to_num(values)))]
+    shares = _shares(study)
+    most = attribution.largest_share(np.mean(shares, axis=0))
     note = f"largest: dimension {most.dimension} in state {most.layer}" if most.dimension >= 0 else ""
-    return _of_fits(study, "largest share of one dimension", values, note=note)
+    documents = len(study.series("raw").documents)
+    estimate = jackknife_highest(
+        np.stack([s.max(axis=0) for s in shares]),
+        confidence=1 - study.protocol.alpha,
+        support=(0.0, 1.0),
+        n_documents=documents,
+    )
+    return study.measured("largest share of one dimension", estimate, "raw", note=note)
 
 
 def fewest_dimensions(study: Study) -> Measured:

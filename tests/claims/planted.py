@@ -199,7 +199,15 @@ def corpus(path: Path, n: int, *, seed: int, capitals: bool = False) -> Path:
     return path
 
 
-def study(plant: str, architecture: str, directory: Path, *, seed: int, n_texts: int = 120) -> Study:
+def study(
+    plant: str,
+    architecture: str,
+    directory: Path,
+    *,
+    seed: int,
+    n_texts: int = 120,
+    batch_size: int | None = None,
+) -> Study:
     """The suite's own Study of a planted model on two corpora of `n_texts` texts."""
     directory.mkdir(parents=True, exist_ok=True)
     protocol = Protocol(
@@ -210,7 +218,7 @@ def study(plant: str, architecture: str, directory: Path, *, seed: int, n_texts:
         context=CONTEXT,
         seed=seed,
     )
-    made = Study(protocol, cache_dir=directory / "cache", device="cpu")
+    made = Study(protocol, cache_dir=directory / "cache", device="cpu", batch_size=batch_size)
     made.prepare()
     return made
 

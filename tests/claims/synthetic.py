@@ -5,6 +5,7 @@ them as they stand. Drawing counts is cheap: hundreds of runs show how often a v
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from harness.kept import Measurement
 from harness.models import ModelFacts
 from harness.probe import Probe
 from harness.protocol import Protocol
-from harness.study import Study
+from harness.study import RAW_OF, Study
 
 CERTIFICATE = {"converged": True, "gradient_norm": 1e-6, "iterations": 50, "relative_gap": 1e-6}
 CORRELATION = 0.1  # of two answers of a document: the upper end of what real probes show
@@ -50,15 +51,26 @@ class Drawn(Study):
         totals: int = 10,
         sums: np.ndarray | None = None,
         weights: np.ndarray | None = None,
+        paths: Mapping[str, np.ndarray] | None = None,
+        parameters: int = 1,
     ) -> None:
-        """`counts` name -> right answers [documents, labels] of `totals` each; `weights` [folds, d, labels]."""
+        """`counts` name -> right answers [documents, labels] of `totals` each; `weights` [folds, d, labels].
+
+        `sums` [documents, states] of norms; `paths` reducer -> centroids [1 + folds, states, 2].
+        """
         super().__init__(Protocol(n_texts=200, seed=seed), cache_dir=Path("not used"))
         self._labels, self._counts, self._totals = labels, dict(counts or {}), totals
-        self._sums, self._weights = sums, weights
+        self._sums, self._weights, self._paths = sums, weights, dict(paths or {})
+        self._parameters = parameters
 
     @property
     def facts(self) -> ModelFacts:
-        return facts(self._labels - 1, 32)
+        d = 32 if self._weights is None else self._weights.shape[1]
+        return replace(facts(self._labels - 1, d), n_parameters=self._parameters)
+
+    def keep(self, name: str, compute: Callable[[], Measurement]) -> Measurement:
+        path = self._paths.get(name.removeprefix("reduced-").removesuffix("-folds"))
+        return compute() if path is None else Measurement(arrays={"centroids": path}, facts={})
 
     @property
     def states(self) -> list[int]:
@@ -94,15 +106,26 @@ class Drawn(Study):
         return self._measurement_of("raw")
 
     def store(self, role: str) -> Any:  # noqa: ARG002  for the numbers of documents behind the norms
-        documents = len(self._sums if self._sums is not None else self._counts["raw"])
-        return _Sizes(n_documents=documents, n_positions=self._totals, n_blocks=self._labels - 1)
+        drawn = [self._sums] if self._sums is not None else list(self._counts.values())
+        documents = max(map(len, drawn), default=self.protocol.n_texts)
+        return _Sizes(
+            n_documents=documents,
+            document_ids=tuple(range(documents)),
+            n_positions=self._totals,
+            n_blocks=self._labels - 1,
+        )
 
     def _measurement_of(self, name: str) -> Measurement:
+        if name.startswith(RAW_OF):
+            return self.family[name.removeprefix(RAW_OF)].linear
         correct = self._counts[name]
+        total = np.full_like(correct, self._totals)
+        folds = (np.array_split(counts.sum(1), self.protocol.folds) for counts in (correct, total))
         arrays = {
             "documents": np.arange(len(correct)),
             f"{name}/correct": correct,
-            f"{name}/total": np.full_like(correct, self._totals),
+            f"{name}/total": total,
+            "runs": np.array([[part.sum() for part in parts] for parts in folds]).T,
         }
         return Measurement(arrays=arrays, facts={"unit": [False] * 5, "certificates": [CERTIFICATE] * 5})
 
@@ -135,6 +158,7 @@ class States:
         self.n_states, self.n_documents, self.n_positions, self.hidden_size = states.shape
         self.n_blocks = self.n_states - 2
         self.final = self.n_blocks + 1
+        self.document_ids = tuple(range(self.n_documents))
         self.facts = facts(self.n_blocks, self.hidden_size)
         self.manifest = {"key": name}
 

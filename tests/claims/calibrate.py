@@ -1,0 +1,166 @@
+"""Measure how often each row's verdict is wrong: `make calibrate`, or `python -m tests.claims.calibrate --rows ID`.
+
+Every row judges hundreds of data sets with a known truth (plants.py) by its own test. What is counted goes to
+harness/calibration.json after each row, so that a run that was stopped can go on with the rows that are left; the
+page and its copy in docs/ are written from there.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from math import isfinite
+from multiprocessing import get_context
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from harness.calibration import FILE, share_of
+from harness.claim import Verdict, decide
+from harness.measure import geometry
+from tests.claims import planted
+from tests.claims.plants import LARGE, PLANTS
+
+DOCS = Path(__file__).parents[2] / "docs"
+ALPHA = 0.05
+BORDER, ELSEWHERE = 400, 100  # plants at a knob; with two knobs a side, 200 more on each
+FITTED = 0.5  # of these where every plant takes probes to be fitted
+KEPT = 5  # plants at the border whose verdict and estimate are kept, so that a changed statistic shows
+COUNTED = {
+    "replicated": Verdict.REPLICATED,
+    "not_replicated": Verdict.NOT_REPLICATED,
+    "inconclusive": Verdict.INCONCLUSIVE,
+}
+
+
+def judged(row, knob, seed, **size):
+    """Verdict, the estimate that the knob turns, and its threshold, of one plant."""
+    plant, judge = PLANTS[row], planted.Judge()
+    with mock.patch.object(geometry, "check_installed"):  # paths are drawn: UMAP itself is not needed
+        planted.rows()[row](plant.draw(seed, knob, **size), judge)
+    part = judge.evidence.parts[plant.part]
+    return decide(judge.evidence)[0], part.measured.estimate.value, part.criterion.bounds[-1]
+
+
+def cell(row, knob, pool, n):
+    """The verdicts on `n` plants at one knob."""
+    plant = PLANTS[row]
+    large = pool.submit(judged, row, knob, 10**6, documents=LARGE) if plant.truth == "large" else None
+    found = list(pool.map(judged, [row] * n, [knob] * n, range(n), chunksize=10))
+    verdicts = Counter(verdict for verdict, _, _ in found)
+    assert sum(verdicts[v] for v in COUNTED.values()) == n, verdicts
+    estimates = [estimate for _, estimate, _ in found if isfinite(estimate)]
+    mean = float(np.mean(estimates))
+    truth = mean if plant.truth == "mean" else knob if large is None else large.result()[1]
+    return {
+        "knob": knob,
+        "truth": round(truth, 4),
+        "mean": round(mean, 4),
+        "plants": n,
+        **{name: verdicts[verdict] for name, verdict in COUNTED.items()},
+    }, found
+
+
+def quiet():
+    """Workers take one thread each and show no progress of single measurements."""
+    import torch
+
+    torch.set_num_threads(1)
+    sys.stderr = Path(os.devnull).open("w")  # for the life of the worker
+
+
+def read():
+    return json.loads(FILE.read_text(encoding="utf-8"))["rows"] if FILE.exists() else {}
+
+
+def write(rows):
+    rows = {row: rows[row] for row in PLANTS if row in rows}
+    text = json.dumps({"alpha": ALPHA, "rows": rows}, indent=1) + "\n"
+    FILE.write_text(text, encoding="utf-8")
+    (DOCS / "calibration.json").write_text(text, encoding="utf-8")
+    (DOCS / "calibration.md").write_text(page(rows), encoding="utf-8")
+
+
+def page(rows):
+    """docs/calibration.md."""
+    lines = [
+        "# How often verdicts are wrong",
+        "",
+        "Written by `make calibrate`; do not edit. Every row of the suite judges data sets that were drawn with a known",
+        "truth (plants). At the border of its success region a claim is false by nothing: there REPLICATED is wrong, at",
+        f"the highest rate there is, and alpha = {ALPHA} bounds it. It is true by nothing as well, so there",
+        "NOT_REPLICATED is wrong too. Brackets are exact 95 % intervals (Clopper and Pearson). The same numbers stand",
+        "beside each verdict in the report.",
+        "",
+        "| claim | plants at the border | false REPLICATED | false NOT_REPLICATED |",
+        "| --- | --- | --- | --- |",
+    ]
+    for row, found in rows.items():
+        (border,) = (c for c in found["cells"] if c["knob"] == found["border"])
+        shares = " | ".join(_share(border[v], border["plants"]) for v in ("replicated", "not_replicated"))
+        lines.append(f"| {row} | {border['plants']:,} | {shares} |")
+    lines += [
+        "",
+        "## What is planted, and what is found at which truth",
+        "",
+        f"The truth of states that were drawn is the row's number on {LARGE:,} documents; elsewhere it is what was drawn.",
+        "“Mean” is the average estimate over the plants. Rows go from clearly false to clearly true; the border is in",
+        "bold.",
+    ]
+    for row, found in rows.items():
+        lines += [
+            "", f"### {row}", "", f"{found['plant']}", "",
+            "| knob | truth | mean | plants | REPLICATED | NOT_REPLICATED | INCONCLUSIVE |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]  # fmt: skip
+        for one in found["cells"]:
+            mark = "**" if one["knob"] == found["border"] else ""
+            shares = " | ".join(f"{one[v] / one['plants']:.3f}" for v in COUNTED)
+            lines.append(
+                f"| {mark}{one['knob']:.4g}{mark} | {one['truth']:.4g} | {one['mean']:.4g} | {one['plants']:,} | {shares} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _share(count, n):
+    share, low, high = share_of(count, n)
+    return f"{share:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="make calibrate", description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", nargs="+", choices=PLANTS, metavar="ID", help="only these (default: all)")
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args(arguments)
+    with ProcessPoolExecutor(options.processes, get_context("spawn"), quiet) as pool:
+        for row in options.rows or PLANTS:
+            start, plant = time.monotonic(), PLANTS[row]
+            share = FITTED if plant.fitted else 1
+            cells = [
+                cell(row, knob, pool, int(share * (BORDER if knob == plant.border else ELSEWHERE)))
+                for knob in plant.knobs
+            ]
+            rows = read()  # anew: another run may be at work on other rows
+            rows[row] = {
+                "plant": plant.what,
+                "threshold": cells[0][1][0][2],
+                "border": plant.border,
+                "first": [[str(v), round(e, 6)] for v, e, _ in cells[len(plant.outside)][1][:KEPT]],
+                "cells": [counts for counts, _ in cells],
+            }
+            write(rows)
+            border = rows[row]["cells"][len(plant.outside)]
+            print(
+                f"{row}: false REPLICATED {_share(border['replicated'], border['plants'])}, "
+                f"false NOT_REPLICATED {_share(border['not_replicated'], border['plants'])}, "
+                f"{time.monotonic() - start:.0f} s",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

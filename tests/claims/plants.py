@@ -1,0 +1,490 @@
+"""The plants of every row: how data with a known truth are drawn, and where the row's border lies among them.
+
+A knob is what is turned to make a row true or false. Where answers, norms or weights are drawn the knob is the true
+value itself, unless said otherwise. Where whole states are drawn and measured, probes and all, the true value follows
+from the knob: it is the number that the row finds on `LARGE` documents, or, where the number speaks of a sample of
+that size (runs on so many documents, halves of so many), its mean over the plants. At the border the row is false by nothing, and true by
+nothing as well: no other truth on that side is as easily mistaken.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import optimize
+
+from harness.claim import quarter
+from harness.measure import norms
+from harness.study import Study
+from tests.claims.synthetic import Drawn, InMemory, answers, gaussian
+
+LABELS, TOTALS, FOLDS = 5, 10, 5
+LARGE = 2000  # documents from which the true value of planted states is taken
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plant:
+    """How one row's data are drawn."""
+
+    what: str  # for the page
+    draw: Callable[..., Study]  # of a seed and a knob; of planted states also a number of documents
+    border: float  # knob
+    outside: tuple[float, float]  # knobs at which the row is false, the clear one first
+    inside: tuple[float, float]  # true, the clear one last
+    truth: Literal["knob", "large", "mean"] = (
+        "knob"  # the knob itself, the number on `LARGE` documents, or the mean
+    )
+    fitted: bool = False  # whether drawing leaves probes to be fitted
+    part: int = 0  # which of the row's conditions the knob turns; the others hold clearly
+
+    @property
+    def knobs(self) -> tuple[float, ...]:
+        """From clearly false to clearly true."""
+        return (*self.outside, self.border, *self.inside)
+
+
+# --- answers: beta-binomial by document, paired between the probes of a corpus
+
+
+def drawn(seed, documents, means, *, totals=TOTALS, other=None):
+    """A study of main-corpus series (name -> mean accuracy, the best first) and `other` ones drawn by themselves."""
+    rng = np.random.default_rng([seed, 17])
+    size = {"documents": documents, "labels": LABELS, "totals": totals}
+    counts = {}
+    for group in (means, *(other or ())):
+        counts.update(zip(group, answers(rng, *group.values(), **size), strict=True))
+    return Drawn(seed=seed, labels=LABELS, counts=counts, totals=totals)
+
+
+def separable(seed, accuracy):
+    return drawn(seed, 60, {"raw": accuracy}, other=[{"shuffled": 1 / LABELS}])
+
+
+def every_layer(seed, recall):
+    """One layer has the lowest recall."""
+    rng = np.random.default_rng([seed, 18])
+    size = {"documents": 60, "labels": 1, "totals": TOTALS}
+    columns = answers(rng, *[0.9] * (LABELS - 1), recall, **size)
+    return Drawn(seed=seed, labels=LABELS, counts={"raw": np.hstack(columns)}, totals=TOTALS)
+
+
+def tree(seed, accuracy):
+    return drawn(seed, 60, {"raw": 0.9, "tree": accuracy})
+
+
+def more_data(seed, gain):
+    """Accuracy rises evenly from one training size to the next."""
+    names = ["raw", "size 1/2", "size 1/4", "size 1/8", "size 1/16"]
+    return drawn(seed, 80, {name: 0.85 - gain * i / 4 for i, name in enumerate(names)})
+
+
+def longer_context(seed, gain):
+    names = ["raw", "context 20", "context 10", "context 5"]
+    return drawn(seed, 80, {name: 0.85 - gain * i / 3 for i, name in enumerate(names)})
+
+
+def larger_model(seed, fall):
+    """Three models, falling by `fall` from the first to the second and clearly to the third."""
+    means = {"raw of a": 0.85, "raw of b": 0.85 - fall, "raw of c": 0.6}
+    counts = drawn(seed, 80, means)._counts
+    studies = {
+        name: Drawn(seed=seed, labels=LABELS, counts={"raw": counts[f"raw of {name}"]}, parameters=i + 1)
+        for i, name in enumerate("abc")
+    }
+    for study in studies.values():
+        study.family = studies
+    return studies["a"]
+
+
+def norm_matters(seed, loss):
+    return drawn(seed, 80, {"raw": 0.85, "unit": 0.85 - loss})
+
+
+def not_only_norm(seed, loss):
+    return drawn(seed, 60, {"raw": 0.9, "unit": 0.85, "norm": 0.9 - loss})
+
+
+def random_vectors(seed, accuracy):
+    return drawn(seed, 60, {"random": accuracy})
+
+
+def masking(seed, loss):
+    means = {"raw": 0.95, "masked at random": 0.94, "masked to mean": 0.94, "masked widest": 0.94}
+    return drawn(seed, 200, {**means, "masked": 0.95 - loss}, totals=30)
+
+
+def corpora_differ(seed, drop):
+    return drawn(seed, 100, {"raw": 0.93}, other=[{"transfer": 0.93 - drop}, {"transfer back": 0.8}])
+
+
+def transfer(seed, accuracy):
+    return drawn(seed, 60, {"transfer": accuracy})
+
+
+def mixed(seed, loss):
+    """What is lost on the transfer corpus; nothing is on the main one."""
+    return drawn(
+        seed,
+        100,
+        {"raw": 0.9, "mixed on main": 0.9},
+        other=[{"transfer own": 0.9, "mixed on transfer": 0.9 - loss}],
+    )
+
+
+def punctuation(seed, cut):
+    """A drop of .2, of which `cut` is more than half of it goes away with the punctuation."""
+    return drawn(
+        seed,
+        100,
+        {"raw": 0.9, "stripped": 0.9},
+        other=[{"stripped transfer": 0.8 + cut, "transfer": 0.7}],
+    )
+
+
+def stable(seed, deviation):
+    """The standard deviation of accuracy over the folds, of 40 documents each, by the accuracy that brings it."""
+    documents, within = 200, 0.1 * (LABELS * TOTALS - 1) + 1  # 1 + (m - 1) x correlation
+    variance = deviation**2 * documents / FOLDS * LABELS * TOTALS / within  # p (1 - p)
+    accuracy = 0.5 + np.sqrt(0.25 - variance)
+    rng = np.random.default_rng([seed, 21])
+    shares = rng.beta(9 * accuracy, 9 * (1 - accuracy), size=documents)  # correlation 1/(1 + 9) = .1
+    right = rng.binomial(LABELS * TOTALS, shares)
+    return Drawn(seed=seed, labels=1, counts={"raw": right[:, None]}, totals=LABELS * TOTALS)
+
+
+# --- norms, weights and paths
+
+
+def growth(seed, share):
+    """Mean norms of states 1..L: from a straight line (0) to an exponential (2), both laws equally wrong at 1."""
+    layers = np.arange(1, 9)
+    line, curve = 1.0 + 0.6 * layers, np.exp(0.2 * layers)
+
+    def advantage(share):
+        linear, log_linear = norms.fit_errors((1 - share) * line + share * curve)
+        return linear - log_linear
+
+    even = optimize.brentq(advantage, 0, 1)
+    share = even * share if share <= 1 else even + (1 - even) * (share - 1)
+    mean = (1 - share) * line + share * curve
+    rng = np.random.default_rng([seed, 19])
+    documents = 80
+    noise = np.exp(0.05 * rng.normal(size=(documents, 1)) + 0.05 * rng.normal(size=(documents, 8)))
+    sums = np.hstack([np.ones((documents, 1)), mean * noise, np.ones((documents, 1))])
+    return Drawn(seed=seed, labels=9, sums=sums)
+
+
+def last_norm(seed, ratio):
+    """Norms of a document are log-normal, those of its states as alike as half of their variance."""
+    rng = np.random.default_rng([seed, 22])
+    documents, spread = 60, 0.3
+    noise = np.exp(
+        spread * rng.normal(size=(documents, 1)) + spread * rng.normal(size=(documents, LABELS + 1))
+    )
+    noise[:, -1] *= ratio
+    return Drawn(seed=seed, labels=LABELS, sums=noise)
+
+
+def folds_of(rng, weights, error):
+    """Weights [d, K] as five folds estimate them, each without its own documents' error: [5, d, K].
+
+    `error` is the standard error of the folds' mean.
+    """
+    errors = error * np.sqrt(FOLDS) * rng.normal(size=(FOLDS, *weights.shape))
+    return weights + (errors.sum(axis=0) - errors) / (FOLDS - 1)
+
+
+def recurring(seed, frequency):
+    """One dimension is among the top ten of `frequency` of 12 layers, all else is random; by drawn weights.
+
+    Between two steps of 1/12 the dimension of the next layer comes as close to its tenth place.
+    """
+    d, layers = 64, 12
+    fixed = np.random.default_rng(23)
+    order = np.argsort(fixed.random((d - 1, layers)), axis=0)  # a random ladder of sizes in each layer
+    weights = np.vstack([np.zeros((1, layers)), 1 + 0.03 * order])
+    tenth = np.sort(weights, axis=0)[-10] - 0.015  # between the tenth place and the next
+    weights[0] = tenth + 0.1 * np.clip(frequency * layers - np.arange(layers), -3, 3)
+    weights[0, 0] = tenth[0] + 1
+    counts = {"raw": np.full((60, layers), TOTALS)}
+    rng = np.random.default_rng([seed, 24])
+    signs = fixed.choice([-1, 1], size=weights.shape)
+    return Drawn(seed=seed, labels=layers, counts=counts, weights=signs * folds_of(rng, weights, 0.03))
+
+
+def ordered(seed, advantage):
+    """Drift of PCA over that of t-SNE: one path, in which t-SNE scatters `advantage` more, and noise on both."""
+    states = 10
+    fixed, rng = np.random.default_rng(25), np.random.default_rng([seed, 26])
+    line = np.stack([np.arange(states) - 4.5, np.zeros(states)], axis=1)
+    scatter = 2 * fixed.normal(size=(states, 2))
+
+    def path(share):
+        whole = (1 - share) * line + share * scatter
+        errors = 0.3 * np.sqrt(FOLDS) * rng.normal(size=(FOLDS, states, 2))
+        return np.stack([whole + errors.mean(axis=0), *folds_of_errors(whole, errors)])
+
+    # t-SNE's and UMAP's paths also move by themselves, anew in each reduction
+    own = {name: 0.1 * rng.normal(size=(1 + FOLDS, states, 2)) for name in ("t-SNE", "UMAP")}
+    paths = {"PCA": path(0.4), "t-SNE": path(0.4 + advantage) + own["t-SNE"], "UMAP": path(0.9) + own["UMAP"]}
+    return Drawn(seed=seed, labels=states, paths=paths)
+
+
+def folds_of_errors(whole, errors):
+    return whole + (errors.sum(axis=0) - errors) / (len(errors) - 1)
+
+
+# --- states, measured as those of a model
+
+
+def along(path, d, *, away=6.0):
+    """Offsets [S, d] of a path [S, m] that lies `away` from the origin, so that unit vectors keep its form."""
+    offsets = np.zeros((len(path), d))
+    offsets[:, 0] = away
+    offsets[:, 1 : 1 + path.shape[1]] = path
+    return offsets
+
+
+def drift(seed, order, documents=60):
+    """A straight path of ten layers, scattered: 1 is straight, 0 all scatter."""
+    fixed = np.random.default_rng(27)
+    line = np.stack([np.arange(10) - 4.5, np.zeros(10)], axis=1) * 0.4
+    scatter = 1.2 * fixed.normal(size=(10, 2))
+    rng = np.random.default_rng([seed, 28])
+    offsets = along(order * line + (1 - order) * scatter, 6)
+    return InMemory(gaussian(rng, offsets, documents=documents, positions=5, own=0.3), seed=seed)
+
+
+def tightening(seed, growth, documents=60):
+    """Every other state is `growth` times as long, so the more the steps before the last one differ by norm."""
+    path = np.stack([np.arange(6) * 0.6, np.array([0, 0.5, 0, -0.5, 0, 0.5])], axis=1)
+    rng = np.random.default_rng([seed, 29])
+    factors = np.where(np.arange(6) % 2, np.exp(-growth), 1.0)
+    factors[-1] = 1.0
+    states = gaussian(rng, along(path, 6), documents=documents, positions=5, own=0.3, factors=factors)
+    states[-1] = 1.5 * states[-2]
+    return InMemory(states, seed=seed)
+
+
+def ring(seed, arc, documents=60):
+    """Twelve layers on an arc of so many degrees, which closes at 360."""
+    angles = np.radians(np.linspace(0, arc, 12))
+    path = 1.5 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    rng = np.random.default_rng([seed, 30])
+    return InMemory(gaussian(rng, along(path, 6), documents=documents, positions=5, own=0.3), seed=seed)
+
+
+def balanced(d, layers=6):
+    """Signs [layers, d], as many of either in each dimension."""
+    fixed = np.random.default_rng(31)
+    half = np.repeat([-1.0, 1.0], layers // 2)
+    return np.stack([fixed.permutation(half) for _ in range(d)], axis=1)
+
+
+def dominating(seed, size, documents=100):
+    """32 dimensions tell six layers apart alike, but one `size` times as much."""
+    offsets = 0.4 * balanced(32)
+    offsets[:, 7] *= size
+    rng = np.random.default_rng([seed, 32])
+    return InMemory(gaussian(rng, offsets, documents=documents, positions=6), seed=seed)
+
+
+def distributed(seed, evenness, documents=100):
+    """What 32 dimensions tell of six layers falls off geometrically, by exp(-1 / evenness) from one to the next."""
+    sizes = np.exp(-np.arange(32) / evenness)
+    offsets = 2.2 * sizes / np.sqrt((sizes**2).sum()) * balanced(32)
+    rng = np.random.default_rng([seed, 33])
+    return InMemory(gaussian(rng, offsets, documents=documents, positions=6), seed=seed)
+
+
+def flipping(seed, surplus, documents=100):
+    """Negative offsets are exp(surplus) times as large as positive ones in the first third, inversely in the last."""
+    fixed = np.random.default_rng(34)
+    first, middle = fixed.choice([-1.0, 1.0], size=(2, 32)) * 0, fixed.choice([-0.3, 0.3], size=32)
+    for layer in first:
+        chosen = fixed.permutation(32)[:24]
+        layer[chosen[:12]], layer[chosen[12:]] = 0.5 * np.exp(surplus / 2), -0.5 * np.exp(-surplus / 2)
+    first = -first
+    offsets = np.stack([*first, middle, -middle, *-first])
+    rng = np.random.default_rng([seed, 35])
+    return InMemory(gaussian(rng, offsets, documents=documents, positions=6), seed=seed)
+
+
+def recurring_runs(seed, unlike, documents=100):
+    """Of 32 dimensions some tell layers apart more than others; 0: all alike."""
+    ladder = np.linspace(-1, 1, 32)
+    offsets = 0.4 * np.exp(unlike * ladder) * balanced(32)
+    rng = np.random.default_rng([seed, 36])
+    return InMemory(gaussian(rng, offsets, documents=documents, positions=4), seed=seed)
+
+
+def turning(seed, degrees, documents=60):
+    """Three strong directions of five layers, of eight dimensions, turn by so many degrees from layer to layer."""
+    rng = np.random.default_rng([seed, 37])
+    strong = rng.normal(size=(documents, 5, 3)) + 0.5 * rng.normal(size=(documents, 1, 3))
+    states = []
+    for i in range(5):
+        turn = np.radians(degrees * i)
+        x = 0.15 * rng.normal(size=(documents, 5, 8))
+        x[..., :3] += np.cos(turn) * strong
+        x[..., 3:6] += np.sin(turn) * strong
+        states.append(x)
+    return InMemory(np.stack([*states, states[-1]]), seed=seed)
+
+
+def ranks(seed, evenness, documents=60):
+    """Variances of 16 dimensions fall off by exp(-1 / evenness); one of four layers is the most even."""
+    rng = np.random.default_rng([seed, 38])
+    states = []
+    for share in (0.4, 1.0, 0.7, 0.5):
+        sd = np.exp(-np.arange(16) / evenness / share / 2)
+        x = rng.normal(size=(documents, 5, 16)) + 0.3 * rng.normal(size=(documents, 1, 16))
+        states.append(x * sd)
+    return InMemory(np.stack([*states, states[-1]]), seed=seed)
+
+
+FAR, LOW = quarter(0.25, LABELS), quarter(0.10, LABELS)
+
+PLANTS = {
+    "layers-linearly-separable": Plant(
+        what="Right answers of 60 documents x 5 layers x 10 vectors, beta-binomial with correlation .1 within a "
+        "document; shuffled labels at chance. The knob is accuracy.",
+        draw=separable, outside=(0.25, 0.36), border=FAR, inside=(0.44, 0.6),
+    ),
+    "every-layer-recognised": Plant(
+        what="As above; four layers with a recall of .9 and one with that of the knob.",
+        draw=every_layer, outside=(0.15, 0.24), border=LOW, inside=(0.33, 0.5),
+    ),
+    "decision-tree-separates": Plant(
+        what="As above, 60 documents; a linear probe at .9 beside the tree. The knob is the tree's accuracy.",
+        draw=tree, outside=(0.25, 0.36), border=FAR, inside=(0.44, 0.6),
+    ),
+    "more-data-higher-accuracy": Plant(
+        what="As above, 80 documents; accuracy rises evenly over the five sizes to .85, paired by document. The knob is "
+        "the gain from the smallest to all.",
+        draw=more_data, outside=(-0.04, 0.0), border=0.01, inside=(0.05, 0.12),
+    ),
+    "longer-context-higher-accuracy": Plant(
+        what="As above, 80 documents, with four contexts. The knob is the gain from 5 tokens to 30.",
+        draw=longer_context, outside=(-0.04, 0.0), border=0.01, inside=(0.03, 0.08),
+    ),
+    "larger-model-lower-accuracy": Plant(
+        what="As above, 80 documents under three models; the largest falls clearly (.6), and the knob is what the second "
+        "is below the first (.85).",
+        draw=larger_model, outside=(-0.05, -0.02), border=0.0, inside=(0.02, 0.06),
+    ),
+    "norm-is-a-feature": Plant(
+        what="As above, 80 documents; .85 on vectors as they are. The knob is what unit vectors lose.",
+        draw=norm_matters, outside=(-0.06, -0.01), border=0.01, inside=(0.03, 0.08),
+    ),
+    "norm-is-not-the-only-feature": Plant(
+        what="As above, 60 documents; .9 on vectors as they are, .85 on unit vectors. The knob is what the norm alone "
+        "loses.",
+        draw=not_only_norm, outside=(-0.01, 0.03), border=0.05, inside=(0.08, 0.2), part=1,
+    ),
+    "random-vectors-fail": Plant(
+        what="As above, 60 documents. The knob is accuracy on random vectors.",
+        draw=random_vectors, outside=(0.45, 0.32), border=LOW, inside=(0.24, 0.15),
+    ),
+    "layer-norms-grow-exponentially": Plant(
+        what="Norm sums of 80 documents and eight layers, log-normal (.05 shared by a document's layers, .05 by layer), "
+        "around means from a straight line (knob 0) to an exponential (2); at 1 both laws err alike.",
+        draw=growth, outside=(0.0, 0.9), border=1.0, inside=(1.1, 2.0), part=1,
+    ),
+    "last-layer-norm-dominates": Plant(
+        what="Norm sums of 60 documents, log-normal (.3 shared by a document's states, .3 by state). The knob is the "
+        "ratio.",
+        draw=last_norm, outside=(1.2, 1.42), border=1.5, inside=(1.6, 2.0),
+    ),
+    "pca-shows-drift": Plant(
+        what="States of 60 documents x 5 positions x 6 dimensions: a path of ten centroids, standard normal tokens "
+        "around them with a mean of the document's own (.3) that its states share and one that they do not (.3). "
+        "The knob mixes a straight path (1) with random points (0).",
+        draw=drift, outside=(0.3, 0.6), border=0.64, inside=(0.7, 0.9), truth="large",
+    ),
+    "normalising-tightens-drift": Plant(
+        what="States as above, six layers; every other one is shorter by exp(-knob), so that norms make steps of their "
+        "own before the last one; the final-normed state is the last one times 1.5.",
+        draw=tightening, outside=(2.5, 1.6), border=1.15, inside=(0.8, 0.2), truth="large",
+    ),
+    "pca-orders-layers-better": Plant(
+        what="Paths of ten centroids as PCA, t-SNE and UMAP give them, on all documents and without each fold: errors of "
+        "the folds' documents, .3 in all, and .1 for what t-SNE and UMAP do differently at each run. PCA's path is a "
+        "straight one mixed with random points (.4 of the way); the knob is how much further t-SNE's goes.",
+        draw=ordered, outside=(-0.3, -0.1), border=0.0, inside=(0.15, 0.5),
+    ),
+    "layer-zero-closes-a-ring": Plant(
+        what="States as for the drift; twelve centroids on an arc of so many degrees as the knob says.",
+        draw=ring, outside=(250.0, 290.0), border=300.2, inside=(310.0, 340.0), truth="large",
+    ),
+    "no-dimension-dominates": Plant(
+        what="States of 100 documents x 6 positions x 32 dimensions of six layers: standard normal tokens, with a mean "
+        "of the document's own (.3), around centroids that differ by +-.4 in each dimension, three layers either "
+        "way; in one dimension by so many times more as the knob says. Probes are fitted.",
+        draw=dominating, outside=(3.0, 2.0), border=1.45, inside=(1.2, 1.0), fitted=True, truth="large",
+    ),
+    "contribution-is-distributed": Plant(
+        what="States and probes as above; what the dimensions tell falls off geometrically, by exp(-1 / knob) from one "
+        "to the next, at one distance between the layers.",
+        draw=distributed, outside=(4.0, 6.0), border=8.25, inside=(12.0, 30.0), fitted=True, truth="large",
+    ),
+    "few-dimensions-recur": Plant(
+        what="Weights of five folds' probes, 64 dimensions and 12 layers, drawn: a random order of sizes in each layer, "
+        "and one dimension that is among the top ten of a share of the layers (knob); each fold's documents err by "
+        "themselves.",
+        draw=recurring, outside=(0.2, 0.4), border=0.5, inside=(0.7, 1.0),
+    ),
+    "masking-recurring-dimensions-is-negligible": Plant(
+        what="Right answers of 200 documents x 5 layers x 30 vectors, as above; .95 unmasked. The knob is what the mask "
+        "costs.",
+        draw=masking, outside=(0.05, 0.02), border=0.01, inside=(0.005, 0.0),
+    ),
+    "attribution-sign-flips-with-depth": Plant(
+        what="States and probes as above; in the layers of the first third 12 dimensions lie above the mean and 12 "
+        "below, those below exp(knob) times as far; in the last third the other way round. At 0 both are alike, "
+        "whatever the number of documents.",
+        draw=flipping, outside=(-1.0, -0.3), border=0.0, inside=(0.3, 1.0), fitted=True, truth="large",
+    ),
+    "accuracy-drops-on-another-corpus": Plant(
+        what="Right answers of 100 documents of either corpus, .93 on the main one. The knob is the drop.",
+        draw=corpora_differ, outside=(-0.05, -0.01), border=0.02, inside=(0.06, 0.15),
+    ),
+    "transfer-beats-chance": Plant(
+        what="Right answers of 60 documents of the transfer corpus. The knob is accuracy.",
+        draw=transfer, outside=(0.25, 0.36), border=FAR, inside=(0.44, 0.6),
+    ),
+    "mixed-training-restores-accuracy": Plant(
+        what="Right answers of 100 documents of either corpus, .9 for each one's own probe and for the mixed one on the "
+        "main corpus. The knob is what mixing loses on the transfer corpus.",
+        draw=mixed, outside=(0.12, 0.05), border=0.03, inside=(0.015, -0.02), part=1,
+    ),
+    "punctuation-explains-the-drop": Plant(
+        what="Right answers of 100 documents of either corpus; a drop from .9 to .7 with punctuation. The knob is how "
+        "much more than half of it goes away without.",
+        draw=punctuation, outside=(-0.1, -0.04), border=0.0, inside=(0.04, 0.09),
+    ),
+    "accuracy-stable-across-runs": Plant(
+        what="Right answers of 200 documents in five folds, beta-binomial. The knob is the standard deviation of a "
+        "fold's accuracy, brought about by how far accuracy is from 1.",
+        draw=stable, outside=(0.026, 0.014), border=0.01, inside=(0.006, 0.003),
+    ),
+    "top-dimensions-recur-across-runs": Plant(
+        what="States of 100 documents x 4 positions x 32 dimensions, of which some differ more between the six layers, "
+        "by up to exp(2 x knob); a probe of each fold's 20 documents. Truth is the mean overlap of runs of that "
+        "size.",
+        draw=recurring_runs, outside=(0.0, 0.25), border=0.42, inside=(0.8, 1.5), fitted=True, truth="mean",
+    ),
+    "layers-occupy-different-subspaces": Plant(
+        what="States of 60 documents x 5 positions x 8 dimensions, three of them strong, .15 of noise on all; the "
+        "strong ones turn by so many degrees from layer to layer as the knob says. Truth is the mean number at "
+        "that size: both angles hold the sampling noise of halves of 30 documents, and the noise hides part of "
+        "the turn.",
+        draw=turning, outside=(2.0, 6.5), border=7.49, inside=(9.0, 12.0), truth="mean",
+    ),
+    "each-layer-uses-a-subspace": Plant(
+        what="States of 60 documents x 5 positions x 16 dimensions, normal with variances that fall off by exp(-1 / "
+        "knob); of four layers one is the most even.",
+        draw=ranks, outside=(4.0, 2.8), border=2.555, inside=(2.3, 1.5), truth="large",
+    ),
+}  # fmt: skip

@@ -138,7 +138,7 @@ class TestTogether:
         for one, rows, own in zip(together, self.FOLDS, labels, strict=True):
             alone = probe.fit(X, own, rows=rows, unit=unit, n_labels=5)
             assert one.certificate.converged
-            np.testing.assert_allclose(one.mean, alone.mean, rtol=1e-6)
+            np.testing.assert_allclose(one.mean, alone.mean, atol=1e-6)  # means near 0
             np.testing.assert_allclose(one.sd, alone.sd, rtol=1e-6)
             np.testing.assert_allclose(one.weights, alone.weights, atol=5e-3)
             np.testing.assert_allclose(one.bias, alone.bias, atol=5e-3)

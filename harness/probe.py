@@ -1,8 +1,10 @@
 """The layer probe: multinomial logistic regression on standardised features, with a convergence certificate."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +20,7 @@ Rows = Sequence[slice]
 
 L2 = 1e-4  # held-out accuracy on SmolLM2 is flat around it; weaker asks for ever more iterations
 TOLERANCE = 2e-3  # relative gap at which held-out accuracy was seen to lie within .001 of the optimum's
-BLOCK = 2048  # rows of a pass that stay in cache between the two products that need them
+BLOCK = 1024  # rows of a pass that stay in cache between the two products that need them
 LANES = 16  # classes are padded to a multiple: a matrix product 31 columns wide runs at half speed
 NOTHING = 1e-6  # relative gap up to which no weights at all are the solution, and others are rounding
 WINDOW = 10  # iterations over which progress is judged
@@ -38,10 +40,8 @@ class Probe:
 
     def logits(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """X [n, d] -> [n, K]; nothing of the size of X is copied."""
-        import torch
-
         weights, bias = self._on_raw()
-        x = torch.from_numpy(np.ascontiguousarray(X))
+        x = _tensor(np.ascontiguousarray(X))
         out = x @ weights
         if self.unit:
             out *= _reciprocal_norms(x)[:, None]
@@ -81,6 +81,14 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """What one of several probes on the same matrix is fitted on."""
+
+    rows: Rows  # ranges of the matrix' rows; disjoint
+    y: NDArray[np.int64]  # [rows of the matrix], in 0..n_labels-1
+
+
+@dataclass(frozen=True, kw_only=True)
 class LayerProbe:
     """How a probe is fitted: minimise mean cross-entropy + l2/2 |W|^2 over standardised features.
 
@@ -90,7 +98,8 @@ class LayerProbe:
     The bias is free. The minimum is unique but for a constant added to the bias. L-BFGS runs in whitened
     coordinates: with G = R'R the Gram matrix of a sample of the training features, V = R W, in which the Hessian
     at W = 0 is the same in all directions. This is a change of variables on the weights, as standardising is:
-    the data are read as they are, in float32, and no copy of them is made. Sums over blocks are float64.
+    the data are read as they are, in float32, block by block, and no copy of them is made, so that the matrix
+    may as well be one of numpy's memory maps. Sums over blocks are float64.
     """
 
     l2: float = L2
@@ -117,225 +126,358 @@ class LayerProbe:
         `unit` divides each vector by its norm. Deterministic for given data on a given machine. ValueError for
         data that are not finite, an empty training set or a label that is out of range.
         """
-        from scipy.optimize import minimize
-        from threadpoolctl import threadpool_limits
-
         rows = [slice(0, len(X))] if rows is None else rows
         n_labels = int(y.max()) + 1 if n_labels is None else n_labels
+        (probe,) = self.fit_together(X, [TrainingSet(rows=rows, y=y)], unit=unit, n_labels=n_labels)
+        return probe
+
+    def fit_together(
+        self,
+        X: NDArray[np.float32],
+        sets: Sequence[TrainingSet],
+        *,
+        unit: bool = False,
+        n_labels: int,
+    ) -> list[Probe]:
+        """One probe for each of several training sets that share rows of X [n, d]: folds, or label sets.
+
+        The sum of their objectives is minimised as one problem: a block is read once for all sets that hold it,
+        and one wide matrix product costs about half of the narrow ones. Each probe has the minimum and the
+        certificate that it would have alone, and no value of a row outside its set enters its objective; all go
+        on until the last has converged. ValueError as `fit` raises it.
+        """
         objective = _Objective(
-            X, y, rows=rows, unit=unit, n_labels=n_labels, l2=self.l2, standardise=self.standardise
+            X, sets, unit=unit, n_labels=n_labels, l2=self.l2, standardise=self.standardise
         )
         progress = _Progress(objective=objective, l2=self.l2, tolerance=self.tolerance)
         solution, iterations = np.zeros(objective.size), 0
-        value, _ = objective(solution)
+        objective(solution)
         # labels whose vectors are the same have no gradient but rounding; followed, it would look like weights
-        if not progress.gap(value, objective.gradient_norm) <= NOTHING:
-            # scipy's own threads spin on after each small product and take the cores from the large ones
-            with threadpool_limits(1, user_api="blas"):
-                result = minimize(
-                    objective,
-                    solution,
-                    jac=True,
-                    method="L-BFGS-B",
-                    callback=progress,
-                    options={
-                        "maxcor": 30,
-                        "maxiter": self.max_iterations,
-                        "maxfun": 4 * self.max_iterations,
-                        "ftol": 0.0,
-                        "gtol": 0.0,
-                        "maxls": 40,
-                    },
+        if not (progress.gaps() <= NOTHING).all():
+            solution, iterations = _minimise(objective, self.max_iterations, progress)
+        _, gradient = objective(solution)
+        gaps = progress.gaps()
+        finite = np.isfinite(objective.values).all() and np.isfinite(gradient).all()
+        probes = []
+        for k, (part, (weights, bias)) in enumerate(
+            zip(objective.parts, objective.parameters(solution), strict=True)
+        ):
+            weights = weights - weights.mean(1, keepdims=True)  # rounding aside this is so at the minimum
+            if not self.standardise:
+                weights = weights * np.where(np.isfinite(part.sd), part.sd, 0)[:, None]
+            probes.append(
+                Probe(
+                    weights=weights,
+                    bias=bias - bias.mean(),
+                    mean=part.mean,
+                    sd=part.sd,
+                    unit=unit,
+                    certificate=Certificate(
+                        converged=bool(finite and gaps[k] <= self.tolerance),
+                        iterations=iterations,
+                        gradient_norm=float(objective.gradient_norms[k]),
+                        relative_gap=float(gaps[k]),
+                    ),
                 )
-            solution, iterations = result.x, int(result.nit)
-        weights, bias = objective.parameters(solution)
-        value, gradient = objective(solution)
-        norm = objective.gradient_norm
-        gap = progress.gap(value, norm)
-        weights = weights - weights.mean(1, keepdims=True)  # rounding aside this is so at the minimum
-        if not self.standardise:
-            weights = weights * np.where(np.isfinite(objective.sd), objective.sd, 0)[:, None]
-        return Probe(
-            weights=weights,
-            bias=bias - bias.mean(),
-            mean=objective.mean,
-            sd=objective.sd,
-            unit=unit,
-            certificate=Certificate(
-                converged=bool(np.isfinite(value) and np.isfinite(gradient).all() and gap <= self.tolerance),
-                iterations=iterations,
-                gradient_norm=norm,
-                relative_gap=gap,
-            ),
+            )
+        return probes
+
+
+def _minimise(objective: "_Objective", iterations: int, progress: "_Progress") -> tuple[Floats, int]:
+    """The point and the number of iterations at which L-BFGS ends, or is ended by `progress`."""
+    from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
+
+    # scipy's own threads spin on after each small product and take the cores from the large ones
+    with threadpool_limits(1, user_api="blas"):
+        result = minimize(
+            objective,
+            np.zeros(objective.size),
+            jac=True,
+            method="L-BFGS-B",
+            callback=progress,
+            options={
+                "maxcor": 30,
+                "maxiter": iterations,
+                "maxfun": 4 * iterations,
+                "ftol": 0.0,
+                "gtol": 0.0,
+                "maxls": 40,
+            },
         )
+    return result.x, int(result.nit)
 
 
-@dataclass
 class _Progress:
-    """Watches the objective and ends the fit once the gap to the optimum is small enough.
+    """Watches the objectives and ends the fit once each one's gap to its optimum is small enough.
 
     The gap is the smaller of a bound and an estimate. The bound |gradient|^2 / (2 l2) follows from strong
     convexity and is far too large on the way. The estimate takes progress as geometric: with d1 and d2 the
     decreases over the last two windows and r = d2/d1, what remains is d2 r / (1 - r).
     """
 
-    objective: "_Objective"
-    l2: float
-    tolerance: float
-    values: list[float] = field(default_factory=list)
+    def __init__(self, *, objective: "_Objective", l2: float, tolerance: float) -> None:
+        self.objective, self.l2, self.tolerance = objective, l2, tolerance
+        self.values: list[Floats] = []  # [problems] after each iteration
 
-    def gap(self, value: float, gradient_norm: float) -> float:
-        """Relative to the objective."""
-        bound = gradient_norm**2 / (2 * self.l2)
-        remaining = math.inf
+    def gaps(self) -> Floats:
+        """Of each problem [problems] where the objective was last evaluated, relative to its value."""
+        value = self.objective.values
+        bound = self.objective.gradient_norms**2 / (2 * self.l2)
+        remaining = np.full_like(value, math.inf)
         if len(self.values) > 2 * WINDOW:
-            d1 = self.values[-1 - 2 * WINDOW] - self.values[-1 - WINDOW]
-            d2 = self.values[-1 - WINDOW] - self.values[-1]
-            if d1 > 0 and d2 < d1:
-                ratio = max(d2 / d1, 0.25)  # one lucky window is no reason to stop
-                remaining = d2 * ratio / (1 - ratio)
-            elif d1 <= 0 and d2 <= 0:
-                remaining = 0.0  # rounding is all that is left
-        return float(min(bound, remaining) / value) if value > 0 else 0.0
+            before, between, last = (self.values[-1 - i * WINDOW] for i in (2, 1, 0))
+            d1, d2 = before - between, between - last
+            slowing = (d2 > 0) & (d2 < d1)
+            ratio = np.maximum(d2[slowing] / d1[slowing], 0.25)  # one lucky window is no reason to stop
+            remaining[slowing] = d2[slowing] * ratio / (1 - ratio)
+            if d1.sum() <= 0 and d2.sum() <= 0:
+                remaining[:] = 0.0  # rounding is all that is left
+        gaps: Floats = np.minimum(bound, remaining) / np.where(value > 0, value, math.inf)
+        return gaps
 
     def __call__(self, intermediate_result: Any) -> None:
-        self.values.append(float(intermediate_result.fun))
-        if self.gap(self.values[-1], self.objective.gradient_norm) <= self.tolerance:
+        del intermediate_result  # scipy knows the sum alone; the objective keeps each problem's value
+        self.values.append(self.objective.values)
+        if (self.gaps() <= self.tolerance).all():
             raise StopIteration
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Moments:
+    """Number, mean [d] and sum of squares about it [d] of some rows; of a sample of them also all products."""
+
+    n: int
+    mean: Floats
+    squares: Floats  # [d], or [d, d] with products
+
+    def __add__(self, other: "_Moments") -> "_Moments":
+        """Of both together (Chan, Golub, LeVeque 1983): no cancellation."""
+        n, step = self.n + other.n, other.mean - self.mean
+        between = np.outer(step, step) if self.squares.ndim == 2 else step * step
+        return _Moments(
+            n=n,
+            mean=self.mean + step * (other.n / max(1, n)),
+            squares=self.squares + other.squares + between * (self.n * other.n / max(1, n)),
+        )
+
+
+@dataclass(kw_only=True)
+class _Part:
+    """One problem's training set: how its features are standardised and whitened."""
+
+    n: int
+    mean: Floats  # [d]
+    sd: Floats  # [d]
+    divisor: Floats  # [d]; sd, or 1 where features stay as they come
+    factor: "torch.Tensor"  # R [d, d] upper triangular
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Block:
+    """A range of rows and the problems that are fitted on it."""
+
+    rows: slice
+    problems: tuple[int, ...]
+    y: "torch.Tensor"  # [rows, problems, 1]
+    scale: "torch.Tensor | None"  # [rows, 1]; 1/|x|
+
+
 class _Objective:
-    """Value and gradient of the objective in whitened coordinates, one pass over the training rows."""
+    """Values and gradients of some problems on one matrix, in whitened coordinates; one pass over their rows."""
 
     def __init__(
         self,
         X: NDArray[np.float32],
-        y: NDArray[np.int64],
+        sets: Sequence[TrainingSet],
         *,
-        rows: Rows,
         unit: bool,
         n_labels: int,
         l2: float,
         standardise: bool,
     ) -> None:
-        import torch
-
         self.l2, self.n_labels, self.d = l2, n_labels, X.shape[1]
         self.width = -(-n_labels // LANES) * LANES
-        self.blocks = [
-            slice(start, min(start + BLOCK, part.stop))
-            for part in rows
-            for start in range(part.start, part.stop, BLOCK)
-        ]
-        self.n = sum(block.stop - block.start for block in self.blocks)
-        if not self.n:
-            raise ValueError("a probe needs at least one training vector")
         if not X.flags.c_contiguous or X.dtype != np.float32:
             raise ValueError(f"the vectors are a C-contiguous float32 matrix, not {X.dtype}")
-        labels = np.concatenate([y[block] for block in self.blocks])
-        if labels.min() < 0 or labels.max() >= n_labels:
-            raise ValueError(f"labels lie in 0..{n_labels - 1}")
-        self.x = torch.from_numpy(X)
-        self.y = torch.from_numpy(np.ascontiguousarray(y, dtype=np.int64))
-        self.scale = torch.cat([_reciprocal_norms(self.x[block]) for block in self.blocks]) if unit else None
-        self.mean, self.sd = self._moments()
-        # the free bias takes up the mean either way; a constant feature has no weight
-        self.divisor = self.sd if standardise else np.where(np.isfinite(self.sd), 1.0, np.inf)
-        self.factor = self._factor(l2)
-        self.size = (self.d + 1) * n_labels
-        self.gradient_norm = math.inf
+        for one in sets:
+            labels = [one.y[part] for part in one.rows]
+            if not sum(map(len, labels)):
+                raise ValueError("a probe needs at least one training vector")
+            if any(len(y) and (y.min() < 0 or y.max() >= n_labels) for y in labels):
+                raise ValueError(f"labels lie in 0..{n_labels - 1}")
+        self.x = _tensor(X)
+        self.blocks = self._cut(sets, unit)
+        self.n = sum((block.rows.stop - block.rows.start) * len(block.problems) for block in self.blocks)
+        self.parts = self._prepare(len(sets), standardise)
+        self.size = len(sets) * (self.d + 1) * n_labels
+        self.values = self.gradient_norms = np.full(len(sets), math.inf)
 
-    def features(self) -> "Iterator[tuple[slice, torch.Tensor, torch.Tensor | None]]":
-        """Block, its rows of x, and its row scales."""
-        start = 0
-        for block in self.blocks:
-            stop = start + block.stop - block.start
-            yield block, self.x[block], None if self.scale is None else self.scale[start:stop]
-            start = stop
-
-    def _moments(self) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of the features, in two passes of float64 sums: no cancellation."""
+    def _cut(self, sets: Sequence[TrainingSet], unit: bool) -> list[_Block]:
+        """Blocks, none across the border of a set; rows of no set are never read."""
         import torch
 
-        total = np.zeros(self.d)
-        for _, x, scale in self.features():
-            total += (x if scale is None else x * scale[:, None]).double().sum(0).numpy()
-        mean = total / self.n
-        if not np.isfinite(mean).all():
-            raise ValueError("the vectors hold values that are not finite")
-        squares = np.zeros(self.d)
-        for _, x, scale in self.features():
-            u = (x if scale is None else x * scale[:, None]).double() - torch.from_numpy(mean)
-            squares += (u * u).sum(0).numpy()
-        sd = np.sqrt(squares / self.n)
-        constant = sd <= 1e-6 * np.abs(mean)  # float32 resolves no less: what varies there is rounding
-        return mean, np.where(constant, np.inf, sd)
-
-    def _factor(self, l2: float) -> "torch.Tensor":
-        """R [d, d] upper triangular, R'R = Gram matrix of a sample + l2 K, the Hessian at W = 0 times K."""
-        import torch
-
-        # drawn at random: a stride would meet the same positions of every document
-        wanted = np.sort(np.random.default_rng(0).permutation(self.n)[: max(GRAM_ROWS, 4 * self.d)])
-        gram, start = torch.zeros(self.d, self.d, dtype=torch.float64), 0
-        mean, sd = torch.from_numpy(self.mean), torch.from_numpy(self.divisor)
-        for _, x, scale in self.features():
-            inside = wanted[(wanted >= start) & (wanted < start + len(x))] - start
-            start += len(x)
-            if not len(inside):
+        borders = sorted({b for one in sets for part in one.rows for b in (part.start, part.stop)})
+        blocks = []
+        for first, last in pairwise(borders):
+            problems = tuple(
+                k for k, one in enumerate(sets) if any(p.start <= first and last <= p.stop for p in one.rows)
+            )
+            if not problems:
                 continue
-            u = x[inside] if scale is None else x[inside] * scale[inside, None]
-            z = ((u.double() - mean) / sd).float()
-            gram += z.T @ z
-        gram /= min(len(wanted), self.n)
-        gram.diagonal().add_(l2 * self.n_labels)
-        factor: torch.Tensor = torch.linalg.cholesky(gram, upper=True)
-        return factor
+            for begin in range(first, last, BLOCK):
+                rows = slice(begin, min(begin + BLOCK, last))
+                y = np.stack([sets[k].y[rows] for k in problems], 1)
+                blocks.append(
+                    _Block(
+                        rows=rows,
+                        problems=problems,
+                        y=torch.from_numpy(y.astype(np.int64))[:, :, None],
+                        scale=_reciprocal_norms(self.x[rows])[:, None] if unit else None,
+                    )
+                )
+        return blocks
 
-    def parameters(self, v: Floats) -> tuple[Floats, Floats]:
-        """Whitened coordinates -> weights [d, K] on the centred, divided features, and bias [K]."""
+    def _prepare(self, problems: int, standardise: bool) -> list[_Part]:
+        """Moments of every row and products of some, by the sets of problems that share them; one pass."""
+        import torch
+
+        nothing = np.zeros(self.d)
+        moments: dict[tuple[int, ...], _Moments] = {}
+        products: dict[tuple[int, ...], _Moments] = {}
+        share = min(1.0, max(GRAM_ROWS, 4 * self.d) * problems / self.n)
+        rng = np.random.default_rng(0)  # a stride would meet the same positions of every document
+        for block in self.blocks:
+            x = self.x[block.rows]
+            if block.scale is not None:
+                x = x * block.scale
+            u = x - (near := x.mean(0))
+            rest = u.double().sum(0).numpy()
+            here = _Moments(
+                n=len(x),
+                mean=near.double().numpy() + rest / len(x),
+                squares=(u * u).sum(0, dtype=torch.float64).numpy() - rest * rest / len(x),
+            )
+            moments[block.problems] = (
+                moments.get(block.problems, _Moments(n=0, mean=nothing, squares=nothing)) + here
+            )
+            u = x[torch.from_numpy(np.flatnonzero(rng.random(len(x)) < share))].double()
+            if len(u):
+                mean = u.mean(0)
+                u -= mean
+                here = _Moments(n=len(u), mean=mean.numpy(), squares=(u.T @ u).numpy())
+                known = products.get(
+                    block.problems, _Moments(n=0, mean=nothing, squares=np.zeros((self.d, self.d)))
+                )
+                products[block.problems] = known + here
+        return [
+            self._part(
+                [m for held, m in moments.items() if k in held],
+                [m for held, m in products.items() if k in held],
+                standardise,
+            )
+            for k in range(problems)
+        ]
+
+    def _part(self, moments: list[_Moments], products: list[_Moments], standardise: bool) -> _Part:
+        import torch
+
+        every = sum(moments[1:], moments[0])
+        if not (np.isfinite(every.mean).all() and np.isfinite(every.squares).all()):
+            raise ValueError("the vectors hold values that are not finite")
+        sd = np.sqrt(np.maximum(every.squares, 0) / every.n)
+        # float32 resolves no less: what varies there is rounding
+        sd = np.where(sd <= 1e-6 * np.abs(every.mean), np.inf, sd)
+        # the free bias takes up the mean either way; a constant feature has no weight
+        divisor = sd if standardise else np.where(np.isfinite(sd), 1.0, np.inf)
+        # R'R = Gram matrix of a sample + l2 K, the Hessian at W = 0 times K
+        gram = np.zeros((self.d, self.d))
+        if products:
+            some = sum(products[1:], products[0])
+            gram = some.squares / some.n / np.outer(divisor, divisor)
+        gram[np.diag_indices(self.d)] += self.l2 * self.n_labels
+        factor: torch.Tensor = torch.linalg.cholesky(torch.from_numpy(gram), upper=True)
+        return _Part(n=every.n, mean=every.mean, sd=sd, divisor=divisor, factor=factor)
+
+    def parameters(self, v: Floats) -> list[tuple[Floats, Floats]]:
+        """Whitened coordinates -> each problem's weights [d, K] on the centred, divided features, and bias [K]."""
         import torch
 
         # 1/K is the curvature at 0 in whitened coordinates; its root makes the first step about right
-        v = v.reshape(self.d + 1, self.n_labels) * math.sqrt(self.n_labels)
+        v = v.reshape(len(self.parts), self.d + 1, self.n_labels) * math.sqrt(self.n_labels)
         # torch's solver, since numpy's threads spin on after a call and take the cores from the products
-        return torch.linalg.solve_triangular(self.factor, torch.from_numpy(v[:-1]), upper=True).numpy(), v[-1]
+        return [
+            (torch.linalg.solve_triangular(p.factor, torch.from_numpy(own[:-1]), upper=True).numpy(), own[-1])
+            for p, own in zip(self.parts, v, strict=True)
+        ]
 
     def __call__(self, v: Floats) -> tuple[float, Floats]:
-        """Objective and gradient at whitened coordinates v [size]."""
+        """Sum of the objectives and its gradient at whitened coordinates v [problems * (d + 1) * K]."""
+        parameters = self.parameters(v)
+        losses, gradients, sums, seen = self._pass(parameters)
+        values, norms, whitened = [], [], []
+        for k, (part, (weights, _)) in enumerate(zip(self.parts, parameters, strict=True)):
+            g_bias, g_raw = sums[k] / seen[k], gradients[k].T / seen[k]
+            g = (g_raw - np.outer(part.mean, g_bias)) / part.divisor[:, None] + self.l2 * weights
+            norms.append(math.sqrt(float((g**2).sum() + (g_bias**2).sum())))
+            values.append(losses[k] / seen[k] + self.l2 / 2 * float((weights**2).sum()))
+            whitened.append(np.concatenate([_solve_transposed(part.factor, g), g_bias[None]]))
+        self.values, self.gradient_norms = np.array(values), np.array(norms)
+        return float(self.values.sum()), (np.stack(whitened) * math.sqrt(self.n_labels)).ravel()
+
+    def _pass(self, parameters: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floats, Floats]:
+        """Sums over rows by problem: loss [P], gradient on x [P, K, d] and on the bias [P, K]; and rows [P]."""
         import torch
 
-        weights, bias = self.parameters(v)
-        on_raw = weights / self.divisor[:, None]
-        w = torch.zeros(self.d, self.width)
-        w[:, : self.n_labels] = torch.from_numpy(on_raw)
-        b = torch.full((self.width,), -torch.inf)
-        b[: self.n_labels] = torch.from_numpy(bias - (self.mean[:, None] * on_raw).sum(0))
-        loss = torch.zeros((), dtype=torch.float64)
-        gradient = torch.zeros(self.d, self.width, dtype=torch.float64)
-        sums = torch.zeros(self.width, dtype=torch.float64)
-        for block, x, scale in self.features():
-            logits = x @ w
+        count, width = len(parameters), self.width
+        w = torch.zeros(self.d, count, width)
+        b = torch.full((count, width), -torch.inf)
+        for k, (part, (weights, bias)) in enumerate(zip(self.parts, parameters, strict=True)):
+            on_raw = weights / part.divisor[:, None]
+            w[:, k, : self.n_labels] = torch.from_numpy(on_raw)
+            b[k, : self.n_labels] = torch.from_numpy(bias - (part.mean[:, None] * on_raw).sum(0))
+        shared = {
+            block.problems: (w[:, block.problems].reshape(self.d, -1), b[list(block.problems)])
+            for block in self.blocks
+        }
+        losses = torch.zeros(count, dtype=torch.float64)
+        gradients = torch.zeros(count, width, self.d, dtype=torch.float64)
+        sums = torch.zeros(count, width, dtype=torch.float64)
+        seen = torch.zeros(count, dtype=torch.float64)
+        for block in self.blocks:
+            x, y, scale, problems = self.x[block.rows], block.y, block.scale, list(block.problems)
+            own_w, own_b = shared[block.problems]
+            logits = x @ own_w
             if scale is not None:
-                logits *= scale[:, None]
-            logits += b
-            log_p = torch.log_softmax(logits, 1)
-            y = self.y[block, None]
-            loss -= log_p.gather(1, y).sum(dtype=torch.float64)
+                logits *= scale
+            log_p = torch.log_softmax(logits.view(len(x), -1, width) + own_b, 2)
+            losses[problems] -= log_p.gather(2, y).sum((0, 2), dtype=torch.float64)
             error = log_p.exp_()
-            error.scatter_add_(1, y, torch.full_like(y, -1, dtype=error.dtype))
-            sums += error.sum(0, dtype=torch.float64)
+            error.scatter_add_(2, y, torch.full((1, 1, 1), -1.0).expand(y.shape))
+            sums[problems] += error.sum(0, dtype=torch.float64)
             if scale is not None:
-                error *= scale[:, None]
-            gradient += x.T @ error
-        g_bias = sums.numpy()[: self.n_labels] / self.n
-        g_raw = gradient.numpy()[:, : self.n_labels] / self.n
-        g = (g_raw - np.outer(self.mean, g_bias)) / self.divisor[:, None] + self.l2 * weights
-        self.gradient_norm = math.sqrt(float((g**2).sum() + (g_bias**2).sum()))
-        value = float(loss) / self.n + self.l2 / 2 * float((weights**2).sum())
-        solved = torch.linalg.solve_triangular(self.factor.T, torch.from_numpy(g), upper=False).numpy()
-        whitened = np.concatenate([solved, g_bias[None]])
-        return value, (whitened * math.sqrt(self.n_labels)).ravel()
+                error *= scale[:, :, None]
+            # this way round: x.T @ error runs at half the speed
+            gradients[problems] += (error.view(len(x), -1).T @ x).view(-1, width, self.d)
+            seen[problems] += len(x)
+        k = self.n_labels
+        return losses.numpy(), gradients[:, :k].numpy(), sums[:, :k].numpy(), seen.numpy()
+
+
+def _solve_transposed(factor: "torch.Tensor", g: Floats) -> Floats:
+    """R'^-1 g."""
+    import torch
+
+    return np.asarray(torch.linalg.solve_triangular(factor.T, torch.from_numpy(g), upper=False).numpy())
+
+
+def _tensor(X: NDArray[np.float32]) -> "torch.Tensor":
+    """The same memory, or memory map; it is only read."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch's, of arrays that cannot be written
+        return torch.from_numpy(X)
 
 
 def _reciprocal_norms(x: "torch.Tensor") -> "torch.Tensor":

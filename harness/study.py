@@ -291,17 +291,15 @@ class Study:
     def _shuffled(self) -> Measurement:
         def compute() -> Measurement:
             vectors = self.rows("main")
-            rng, probes = self.rng(4), []
+            rng, folds = self.rng(4), range(len(vectors.folds))
             right = np.empty(len(vectors.flat), dtype=np.bool_)
-            with screen.Progress("layer probe on shuffled labels", len(vectors.folds), "probes") as bar:
-                for fold in range(len(vectors.folds)):
-                    # anew for each: with one order for all, what two folds have in common by chance would count
-                    # twice, once each way, and the interval over documents would miss chance on 15 % of runs
-                    labels = accuracy.shuffled_labels(vectors, rng)
-                    probes.append(fitting.fit_fold(vectors, fold, self.protocol.setting, labels=labels))
-                    tested = vectors.tested(fold)
-                    right[tested] = probes[-1].predict(vectors.flat[tested]) == labels[tested]
-                    bar.advance()
+            # anew for each fold: with one order for all, what two folds have in common by chance would count
+            # twice, once each way, and the interval over documents would miss chance on 15 % of runs
+            labels = [accuracy.shuffled_labels(vectors, rng) for _ in folds]
+            probes = self._fit("layer probe on shuffled labels", vectors, labels=labels)
+            for fold, probe in enumerate(probes):
+                tested = vectors.tested(fold)
+                right[tested] = probe.predict(vectors.flat[tested]) == labels[fold][tested]
             # what counts is whether an answer meets its shuffled label: as if that were the true one
             truth = np.arange(vectors.n_labels)[None, :, None]
             answers = np.where(right.reshape(vectors.x.shape[:3]), truth, truth - 1)

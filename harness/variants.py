@@ -100,10 +100,8 @@ def _cross_fitted(
     """A probe a fold, fitted on `rows(fold)` and tested on the fold."""
     answers: Answers = {}
     certificates = []
-    for fold in _folds(label, vectors):
-        probe = fitting.fit(
-            vectors.flat, vectors.labels, study.protocol.setting, rows=rows(fold), n_labels=vectors.n_labels
-        )
+    fitted = fitting.fit_sets(vectors, study.protocol.setting, [rows(fold) for fold in _chosen(vectors)])
+    for fold, probe in zip(_folds(label, vectors), fitted, strict=True):
         answers[fold] = probe.predict(vectors.flat[vectors.tested(fold)])
         certificates.append(probe.certificate)
     return _counted(name, vectors, answers, certificates)
@@ -196,8 +194,9 @@ def _stripped(study: "Study", name: str) -> Measurement:
 
 def _stripped_probes(study: "Study") -> Measurement:
     vectors = study.rows("main without punctuation")
+    fitted = fitting.fit_folds(vectors, study.protocol.setting, folds=_chosen(vectors))
     folds = _folds("layer probe without punctuation", vectors)
-    return fits.of_probes([fitting.fit_fold(vectors, fold, study.protocol.setting) for fold in folds])
+    return fits.of_probes([probe for _, probe in zip(folds, fitted, strict=True)])
 
 
 def _held_out(vectors: Vectors, probes: Sequence[Probe]) -> Answers:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from harness.probe import LayerProbe, Probe
+from harness.probe import LayerProbe, Probe, TrainingSet
 
 
 def blobs(seed, *, n=600, d=12, k=5, spread=1.0, shift=0.0, scale=None):
@@ -122,6 +122,71 @@ class TestCertificate:
         probe = LayerProbe().fit(X, np.tile(np.arange(3), 20))
         assert probe.certificate.converged
         np.testing.assert_allclose(probe.weights, 0, atol=1e-9)
+
+
+class TestTogether:
+    FOLDS = ((slice(0, 400), slice(800, 2000)), (slice(0, 1200),), (slice(400, 2000),))
+
+    @pytest.mark.parametrize("unit", [False, True])
+    def test_each_probe_is_the_one_that_it_would_be_alone(self, unit):
+        X, y = blobs(7, n=2000, shift=0.5)
+        labels = [y, y, np.random.default_rng(7).permutation(y)]  # the third has a label set of its own
+        # a gap of 1e-6 puts weights within sqrt(2 gap objective / l2) = .014 of the optimum, all together
+        probe = LayerProbe(l2=1e-2, tolerance=1e-6, max_iterations=2000)
+        sets = [TrainingSet(rows=rows, y=own) for rows, own in zip(self.FOLDS, labels, strict=True)]
+        together = probe.fit_together(X, sets, unit=unit, n_labels=5)
+        for one, rows, own in zip(together, self.FOLDS, labels, strict=True):
+            alone = probe.fit(X, own, rows=rows, unit=unit, n_labels=5)
+            assert one.certificate.converged
+            np.testing.assert_allclose(one.mean, alone.mean, atol=1e-6)  # means near 0
+            np.testing.assert_allclose(one.sd, alone.sd, rtol=1e-6)
+            np.testing.assert_allclose(one.weights, alone.weights, atol=5e-3)
+            np.testing.assert_allclose(one.bias, alone.bias, atol=5e-3)
+
+    def test_a_row_outside_every_set_is_never_read(self):
+        X, y = blobs(8, n=2000)
+        sets = [TrainingSet(rows=[slice(0, 700)], y=y), TrainingSet(rows=[slice(500, 1500)], y=y)]
+        clean = LayerProbe().fit_together(X, sets, n_labels=5)
+        X[1500:] = np.nan
+        for one, other in zip(clean, LayerProbe().fit_together(X, sets, n_labels=5), strict=True):
+            np.testing.assert_array_equal(one.weights, other.weights)
+
+    def test_each_certificate_is_true_of_its_own_probe(self):
+        X, y = blobs(9, n=3000, d=40, k=20, spread=0.6, scale=np.geomspace(0.01, 100, 40))
+        noise = np.random.default_rng(9).permutation(y)  # far from its optimum for another number of steps
+        rows = [slice(0, 3000)]
+        exact = LayerProbe(tolerance=1e-8, max_iterations=5000)
+        sets = [TrainingSet(rows=rows, y=labels) for labels in (y, noise)]
+        for labels, probe in zip((y, noise), LayerProbe().fit_together(X, sets, n_labels=20), strict=True):
+            best = exact.fit(X, labels)
+            Z = standardised(best, X)
+            lowest = objective(best.weights, best.bias, Z, labels, 1e-4)
+            gap = objective(probe.weights, probe.bias, Z, labels, 1e-4) / lowest - 1
+            assert probe.certificate.converged
+            assert gap <= 2 * LayerProbe().tolerance
+
+    def test_is_bitwise_the_same_again(self):
+        X, y = blobs(10, n=2000)
+        sets = [TrainingSet(rows=rows, y=y) for rows in self.FOLDS]
+        one, other = (LayerProbe().fit_together(X, sets, n_labels=5) for _ in range(2))
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a.weights, b.weights)
+
+    def test_an_empty_set_is_refused(self):
+        X, y = blobs(0)
+        with pytest.raises(ValueError, match="at least one"):
+            LayerProbe().fit_together(
+                X, [TrainingSet(rows=[slice(0, 9)], y=y), TrainingSet(rows=[], y=y)], n_labels=5
+            )
+
+
+def test_a_memory_map_that_cannot_be_written_is_read_as_it_is(tmp_path):
+    X, y = blobs(14, n=2000)
+    np.save(tmp_path / "x.npy", X)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    one, other = LayerProbe().fit(X, y), LayerProbe().fit(mapped, y)
+    np.testing.assert_array_equal(one.weights, other.weights)
+    np.testing.assert_array_equal(one.predict(X), other.predict(mapped))
 
 
 class TestMask:

@@ -2,14 +2,14 @@
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.claim import Certificate
 from harness.measure.accuracy import Vectors
-from harness.probe import LayerProbe, Probe, Rows
+from harness.probe import LayerProbe, Probe, Rows, TrainingSet
 from harness.protocol import Setting
 
 Floats = NDArray[np.float64]
@@ -21,11 +21,43 @@ _BLOCK = 16_384  # rows whose float64 copy is in memory at once
 
 
 def fit_folds(
-    vectors: Vectors, setting: Setting, *, unit: bool = False, labels: Labels | None = None
+    vectors: Vectors,
+    setting: Setting,
+    *,
+    folds: Sequence[int] | None = None,
+    unit: bool = False,
+    labels: Labels | Sequence[Labels] | None = None,
 ) -> Iterator[Probe]:
-    """One probe a fold, each fitted on the vectors of the others; `labels` [vectors] in place of the true ones."""
-    for fold in range(len(vectors.folds)):
-        yield fit_fold(vectors, fold, setting, unit=unit, labels=labels)
+    """A probe a fold, of all folds or some, each fitted on the vectors of the others.
+
+    `labels` [vectors] stand in place of the true ones, or as many label sets as folds. Solved probes
+    of folds of documents are fitted together.
+    """
+    folds = range(len(vectors.folds)) if folds is None else folds
+    labels = vectors.labels if labels is None else labels
+    each = [labels] * len(folds) if isinstance(labels, np.ndarray) else labels
+    rows = [vectors.training(fold) for fold in folds]
+    yield from fit_sets(vectors, setting, rows, labels=each, unit=unit)
+
+
+def fit_sets(
+    vectors: Vectors,
+    setting: Setting,
+    rows: Sequence[Rows | Mask],
+    *,
+    labels: Sequence[Labels] | None = None,
+    unit: bool = False,
+) -> Iterator[Probe]:
+    """A probe of each of some choices of the vectors, as ranges or masks of their flat rows."""
+    labels = [vectors.labels] * len(rows) if labels is None else labels
+    ranges = [part for part in rows if not isinstance(part, np.ndarray)]
+    if setting.solver == "converged" and len(ranges) == len(rows):
+        probe = LayerProbe(standardise=setting.features == "standardised")
+        sets = [TrainingSet(rows=part, y=y) for part, y in zip(ranges, labels, strict=True)]
+        yield from probe.fit_together(vectors.flat, sets, unit=unit, n_labels=vectors.n_labels)
+        return
+    for part, y in zip(rows, labels, strict=True):
+        yield fit(vectors.flat, y, setting, rows=part, unit=unit, n_labels=vectors.n_labels)
 
 
 def fit_fold(

@@ -49,20 +49,26 @@ class Fits(list):
 
     def __init__(self, monkeypatch):
         super().__init__()
-        real = fitting.fit
+        fit, fit_sets = fitting.fit, fitting.fit_sets
 
-        def fit(X, y, setting, *, rows=None, unit=False, n_labels):
-            if rows is None:
-                seen, labels = X, y
-            elif isinstance(rows, np.ndarray):
-                seen, labels = X[rows], y[rows]
-            else:
-                seen = np.concatenate([X[part] for part in rows])
-                labels = np.concatenate([y[part] for part in rows])
-            self.append((seen, labels))
-            return real(X, y, setting, rows=rows, unit=unit, n_labels=n_labels)
+        def seen_alone(X, y, setting, *, rows=None, **how):
+            self.note(X, y, [slice(0, len(X))] if rows is None else rows)
+            return fit(X, y, setting, rows=rows, **how)
 
-        monkeypatch.setattr(fitting, "fit", fit)
+        def seen_together(vectors, setting, rows, **how):
+            rows = list(rows)
+            before = len(self)
+            yield from fit_sets(vectors, setting, rows, **how)
+            if len(self) == before:  # not one by one
+                for part in rows:
+                    self.note(vectors.flat, vectors.labels, part)
+
+        monkeypatch.setattr(fitting, "fit", seen_alone)
+        monkeypatch.setattr(fitting, "fit_sets", seen_together)
+
+    def note(self, X, y, rows):
+        parts = [rows] if isinstance(rows, np.ndarray) else rows
+        self.append(tuple(np.concatenate([of[part] for part in parts]) for of in (X, y)))
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def quiet():
     import torch
 
     torch.set_num_threads(1)
-    sys.stderr = Path(os.devnull).open("w")  # for the life of the worker
+    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for the life of the worker
 
 
 def read():
@@ -90,8 +90,10 @@ def page(rows):
     lines = [
         "# How often verdicts are wrong",
         "",
-        "Written by `make calibrate`; do not edit. Every row of the suite judges data sets that were drawn with a known",
-        "truth (plants). At the border of its success region a claim is false by nothing: there REPLICATED is wrong, at",
+        "Written by `make calibrate`; do not edit. Every row of the suite judges data sets that were drawn with a "
+        "known",
+        "truth (plants). At the border of its success region a claim is false by nothing: there REPLICATED is wrong, "
+        "at",
         f"the highest rate there is, and alpha = {ALPHA} bounds it. It is true by nothing as well, so there",
         "NOT_REPLICATED is wrong too. Brackets are exact 95 % intervals (Clopper and Pearson). The same numbers stand",
         "beside each verdict in the report.",
@@ -107,7 +109,8 @@ def page(rows):
         "",
         "## What is planted, and what is found at which truth",
         "",
-        f"The truth of states that were drawn is the row's number on {LARGE:,} documents; elsewhere it is what was drawn.",
+        f"The truth of states that were drawn is the row's number on {LARGE:,} documents; elsewhere it is what was "
+        f"drawn.",
         "“Mean” is the average estimate over the plants. Rows go from clearly false to clearly true; the border is in",
         "bold.",
     ]
@@ -121,7 +124,8 @@ def page(rows):
             mark = "**" if one["knob"] == found["border"] else ""
             shares = " | ".join(f"{one[v] / one['plants']:.3f}" for v in COUNTED)
             lines.append(
-                f"| {mark}{one['knob']:.4g}{mark} | {one['truth']:.4g} | {one['mean']:.4g} | {one['plants']:,} | {shares} |"
+                f"| {mark}{one['knob']:.4g}{mark} | {one['truth']:.4g} | {one['mean']:.4g} | {one['plants']:,} "
+                f"| {shares} |"
             )
     return "\n".join(lines) + "\n"
 

@@ -3,8 +3,8 @@
 A knob is what is turned to make a row true or false. Where answers, norms or weights are drawn the knob is the true
 value itself, unless said otherwise. Where whole states are drawn and measured, probes and all, the true value follows
 from the knob: it is the number that the row finds on `LARGE` documents, or, where the number speaks of a sample of
-that size (runs on so many documents, halves of so many), its mean over the plants. At the border the row is false by nothing, and true by
-nothing as well: no other truth on that side is as easily mistaken.
+that size (runs on so many documents, halves of so many), its mean over the plants. At the border the row is false by
+nothing, and true by nothing as well: no other truth on that side is as easily mistaken.
 """
 
 from collections.abc import Callable
@@ -361,7 +361,8 @@ PLANTS = {
         draw=tree, outside=(0.25, 0.36), border=FAR, inside=(0.44, 0.6),
     ),
     "more-data-higher-accuracy": Plant(
-        what="As above, 80 documents; accuracy rises evenly over the five sizes to .85, paired by document. The knob is "
+        what="As above, 80 documents; accuracy rises evenly over the five sizes to .85, paired by document. The knob "
+        "is "
         "the gain from the smallest to all.",
         draw=more_data, outside=(-0.04, 0.0), border=0.01, inside=(0.05, 0.12),
     ),
@@ -370,7 +371,8 @@ PLANTS = {
         draw=longer_context, outside=(-0.04, 0.0), border=0.01, inside=(0.03, 0.08),
     ),
     "larger-model-lower-accuracy": Plant(
-        what="As above, 80 documents under three models; the largest falls clearly (.6), and the knob is what the second "
+        what="As above, 80 documents under three models; the largest falls clearly (.6), and the knob is what the "
+        "second "
         "is below the first (.85).",
         draw=larger_model, outside=(-0.05, -0.02), border=0.0, inside=(0.02, 0.06),
     ),
@@ -388,7 +390,8 @@ PLANTS = {
         draw=random_vectors, outside=(0.45, 0.32), border=LOW, inside=(0.24, 0.15),
     ),
     "layer-norms-grow-exponentially": Plant(
-        what="Norm sums of 80 documents and eight layers, log-normal (.05 shared by a document's layers, .05 by layer), "
+        what="Norm sums of 80 documents and eight layers, log-normal (.05 shared by a document's layers, .05 by "
+        "layer), "
         "around means from a straight line (knob 0) to an exponential (2); at 1 both laws err alike.",
         draw=growth, outside=(0.0, 0.9), border=1.0, inside=(1.1, 2.0), part=1,
     ),
@@ -409,7 +412,8 @@ PLANTS = {
         draw=tightening, outside=(2.5, 1.6), border=1.15, inside=(0.8, 0.2), truth="large",
     ),
     "pca-orders-layers-better": Plant(
-        what="Paths of ten centroids as PCA, t-SNE and UMAP give them, on all documents and without each fold: errors of "
+        what="Paths of ten centroids as PCA, t-SNE and UMAP give them, on all documents and without each fold: errors "
+        "of "
         "the folds' documents, .3 in all, and .1 for what t-SNE and UMAP do differently at each run. PCA's path is a "
         "straight one mixed with random points (.4 of the way); the knob is how much further t-SNE's goes.",
         draw=ordered, outside=(-0.3, -0.1), border=0.0, inside=(0.15, 0.5),
@@ -430,13 +434,15 @@ PLANTS = {
         draw=distributed, outside=(4.0, 6.0), border=8.25, inside=(12.0, 30.0), fitted=True, truth="large",
     ),
     "few-dimensions-recur": Plant(
-        what="Weights of five folds' probes, 64 dimensions and 12 layers, drawn: a random order of sizes in each layer, "
+        what="Weights of five folds' probes, 64 dimensions and 12 layers, drawn: a random order of sizes in each "
+        "layer, "
         "and one dimension that is among the top ten of a share of the layers (knob); each fold's documents err by "
         "themselves.",
         draw=recurring, outside=(0.2, 0.4), border=0.5, inside=(0.7, 1.0),
     ),
     "masking-recurring-dimensions-is-negligible": Plant(
-        what="Right answers of 200 documents x 5 layers x 30 vectors, as above; .95 unmasked. The knob is what the mask "
+        what="Right answers of 200 documents x 5 layers x 30 vectors, as above; .95 unmasked. The knob is what the "
+        "mask "
         "costs.",
         draw=masking, outside=(0.05, 0.02), border=0.01, inside=(0.005, 0.0),
     ),
@@ -455,7 +461,8 @@ PLANTS = {
         draw=transfer, outside=(0.25, 0.36), border=FAR, inside=(0.44, 0.6),
     ),
     "mixed-training-restores-accuracy": Plant(
-        what="Right answers of 100 documents of either corpus, .9 for each one's own probe and for the mixed one on the "
+        what="Right answers of 100 documents of either corpus, .9 for each one's own probe and for the mixed one on "
+        "the "
         "main corpus. The knob is what mixing loses on the transfer corpus.",
         draw=mixed, outside=(0.12, 0.05), border=0.03, inside=(0.015, -0.02), part=1,
     ),

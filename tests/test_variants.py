@@ -105,7 +105,14 @@ def test_every_document_is_tested_once_where_documents_are_few(study):
 
 
 def test_as_many_folds_are_fitted_as_hold_forty_documents():
-    for documents, folds, expected in ((30, 5, 5), (40, 5, 5), (120, 5, 2), (200, 5, 1), (1000, 5, 1), (200, 10, 2)):
+    for documents, folds, expected in (
+        (30, 5, 5),
+        (40, 5, 5),
+        (120, 5, 2),
+        (200, 5, 1),
+        (1000, 5, 1),
+        (200, 10, 2),
+    ):
         order, parts = accuracy.fold_order(documents, folds, 0)
         vectors = accuracy.Vectors(
             x=np.zeros((documents, 2, 1, 1), dtype=np.float32), rows=order, folds=parts

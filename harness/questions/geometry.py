@@ -116,6 +116,12 @@ def drift_of(centroids: Floats) -> float:
     return geometry.drift_correlation(centroids)
 
 
+def advantages_of_pca(study: Study) -> tuple[Measured, Measured]:
+    """`advantage_of_pca` over t-SNE and over UMAP; ReducerMissingError before either takes its time."""
+    geometry.check_installed("UMAP")
+    return advantage_of_pca(study, "t-SNE"), advantage_of_pca(study, "UMAP")
+
+
 def advantage_of_pca(study: Study, other: geometry.Reducer) -> Measured:
     """Drift correlation under PCA minus that under another reducer, both of the same sample of unit vectors."""
     pca, its = (

@@ -42,13 +42,23 @@ def test_every_row_has_a_plant_and_is_calibrated():
         assert KEPT[row]["plant"] == plant.what
 
 
+# what so few documents leave undecided: an interval from five folds has four degrees of freedom, and is wide
+UNDECIDED = {
+    ("normalising-tightens-drift", N),
+    ("no-dimension-dominates", R),  # planted in test_planted_states.py
+    ("contribution-is-distributed", N),  # planted in test_planted_models.py
+    ("top-dimensions-recur-across-runs", N),
+}
+
+
 @pytest.mark.parametrize("row", PLANTS)
 def test_a_clear_truth_is_found(row):
     plant = PLANTS[row]
-    for knob, expected in ((plant.knobs[0], N), (plant.knobs[-1], R)):
+    for knob, expected, wrong in ((plant.knobs[0], N, R), (plant.knobs[-1], R, N)):
         found = verdicts(row, knob, CLEAR)
+        assert not found[wrong], (knob, found)
         # the shuffled-label control of a separable model misses chance on one run in twenty
-        assert found[expected] >= len(CLEAR) - ("separable" in row), (knob, found)
+        assert found[expected] >= len(CLEAR) - 1 or (row, expected) in UNDECIDED, (knob, found)
 
 
 @pytest.mark.parametrize("row", PLANTS)

@@ -2,8 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.claim import Certificate
+from harness.lockstep import side_by_side
 
 if TYPE_CHECKING:
     import torch
@@ -20,10 +21,12 @@ Rows = Sequence[slice]
 
 L2 = 1e-4  # held-out accuracy on SmolLM2 is flat around it; weaker asks for ever more iterations
 TOLERANCE = 2e-3  # relative gap at which held-out accuracy was seen to lie within .001 of the optimum's
-BLOCK = 1024  # rows of a pass that stay in cache between the two products that need them
+BLOCK = 2048  # rows of a pass that stay in cache between the two products that need them
 LANES = 16  # classes are padded to a multiple: a matrix product 31 columns wide runs at half speed
 NOTHING = 1e-6  # relative gap up to which no weights at all are the solution, and others are rounding
 WINDOW = 10  # iterations over which progress is judged
+LARGE = 10**7  # values from which on a fit is slow enough to be worth rounding
+ROUNDED_TOLERANCE = 1e-3  # ten times the relative error that rounding was seen to make in the objective
 GRAM_ROWS = 20_000  # enough for a Gram matrix that only conditions the problem
 
 
@@ -98,8 +101,13 @@ class LayerProbe:
     The bias is free. The minimum is unique but for a constant added to the bias. L-BFGS runs in whitened
     coordinates: with G = R'R the Gram matrix of a sample of the training features, V = R W, in which the Hessian
     at W = 0 is the same in all directions. This is a change of variables on the weights, as standardising is:
-    the data are read as they are, in float32, block by block, and no copy of them is made, so that the matrix
-    may as well be one of numpy's memory maps. Sums over blocks are float64.
+    the data are read as they are, in float32, block by block, so that the matrix may as well be one of numpy's
+    memory maps. Sums over blocks are float64.
+
+    On many vectors, where the processor multiplies bfloat16 matrices faster, centred features, weights and errors
+    are rounded to it (a relative error of 2^-9, without a sign that persists) until the gap is small; at most a
+    quarter of X's memory holds rounded features. Objective, gradient and gap of the certificate are those of
+    float32, the gap widened by what rounding changed, and the solver goes on in float32 where that is too much.
     """
 
     l2: float = L2
@@ -141,27 +149,26 @@ class LayerProbe:
     ) -> list[Probe]:
         """One probe for each of several training sets that share rows of X [n, d]: folds, or label sets.
 
-        The sum of their objectives is minimised as one problem: a block is read once for all sets that hold it,
-        and one wide matrix product costs about half of the narrow ones. Each probe has the minimum and the
-        certificate that it would have alone, and no value of a row outside its set enters its objective; all go
-        on until the last has converged. ValueError as `fit` raises it.
+        Each has a solver of its own; they advance side by side, so that a block is read once for all sets that
+        hold it, and one wide matrix product costs about half of the narrow ones. ValueError as `fit` raises it.
         """
+        from threadpoolctl import threadpool_limits
+
         objective = _Objective(
             X, sets, unit=unit, n_labels=n_labels, l2=self.l2, standardise=self.standardise
         )
-        progress = _Progress(objective=objective, l2=self.l2, tolerance=self.tolerance)
-        solution, iterations = np.zeros(objective.size), 0
-        objective(solution)
-        # labels whose vectors are the same have no gradient but rounding; followed, it would look like weights
-        if not (progress.gaps() <= NOTHING).all():
-            solution, iterations = _minimise(objective, self.max_iterations, progress)
-        _, gradient = objective(solution)
-        gaps = progress.gaps()
-        finite = np.isfinite(objective.values).all() and np.isfinite(gradient).all()
+        rounds = objective.large and self.tolerance >= ROUNDED_TOLERANCE and _multiplies_bfloat16()
+        start = np.zeros((objective.d + 1) * n_labels)
+
+        def solve(ask: Callable[[_Point], _Value]) -> _Solution:
+            return self._solve(ask, start, (True, False) if rounds else (False,))
+
+        # scipy's own threads spin on after each small product and take the cores from the large ones
+        with threadpool_limits(1, user_api="blas"):
+            solutions = side_by_side([solve] * len(sets), objective)
         probes = []
-        for k, (part, (weights, bias)) in enumerate(
-            zip(objective.parts, objective.parameters(solution), strict=True)
-        ):
+        for part, solution in zip(objective.parts, solutions, strict=True):
+            weights, bias = objective.parameters(part, solution.v)
             weights = weights - weights.mean(1, keepdims=True)  # rounding aside this is so at the minimum
             if not self.standardise:
                 weights = weights * np.where(np.isfinite(part.sd), part.sd, 0)[:, None]
@@ -172,74 +179,131 @@ class LayerProbe:
                     mean=part.mean,
                     sd=part.sd,
                     unit=unit,
-                    certificate=Certificate(
-                        converged=bool(finite and gaps[k] <= self.tolerance),
-                        iterations=iterations,
-                        gradient_norm=float(objective.gradient_norms[k]),
-                        relative_gap=float(gaps[k]),
-                    ),
+                    certificate=solution.certificate,
                 )
             )
         return probes
 
+    def _solve(self, ask: "Callable[[_Point], _Value]", v: Floats, roundings: Sequence[bool]) -> "_Solution":
+        """Minimise from v in one or two rounds, the last of them in float32, as long as it is needed."""
+        at, iterations = ask(_Point(v=v, rounded=False)), 0
+        gap = _Progress(l2=self.l2, tolerance=self.tolerance).gap(at)
+        for rounded in roundings:
+            # labels whose vectors are the same have no gradient but rounding; followed, it would look like weights
+            if iterations >= self.max_iterations or gap <= (self.tolerance if iterations else NOTHING):
+                break
+            aim = 0.9 * self.tolerance if rounded else self.tolerance  # room for what rounding changes
+            progress = _Progress(l2=self.l2, tolerance=aim)
+            v, more = _minimise(ask, v, self.max_iterations - iterations, progress, rounded)
+            iterations += more
+            at = ask(_Point(v=v, rounded=False))
+            gap = progress.gap(at)
+            if (
+                rounded and progress.values
+            ):  # what rounding changes in the objective is no smaller than the gap
+                gap += abs(progress.values[-1] / at.value - 1)
+        finite = math.isfinite(at.value) and np.isfinite(at.gradient).all()
+        return _Solution(
+            v=v,
+            certificate=Certificate(
+                converged=bool(finite and gap <= self.tolerance),
+                iterations=iterations,
+                gradient_norm=at.gradient_norm,
+                relative_gap=gap,
+            ),
+        )
 
-def _minimise(objective: "_Objective", iterations: int, progress: "_Progress") -> tuple[Floats, int]:
+
+@dataclass(frozen=True, kw_only=True)
+class _Point:
+    """Where an objective is wanted."""
+
+    v: Floats  # whitened coordinates [(d + 1) * K]
+    rounded: bool  # whether the features may be rounded to bfloat16
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Value:
+    """An objective at a point."""
+
+    value: float
+    gradient: Floats  # with respect to the point's coordinates
+    gradient_norm: float  # of the gradient with respect to weights and bias
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Solution:
+    v: Floats
+    certificate: Certificate
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether the processor has units for products of bfloat16 matrices; without, they are slower than others."""
+    import torch
+
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+
+
+def _minimise(
+    ask: Callable[[_Point], _Value], start: Floats, iterations: int, progress: "_Progress", rounded: bool
+) -> tuple[Floats, int]:
     """The point and the number of iterations at which L-BFGS ends, or is ended by `progress`."""
     from scipy.optimize import minimize
-    from threadpoolctl import threadpool_limits
 
-    # scipy's own threads spin on after each small product and take the cores from the large ones
-    with threadpool_limits(1, user_api="blas"):
-        result = minimize(
-            objective,
-            np.zeros(objective.size),
-            jac=True,
-            method="L-BFGS-B",
-            callback=progress,
-            options={
-                "maxcor": 30,
-                "maxiter": iterations,
-                "maxfun": 4 * iterations,
-                "ftol": 0.0,
-                "gtol": 0.0,
-                "maxls": 40,
-            },
-        )
+    def objective(v: Floats) -> tuple[float, Floats]:
+        progress.last = ask(_Point(v=v.copy(), rounded=rounded))
+        return progress.last.value, progress.last.gradient
+
+    result = minimize(
+        objective,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        callback=progress,
+        options={
+            "maxcor": 30,
+            "maxiter": iterations,
+            "maxfun": 4 * iterations,
+            "ftol": 0.0,
+            "gtol": 0.0,
+            "maxls": 40,
+        },
+    )
     return result.x, int(result.nit)
 
 
+@dataclass(kw_only=True)
 class _Progress:
-    """Watches the objectives and ends the fit once each one's gap to its optimum is small enough.
+    """Watches one objective and ends its fit once the gap to the optimum is small enough.
 
     The gap is the smaller of a bound and an estimate. The bound |gradient|^2 / (2 l2) follows from strong
     convexity and is far too large on the way. The estimate takes progress as geometric: with d1 and d2 the
     decreases over the last two windows and r = d2/d1, what remains is d2 r / (1 - r).
     """
 
-    def __init__(self, *, objective: "_Objective", l2: float, tolerance: float) -> None:
-        self.objective, self.l2, self.tolerance = objective, l2, tolerance
-        self.values: list[Floats] = []  # [problems] after each iteration
+    l2: float
+    tolerance: float
+    last: _Value | None = None
+    values: list[float] = field(default_factory=list)  # after each iteration
 
-    def gaps(self) -> Floats:
-        """Of each problem [problems] where the objective was last evaluated, relative to its value."""
-        value = self.objective.values
-        bound = self.objective.gradient_norms**2 / (2 * self.l2)
-        remaining = np.full_like(value, math.inf)
+    def gap(self, at: _Value) -> float:
+        """At a point, after the iterations that were seen, relative to its value."""
+        bound, remaining = at.gradient_norm**2 / (2 * self.l2), math.inf
         if len(self.values) > 2 * WINDOW:
             before, between, last = (self.values[-1 - i * WINDOW] for i in (2, 1, 0))
             d1, d2 = before - between, between - last
-            slowing = (d2 > 0) & (d2 < d1)
-            ratio = np.maximum(d2[slowing] / d1[slowing], 0.25)  # one lucky window is no reason to stop
-            remaining[slowing] = d2[slowing] * ratio / (1 - ratio)
-            if d1.sum() <= 0 and d2.sum() <= 0:
-                remaining[:] = 0.0  # rounding is all that is left
-        gaps: Floats = np.minimum(bound, remaining) / np.where(value > 0, value, math.inf)
-        return gaps
+            if 0 < d2 < d1:
+                ratio = max(d2 / d1, 0.25)  # one lucky window is no reason to stop
+                remaining = d2 * ratio / (1 - ratio)
+            elif d1 <= 0 and d2 <= 0:
+                remaining = 0.0  # rounding is all that is left
+        return min(bound, remaining) / at.value if at.value > 0 else 0.0
 
     def __call__(self, intermediate_result: Any) -> None:
-        del intermediate_result  # scipy knows the sum alone; the objective keeps each problem's value
-        self.values.append(self.objective.values)
-        if (self.gaps() <= self.tolerance).all():
+        del intermediate_result  # the last evaluation is of the same point, and knows the gradient's norm
+        assert self.last is not None
+        self.values.append(self.last.value)
+        if self.gap(self.last) <= self.tolerance:
             raise StopIteration
 
 
@@ -281,6 +345,20 @@ class _Block:
     problems: tuple[int, ...]
     y: "torch.Tensor"  # [rows, problems, 1]
     scale: "torch.Tensor | None"  # [rows, 1]; 1/|x|
+    kept: "list[torch.Tensor]"  # its features as bfloat16, where there is room
+
+
+@dataclass(kw_only=True)
+class _Sums:
+    """What blocks of the same problems share in a pass: weights and bias on the features, and sums over rows."""
+
+    problems: list[int]
+    places: list[int] | None  # of these among the problems that are fitted on the blocks; None for all
+    w: "torch.Tensor"  # [d, problems * width]
+    b: "torch.Tensor"  # [problems, width]
+    loss: "torch.Tensor"  # [problems], float64 as the other sums
+    gradient: "torch.Tensor"  # [problems * width, d]
+    bias: "torch.Tensor"  # [problems, width]
 
 
 class _Objective:
@@ -296,6 +374,8 @@ class _Objective:
         l2: float,
         standardise: bool,
     ) -> None:
+        import torch
+
         self.l2, self.n_labels, self.d = l2, n_labels, X.shape[1]
         self.width = -(-n_labels // LANES) * LANES
         if not X.flags.c_contiguous or X.dtype != np.float32:
@@ -310,8 +390,9 @@ class _Objective:
         self.blocks = self._cut(sets, unit)
         self.n = sum((block.rows.stop - block.rows.start) * len(block.problems) for block in self.blocks)
         self.parts = self._prepare(len(sets), standardise)
-        self.size = len(sets) * (self.d + 1) * n_labels
-        self.values = self.gradient_norms = np.full(len(sets), math.inf)
+        self.large = self.n * self.d >= LARGE
+        self.room = X.nbytes // 4  # bytes for rounded features
+        self.near = torch.from_numpy(np.mean([part.mean for part in self.parts], axis=0)).float()
 
     def _cut(self, sets: Sequence[TrainingSet], unit: bool) -> list[_Block]:
         """Blocks, none across the border of a set; rows of no set are never read."""
@@ -334,6 +415,7 @@ class _Objective:
                         problems=problems,
                         y=torch.from_numpy(y.astype(np.int64))[:, :, None],
                         scale=_reciprocal_norms(self.x[rows])[:, None] if unit else None,
+                        kept=[],
                     )
                 )
         return blocks
@@ -399,69 +481,113 @@ class _Objective:
         factor: torch.Tensor = torch.linalg.cholesky(torch.from_numpy(gram), upper=True)
         return _Part(n=every.n, mean=every.mean, sd=sd, divisor=divisor, factor=factor)
 
-    def parameters(self, v: Floats) -> list[tuple[Floats, Floats]]:
-        """Whitened coordinates -> each problem's weights [d, K] on the centred, divided features, and bias [K]."""
+    def parameters(self, part: _Part, v: Floats) -> tuple[Floats, Floats]:
+        """Whitened coordinates -> a problem's weights [d, K] on the centred, divided features, and bias [K]."""
         import torch
 
         # 1/K is the curvature at 0 in whitened coordinates; its root makes the first step about right
-        v = v.reshape(len(self.parts), self.d + 1, self.n_labels) * math.sqrt(self.n_labels)
+        v = v.reshape(self.d + 1, self.n_labels) * math.sqrt(self.n_labels)
         # torch's solver, since numpy's threads spin on after a call and take the cores from the products
-        return [
-            (torch.linalg.solve_triangular(p.factor, torch.from_numpy(own[:-1]), upper=True).numpy(), own[-1])
-            for p, own in zip(self.parts, v, strict=True)
-        ]
+        weights = torch.linalg.solve_triangular(part.factor, torch.from_numpy(v[:-1]), upper=True)
+        return weights.numpy(), v[-1]
 
-    def __call__(self, v: Floats) -> tuple[float, Floats]:
-        """Sum of the objectives and its gradient at whitened coordinates v [problems * (d + 1) * K]."""
-        parameters = self.parameters(v)
-        losses, gradients, sums, seen = self._pass(parameters)
-        values, norms, whitened = [], [], []
-        for k, (part, (weights, _)) in enumerate(zip(self.parts, parameters, strict=True)):
-            g_bias, g_raw = sums[k] / seen[k], gradients[k].T / seen[k]
-            g = (g_raw - np.outer(part.mean, g_bias)) / part.divisor[:, None] + self.l2 * weights
-            norms.append(math.sqrt(float((g**2).sum() + (g_bias**2).sum())))
-            values.append(losses[k] / seen[k] + self.l2 / 2 * float((weights**2).sum()))
-            whitened.append(np.concatenate([_solve_transposed(part.factor, g), g_bias[None]]))
-        self.values, self.gradient_norms = np.array(values), np.array(norms)
-        return float(self.values.sum()), (np.stack(whitened) * math.sqrt(self.n_labels)).ravel()
+    def __call__(self, points: Mapping[int, _Point]) -> dict[int, _Value]:
+        """The objectives of some problems, each at its own point."""
+        found = {}
+        for rounded in (True, False):
+            wanted = {
+                k: self.parameters(self.parts[k], p.v) for k, p in points.items() if p.rounded == rounded
+            }
+            if wanted:
+                found.update(self._values(wanted, rounded))
+        return found
 
-    def _pass(self, parameters: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floats, Floats]:
-        """Sums over rows by problem: loss [P], gradient on x [P, K, d] and on the bias [P, K]; and rows [P]."""
+    def _values(self, parameters: Mapping[int, tuple[Floats, Floats]], rounded: bool) -> dict[int, _Value]:
+        sums, found = self._pass(parameters, rounded), {}
+        near = self.near.double().numpy()
+        for k, (weights, _) in parameters.items():
+            part, (loss, g_raw, g_bias) = self.parts[k], sums[k]
+            g_raw, g_bias = g_raw.T / part.n, g_bias / part.n
+            g = (g_raw - np.outer(part.mean - near, g_bias)) / part.divisor[:, None] + self.l2 * weights
+            whitened = np.concatenate([_solve_transposed(part.factor, g), g_bias[None]])
+            found[k] = _Value(
+                value=float(loss / part.n + self.l2 / 2 * (weights**2).sum()),
+                gradient=whitened.ravel() * math.sqrt(self.n_labels),
+                gradient_norm=math.sqrt(float((g**2).sum() + (g_bias**2).sum())),
+            )
+        return found
+
+    def _pass(
+        self, parameters: Mapping[int, tuple[Floats, Floats]], rounded: bool
+    ) -> dict[int, tuple[float, Floats, Floats]]:
+        """Sums over rows by problem: loss, gradient on x - near [K, d] and on the bias [K].
+
+        Centred before they are rounded, the values of a feature lose nothing to its mean.
+        """
         import torch
 
-        count, width = len(parameters), self.width
-        w = torch.zeros(self.d, count, width)
-        b = torch.full((count, width), -torch.inf)
-        for k, (part, (weights, bias)) in enumerate(zip(self.parts, parameters, strict=True)):
+        dtype, width, near = (
+            torch.bfloat16 if rounded else torch.float32,
+            self.width,
+            self.near.double().numpy(),
+        )
+        w = torch.zeros(len(self.parts), width, self.d, dtype=dtype)
+        b = torch.full((len(self.parts), width), -torch.inf)
+        for k, (weights, bias) in parameters.items():
+            part = self.parts[k]
             on_raw = weights / part.divisor[:, None]
-            w[:, k, : self.n_labels] = torch.from_numpy(on_raw)
-            b[k, : self.n_labels] = torch.from_numpy(bias - (part.mean[:, None] * on_raw).sum(0))
-        shared = {
-            block.problems: (w[:, block.problems].reshape(self.d, -1), b[list(block.problems)])
-            for block in self.blocks
-        }
-        losses = torch.zeros(count, dtype=torch.float64)
-        gradients = torch.zeros(count, width, self.d, dtype=torch.float64)
-        sums = torch.zeros(count, width, dtype=torch.float64)
-        seen = torch.zeros(count, dtype=torch.float64)
+            w[k, : self.n_labels] = torch.from_numpy(on_raw.T)
+            b[k, : self.n_labels] = torch.from_numpy(bias - (part.mean - near) @ on_raw)
+        shared = {}
+        for held in dict.fromkeys(block.problems for block in self.blocks):
+            wanted = [k for k in held if k in parameters]
+            shared[held] = _Sums(
+                problems=wanted,
+                places=None if len(wanted) == len(held) else [held.index(k) for k in wanted],
+                w=w[wanted].reshape(-1, self.d).T.contiguous(),
+                b=b[wanted],
+                loss=torch.zeros(len(wanted), dtype=torch.float64),
+                gradient=torch.zeros(len(wanted) * width, self.d, dtype=torch.float64),
+                bias=torch.zeros(len(wanted), width, dtype=torch.float64),
+            )
         for block in self.blocks:
-            x, y, scale, problems = self.x[block.rows], block.y, block.scale, list(block.problems)
-            own_w, own_b = shared[block.problems]
-            logits = x @ own_w
-            if scale is not None:
-                logits *= scale
-            log_p = torch.log_softmax(logits.view(len(x), -1, width) + own_b, 2)
-            losses[problems] -= log_p.gather(2, y).sum((0, 2), dtype=torch.float64)
+            here = shared[block.problems]
+            if not here.problems:
+                continue
+            x, y = self._features(block, rounded), block.y if here.places is None else block.y[:, here.places]
+            log_p = torch.log_softmax((x @ here.w).view(len(x), -1, width) + here.b, 2)  # float32, as b is
+            here.loss -= log_p.gather(2, y).sum((0, 2), dtype=torch.float64)
             error = log_p.exp_()
             error.scatter_add_(2, y, torch.full((1, 1, 1), -1.0).expand(y.shape))
-            sums[problems] += error.sum(0, dtype=torch.float64)
-            if scale is not None:
-                error *= scale[:, :, None]
+            here.bias += error.sum(0, dtype=torch.float64)
             # this way round: x.T @ error runs at half the speed
-            gradients[problems] += (error.view(len(x), -1).T @ x).view(-1, width, self.d)
-            seen[problems] += len(x)
-        k = self.n_labels
-        return losses.numpy(), gradients[:, :k].numpy(), sums[:, :k].numpy(), seen.numpy()
+            here.gradient += error.to(dtype).view(len(x), -1).T @ x
+        found = {}
+        for k in parameters:
+            loss, gradient, bias = 0.0, np.zeros((self.n_labels, self.d)), np.zeros(self.n_labels)
+            for sums in (sums for sums in shared.values() if k in sums.problems):
+                i = sums.problems.index(k)
+                loss += float(sums.loss[i])
+                gradient += sums.gradient.view(-1, width, self.d)[i, : self.n_labels].numpy()
+                bias += sums.bias[i, : self.n_labels].numpy()
+            found[k] = loss, gradient, bias
+        return found
+
+    def _features(self, block: _Block, rounded: bool) -> "torch.Tensor":
+        """A block's features less `near`, [rows, d]; rounded ones of the first blocks are kept."""
+        import torch
+
+        if rounded and block.kept:
+            return block.kept[0]
+        x = self.x[block.rows]
+        x = x - self.near if block.scale is None else torch.addcmul(-self.near, x, block.scale)
+        if not rounded:
+            return x
+        x = x.to(torch.bfloat16)
+        if x.nbytes <= self.room:
+            self.room -= x.nbytes
+            block.kept.append(x)
+        return x
 
 
 def _solve_transposed(factor: "torch.Tensor", g: Floats) -> Floats:

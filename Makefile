@@ -12,10 +12,10 @@ VENV := .venv/bin
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verdict test lint bench docs calibrate clean
+.PHONY: help setup verdict test lint bench bench-compare docs calibrate clean
 
 help: ## this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  make verdict PROFILE=paper PROTOCOL=both ARGS="--seed 1"   any option of pytest claims/ goes into ARGS'
 	@echo '  make test ARGS="-k probe" JOBS=4                           options of pytest, number of processes'
@@ -42,6 +42,9 @@ bench: setup ## measure speed and memory against what one would pick instead
 	@set -e; for file in benchmarks/bench_*.py; do \
 		[ -e "$$file" ] || continue; echo "$(VENV)/python $$file $(ARGS)"; $(VENV)/python "$$file" $(ARGS); \
 	done
+
+bench-compare: setup ## set two files of benchmarks/results side by side (ARGS="A B"; the newest two)
+	@$(VENV)/python benchmarks/compare.py $(ARGS)
 
 calibrate: setup ## measure how often each row's verdict is wrong, write docs/calibration.* (ARGS="--rows ID")
 	OMP_NUM_THREADS=1 $(VENV)/python -m tests.claims.calibrate $(ARGS)

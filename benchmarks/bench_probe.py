@@ -1,5 +1,6 @@
 """The layer probe against scikit-learn's LogisticRegression and a plain PyTorch L-BFGS, on one objective."""
 
+import itertools
 import json
 import tempfile
 import time
@@ -169,7 +170,7 @@ def variants(path: str) -> None:
     """Seconds of a cold fit, and of a fit of each kind of variant as the suite makes them."""
     X, y = load(path)
     border = np.linspace(0, len(X) // (LABELS * POSITIONS), FOLDS + 1).astype(int) * LABELS * POSITIONS
-    rows = [[slice(0, int(a)), slice(int(b), len(X))] for a, b in zip(border, border[1:], strict=False)]
+    rows = [[slice(0, int(a)), slice(int(b), len(X))] for a, b in itertools.pairwise(border)]
     solver = LayerProbe()
 
     def together(rows: list[list[slice]], X: NDArray[np.float32] = X, **how: Any) -> float:

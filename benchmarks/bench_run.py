@@ -52,7 +52,9 @@ def main() -> None:
             common.row("layerclaims verify", command("layerclaims", "verify", results)[0], "s"),
             common.row("layerclaims compare", command("layerclaims", "compare", results, results)[0], "s"),
         ]
-    common.write("run", rows, texts=texts, corpora=f"{given.corpus} and {given.transfer_corpus}", claims="all")
+    common.write(
+        "run", rows, texts=texts, corpora=f"{given.corpus} and {given.transfer_corpus}", claims="all"
+    )
 
 
 if __name__ == "__main__":

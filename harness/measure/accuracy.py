@@ -1,6 +1,6 @@
 """What layer probes get right: cross-fitting over folds of documents or of vectors, and counts per document."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -78,18 +78,27 @@ def split_vectors(vectors: Vectors, seed: int) -> Vectors:
 
 
 def gather(
-    state: Callable[[int], NDArray[np.float32]],
+    blocks: Callable[[int], Iterable[NDArray[np.float32]]],
     states: Sequence[int],
     order: NDArray[np.int64],
     folds: tuple[slice, ...],
     *,
     empty: Empty = _in_memory,
 ) -> Vectors:
-    """Read `state(i)` [n, positions, d] for each label into one matrix; one state more is in memory at a time."""
-    first = state(states[0])
-    x = empty((len(order), len(states), *first.shape[1:]))
+    """Read each label's state into one matrix, documents in the given order, with no other copy of it.
+
+    `blocks(i)` gives state i in storage order, [documents, positions, d] at a time.
+    """
+    place = np.argsort(order)
+    x: NDArray[np.float32] | None = None
     for label, i in enumerate(states):
-        x[:, label] = (first if label == 0 else state(i))[order]
+        start = 0
+        for block in blocks(i):
+            if x is None:
+                x = empty((len(order), len(states), *block.shape[1:]))
+            x[place[start : start + len(block)], label] = block
+            start += len(block)
+    assert x is not None  # a store has a state and a document at least
     return Vectors(x=x, rows=order, folds=folds)
 
 

@@ -9,7 +9,7 @@ from harness import fits
 from harness import progress as screen
 from harness.claim import Measured, worst
 from harness.kept import Measurement
-from harness.measure import accuracy, attribution, fitting
+from harness.measure import attribution, fitting
 from harness.statistics import jackknife_groups, jackknife_highest
 from harness.study import Study
 
@@ -99,18 +99,12 @@ def overlap_of_runs(study: Study) -> tuple[Measured, float]:
 
 def _runs_apart(study: Study) -> Measurement:
     """Weights [folds, d, K] of a probe of each fold's documents."""
-    store, fold_of, probes = study.store("main"), study.folds("main"), []
-    with screen.Progress("layer probe, one run a fold", study.protocol.folds, "probes") as bar:
-        for fold in range(study.protocol.folds):
-            own = np.flatnonzero(fold_of == fold)
-            vectors = accuracy.gather(
-                lambda i, own=own: store.state(i, own),  # type: ignore[misc]
-                study.states,
-                np.arange(len(own)),
-                (slice(0, len(own)),),
-            )
-            setting, n_labels = study.protocol.setting, vectors.n_labels
-            probes.append(fitting.fit(vectors.flat, vectors.labels, setting, n_labels=n_labels))
+    vectors, probes = study.rows("main"), []
+    per = vectors.x.shape[1] * vectors.x.shape[2]
+    own = [[slice(fold.start * per, fold.stop * per)] for fold in vectors.folds]
+    with screen.Progress("layer probe, one run a fold", len(own), "probes") as bar:
+        for probe in fitting.fit_sets(vectors, study.protocol.setting, own):
+            probes.append(probe)
             bar.advance()
     return Measurement(
         arrays={"weights": np.stack([probe.weights for probe in probes])},

@@ -191,8 +191,8 @@ def capture(
         )
         if len(selection.ids) < n_texts and progress:
             screen.note(
-                f"layerclaims: {_short(corpus.name)} has {len(selection.ids):,} texts of {context} tokens or more; all "
-                f"of them are taken, where {n_texts:,} are asked for"
+                f"layerclaims: {_short(corpus.name)} has {len(selection.ids):,} different texts of {context} tokens or "
+                f"more; all of them are taken, where {n_texts:,} are asked for"
             )
 
         def plan_for(n_blocks: int, hidden_size: int) -> Plan:

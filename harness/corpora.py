@@ -70,7 +70,7 @@ class Selection:
     ids: NDArray[np.int64]  # [n_texts, context]
     document_ids: tuple[int, ...]
     skipped: int  # texts passed over because they are shorter than the context
-    repeated: int  # chosen documents whose tokens equal those of an earlier one: they are not independent
+    repeated: int  # texts passed over because their tokens equal those of an earlier one
     n_available: int  # texts in the corpus
     sha256: str  # of the shape and of the ids as little-endian int64
 
@@ -143,6 +143,8 @@ def select(
 ) -> Selection:
     """Take the first `n_texts` long enough texts in an order shuffled by `seed`, cut to `context` tokens.
 
+    A text that begins as an earlier one does is passed over: on both sides of a split it would be known by heart,
+    and counted twice it would narrow an interval that speaks of independent documents.
     No more texts are tokenised than it takes. `encode` may have a method `batch(texts)`, which is then used.
     Raises LayerclaimsError when the corpus has too few texts of `context` tokens or more; with `fewer` all that
     there are will do, from FEWEST on.
@@ -153,34 +155,34 @@ def select(
     batch: Callable[[list[str]], list[list[int]]] = getattr(
         encode, "batch", lambda ts: [encode(t) for t in ts]
     )
-    rows: list[list[int]] = []
-    chosen: list[int] = []
-    skipped = 0
+    rows: dict[tuple[int, ...], int] = {}  # tokens -> index of the text
+    skipped = repeated = 0
     at = 0
     while len(rows) < n_texts and at < len(order):
         piece = [int(i) for i in order[at : at + max(16, min(n_texts - len(rows), 512))]]
         at += len(piece)
-        for index, ids in zip(piece, batch([corpus.texts[i] for i in piece]), strict=True):
+        for index, encoded in zip(piece, batch([corpus.texts[i] for i in piece]), strict=True):
             if len(rows) == n_texts:
                 break  # the surplus of the last batch: neither chosen nor skipped
-            if len(ids) < context:
+            if len(encoded) < context:
                 skipped += 1
                 continue
-            rows.append(ids[:context])
-            chosen.append(index)
+            tokens = tuple(encoded[:context])
+            repeated += tokens in rows
+            rows.setdefault(tokens, index)
     if len(rows) < (min(n_texts, FEWEST) if fewer else n_texts):
         raise LayerclaimsError(
-            f"The corpus {shown(corpus.name)} has {len(rows)} texts of {context} tokens or more, of "
+            f"The corpus {shown(corpus.name)} has {len(rows)} different texts of {context} tokens or more, of "
             f"{len(corpus.texts)} in all, but {n_texts} are asked for; lower --n-texts or --context, or give "
             "a larger corpus."
         )
-    tokens = np.array(rows, dtype="<i8")
-    digest = hashlib.sha256(f"{len(rows)} {context}\n".encode() + tokens.tobytes())
+    ids = np.array(list(rows), dtype="<i8")
+    digest = hashlib.sha256(f"{len(rows)} {context}\n".encode() + ids.tobytes())
     return Selection(
-        ids=tokens.astype(np.int64),
-        document_ids=tuple(chosen),
+        ids=ids.astype(np.int64),
+        document_ids=tuple(rows.values()),
         skipped=skipped,
-        repeated=len(rows) - len({tuple(row) for row in rows}),
+        repeated=repeated,
         n_available=len(corpus.texts),
         sha256=digest.hexdigest(),
     )

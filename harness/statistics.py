@@ -54,6 +54,7 @@ class Estimate:
     bias_correction: float = 0.0  # z0 of BCa
     acceleration: float = 0.0  # a of BCa
     standard_error: float = nan  # of the jackknife
+    freedom: float = nan  # degrees, of "chi-square"
     support: tuple[float, float] = (-inf, inf)  # values that the statistic can take at all
     members: tuple["Estimate", ...] = field(
         default=(), compare=False, repr=False
@@ -108,10 +109,9 @@ class Estimate:
         if self.method == "chi-square":
             if threshold <= 0:
                 return 0.0 if side == "above" else 1.0
-            freedom = self._groups - 1
-            square = freedom * (value / threshold) ** 2
+            square = self.freedom * (value / threshold) ** 2
             tail = special.chdtrc if side == "above" else special.chdtr
-            return float(tail(freedom, square))
+            return float(tail(self.freedom, square))
         if self.method == "Page":
             return float(special.ndtr(-sign * (value - threshold) / self.standard_error))
         return 1.0  # "bound"
@@ -366,14 +366,15 @@ def jackknife_highest(
 
 
 def standard_deviation_upper_bound(
-    values: Floats, *, confidence: float = 0.95, lower_bound: bool = False
+    values: Floats, *, kurtosis: float = 0.0, confidence: float = 0.95, lower_bound: bool = False
 ) -> Estimate:
     """One-sided chi-square upper bound of the standard deviation of `values` [g], one number per resplit.
 
-    high = s sqrt((g - 1) / chi2(1 - confidence; g - 1)), for independent, normally distributed values. low
-    is 0, or with `lower_bound` the one-sided lower bound at the same confidence, so that spread can also be
-    shown. Equal values mean runs that were not distinct: high is infinite, method "bound". ValueError for
-    fewer than 2 values; values that are not finite give NaN bounds.
+    high = s sqrt(f / chi2(1 - confidence; f)) for independent values. f is g - 1 where they are normal; with an
+    excess `kurtosis` above 0 var(s^2) = sigma^4 (2/(g - 1) + kurtosis/g), and f are the degrees of freedom at
+    which a chi-square has that variance (Box 1953). low is 0, or with `lower_bound` the one-sided lower bound at
+    the same confidence, so that spread can also be shown. Equal values mean runs that were not distinct: high is
+    infinite, method "bound". ValueError for fewer than 2 values; values that are not finite give NaN bounds.
     """
     from scipy import special
 
@@ -381,6 +382,7 @@ def standard_deviation_upper_bound(
     groups = _several(values)
     tail = 2 * _tail(confidence)
     deviation = float(values.std(ddof=1))
+    freedom = 2 / (2 / (groups - 1) + max(0.0, kurtosis) / groups)
     low, high, method = 0.0, inf, "chi-square"
     if not np.isfinite(values).all():
         low, high = nan, nan
@@ -388,8 +390,8 @@ def standard_deviation_upper_bound(
         method = "bound"
     else:
         # chdtri takes the upper tail
-        high = deviation * sqrt((groups - 1) / float(special.chdtri(groups - 1, 1 - tail)))
-        low = deviation * sqrt((groups - 1) / float(special.chdtri(groups - 1, tail))) if lower_bound else 0.0
+        high = deviation * sqrt(freedom / float(special.chdtri(freedom, 1 - tail)))
+        low = deviation * sqrt(freedom / float(special.chdtri(freedom, tail))) if lower_bound else 0.0
     return Estimate(
         value=deviation,
         low=low,
@@ -397,6 +399,7 @@ def standard_deviation_upper_bound(
         confidence=confidence,
         method=method,
         n_documents=groups,
+        freedom=freedom,
         replicates=np.sort(values),
         support=(0.0, inf),
     )

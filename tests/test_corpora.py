@@ -168,7 +168,7 @@ def test_an_absent_package_names_the_line_that_installs_it(monkeypatch):
 
 
 class TestSelect:
-    corpus = make_corpus("c", [" ".join(["w"] * n) for n in range(1, 101)])
+    corpus = make_corpus("c", [" ".join(["w" * n] + ["w"] * (n - 1)) for n in range(1, 101)])
 
     def test_it_is_the_same_for_a_seed_and_another_for_another(self):
         one = select(self.corpus, words, n_texts=20, context=10, seed=0)
@@ -213,24 +213,33 @@ class TestSelect:
         taken = select(self.corpus, words, n_texts=5000, context=50, seed=0, fewer=True)
         assert taken.document_ids == all_there_are.document_ids
         assert taken.sha256 == all_there_are.sha256
-        with pytest.raises(LayerclaimsError, match="has 1 texts of 100 tokens"):
+        with pytest.raises(LayerclaimsError, match="has 1 different texts of 100 tokens"):
             select(self.corpus, words, n_texts=5000, context=100, seed=0, fewer=True)
 
     def test_too_few_says_how_many_there_are(self):
         with pytest.raises(
-            LayerclaimsError, match=r"has 51 texts of 50 tokens or more, of 100 in all, but 52"
+            LayerclaimsError, match=r"has 51 different texts of 50 tokens or more, of 100 in all, but 52"
         ):
             select(self.corpus, words, n_texts=52, context=50, seed=0)
 
     def test_no_more_texts_are_tokenised_than_it_takes(self):
         seen = []
-        corpus = make_corpus("c", ["a b c"] * 10_000)
+        corpus = make_corpus("c", ["b" * (i + 1) + " c" for i in range(10_000)])
         select(corpus, lambda text: seen.append(text) or words(text), n_texts=20, context=2, seed=0)
         assert len(seen) == 20
 
-    def test_repeated_documents_are_counted(self):
-        corpus = make_corpus("c", ["a b c"] * 5 + ["aa bb cc"])
-        assert select(corpus, words, n_texts=6, context=3, seed=0).repeated == 4
+    def test_what_begins_as_an_earlier_text_is_passed_over(self):
+        corpus = make_corpus("c", ["a b c"] * 5 + ["a b c d", "aa bb cc"])
+        taken = select(corpus, words, n_texts=2, context=3, seed=0)
+        assert len({tuple(row) for row in taken.ids}) == 2
+        with pytest.raises(LayerclaimsError, match="has 2 different texts of 3"):
+            select(corpus, words, n_texts=3, context=3, seed=0)
+
+    def test_a_corpus_given_twice_is_the_same_corpus(self):
+        twice = make_corpus("c", [*self.corpus.texts, *self.corpus.texts])
+        one = select(self.corpus, words, n_texts=51, context=50, seed=0)
+        other = select(twice, words, n_texts=51, context=50, seed=0)
+        assert sorted(map(tuple, one.ids)) == sorted(map(tuple, other.ids))
 
     @pytest.mark.parametrize("bad", [{"n_texts": 0, "context": 3}, {"n_texts": 3, "context": 0}])
     def test_nonsense_is_refused(self, bad):

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 
 from harness.errors import LayerclaimsError
 from harness.measure.geometry import (
     PathMoments,
     ReducerMissingError,
     drift_correlation,
+    drift_resolution,
     last_step_ratio,
     reduced_centroids,
     ring_ratio,
@@ -55,6 +57,20 @@ def numbers(states, *, folds=None):
             c = paths.plane("path", left_out=left_out).centroids
             out += [drift_correlation(c), last_step_ratio(c), ring_ratio(c)]
     return out
+
+
+@pytest.mark.parametrize("n", [3, 4, 6])
+def test_no_path_comes_nearer_to_perfect_order_than_the_resolution(n):
+    """Spearman's correlation over all orders of the distances, or many: the least step that one swap makes."""
+    i, j = np.triu_indices(n, 1)
+    order, steps = np.argsort(j - i, kind="stable"), set()
+    for a in range(len(order) - 1):
+        ranks = np.empty(len(order))
+        ranks[order] = np.arange(len(order))
+        before = spearmanr(j - i, ranks).statistic
+        ranks[order[[a, a + 1]]] = a + 1, a
+        steps.add(round(before - spearmanr(j - i, ranks).statistic, 12))
+    assert min(steps - {0.0}) == pytest.approx(drift_resolution(n))
 
 
 def test_moments_of_cells_are_those_of_their_vectors():

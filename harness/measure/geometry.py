@@ -135,6 +135,19 @@ def drift_correlation(centroids: Floats) -> float:
     return float(spearmanr(j - i, distances).statistic)
 
 
+def drift_resolution(n: int) -> float:
+    """Least step of `drift_correlation` of n >= 3 centroids whose distances differ.
+
+    Two neighbouring distances change places, of the pairs whose differences in depth have the nearest ranks.
+    """
+    from scipy.stats import rankdata
+
+    i, j = np.triu_indices(n, 1)
+    depth, place = rankdata(j - i), np.arange(len(i))
+    least = float(np.diff(np.unique(depth)).min())
+    return least / (len(i) * float(np.std(depth) * np.std(place)))
+
+
 def last_step_ratio(centroids: Floats) -> float:
     """Length of the path's last step / median length of its steps: centroids [S, D] -> [0, inf].
 

@@ -63,13 +63,13 @@ def _measure(study: Study) -> Measurement:
 def drift(study: Study) -> Measured:
     """Spearman correlation of |i - j| with the distance of centroids in the PCA plane of unit vectors."""
     values = [geometry.drift_correlation(c) for c in measured(study).arrays[f"{UNIT}/layers"]]
-    return _of_folds(study, "drift correlation", values, support=(-1.0, 1.0))
+    return _correlation(study, "drift correlation", values)
 
 
 def raw_drift(study: Study) -> Measured:
     """The same for vectors as they are."""
     values = [geometry.drift_correlation(c) for c in measured(study).arrays[f"{RAW}/layers"]]
-    return _of_folds(study, "drift correlation of vectors as they are", values, support=(-1.0, 1.0))
+    return _correlation(study, "drift correlation of vectors as they are", values)
 
 
 def tightening(study: Study) -> Measured:
@@ -159,12 +159,18 @@ def highest_rank(study: Study) -> Measured:
     )
 
 
+def _correlation(study: Study, name: str, values: list[float]) -> Measured:
+    step = geometry.drift_resolution(study.n_labels) if study.n_labels > 2 else 0.0
+    return _of_folds(study, name, values, support=(-1.0, 1.0), resolution=step)
+
+
 def _of_folds(
     study: Study,
     name: str,
     values: Floats | list[float],
     *,
     support: tuple[float, float] = (-np.inf, np.inf),
+    resolution: float = 0.0,
     note: str = "",
 ) -> Measured:
     """`values` [1 + folds]: on all documents, then without each fold."""
@@ -175,6 +181,7 @@ def _of_folds(
         value=float(values[0]),
         confidence=1 - study.protocol.alpha,
         support=support,
+        resolution=resolution,
         n_documents=store.n_documents,
     )
     vectors = store.n_documents * (store.n_positions - 1) * study.n_labels

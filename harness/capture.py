@@ -7,7 +7,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from harness import progress as screen
 from harness.corpora import Corpus, Selection, select
 from harness.errors import LayerclaimsError
-from harness.files import TEMPORARY_SUFFIX, check_writable, sha256_file, shown, write_whole
+from harness.files import TEMPORARY_SUFFIX, check_writable, locked, sha256_file, shown, write_whole
 from harness.models import DTYPES, LanguageModel, ModelSource, Tokenizer
 from harness.store import SCHEMA_VERSION, TENSOR, ActivationStore, shard_name, write_manifest
 
@@ -182,7 +182,7 @@ def capture(
     if (store := _finished(directory, key)) is not None:
         return store
     check_writable(directory, "--cache-dir")
-    with _locked(directory, progress):
+    with locked(directory / ".lock", notes=progress):
         if (store := _finished(directory, key)) is not None:  # another process was quicker
             return store
         _sweep(directory)
@@ -272,32 +272,6 @@ def _sweep(directory: Path) -> None:
     for path in directory.glob(f".*{TEMPORARY_SUFFIX}"):
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-@contextlib.contextmanager
-def _locked(directory: Path, progress: bool) -> Iterator[None]:
-    """Hold the directory's lock, a hard one of the system, which a killed process gives back by dying."""
-    import filelock
-
-    # without fallback_to_soft=False filelock 4 turns to a file's mere existence where flock is missing: a
-    # killed process would then block all others for ever
-    lock = filelock.FileLock(directory / ".lock", fallback_to_soft=False)
-    try:
-        try:
-            lock.acquire(timeout=1)
-        except filelock.Timeout:
-            if progress:
-                screen.note(f"layerclaims: waiting for another process that captures into {directory.name}")
-            lock.acquire()
-    except (OSError, NotImplementedError) as error:
-        raise LayerclaimsError(
-            f"The directory {shown(directory)} cannot be locked ({error}); choose one on another file system "
-            "with --cache-dir."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _check_context(name: str, most: int | None, context: int) -> None:

@@ -5,9 +5,10 @@ import hashlib
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from harness import progress as screen
 from harness.errors import LayerclaimsError
 
 TEMPORARY_SUFFIX = ".tmp"
@@ -82,3 +83,29 @@ def check_writable(directory: Path, option: str) -> None:
             f"The directory {shown(directory)} cannot be written to: {error.strerror or error}; choose "
             f"another with {option}."
         ) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, notes: bool = True) -> Iterator[None]:
+    """Hold a lock of the system, which a killed process gives back by dying; says so when it has to wait."""
+    import filelock
+
+    # without fallback_to_soft=False filelock 4 turns to a file's mere existence where flock is missing: a
+    # killed process would then block all others for ever
+    lock = filelock.FileLock(path, fallback_to_soft=False)
+    try:
+        try:
+            lock.acquire(timeout=1)
+        except filelock.Timeout:
+            if notes:
+                screen.note(f"layerclaims: waiting for another process at work in {path.parent.name}")
+            lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        raise LayerclaimsError(
+            f"The directory {shown(path.parent)} cannot be locked ({error}); choose one on another file system "
+            "with --cache-dir."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

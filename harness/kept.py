@@ -1,9 +1,8 @@
 """Measurements kept on disk: computed once, by one process, and read by all that ask for the same."""
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import progress as screen
-from harness.errors import LayerclaimsError
-from harness.files import check_writable, shown, write_whole
+from harness.files import check_writable, locked, write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,31 +43,6 @@ class Kept:
                         _save(path, found)
             self._read[name] = found
         return self._read[name]
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock of the system, which a killed process gives back by dying; says so when it has to wait."""
-    import filelock
-
-    # without fallback_to_soft=False filelock 4 turns to a file's mere existence where flock is missing: a
-    # killed process would then block all others for ever
-    lock = filelock.FileLock(path, fallback_to_soft=False)
-    try:
-        try:
-            lock.acquire(timeout=1)
-        except filelock.Timeout:
-            screen.note(f"layerclaims: waiting for another process at work in {path.parent.name}")
-            lock.acquire()
-    except (OSError, NotImplementedError) as error:
-        raise LayerclaimsError(
-            f"The directory {shown(path.parent)} cannot be locked ({error}); choose one on another file system "
-            "with --cache-dir."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _save(path: Path, measurement: Measurement) -> None:

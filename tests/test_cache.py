@@ -9,8 +9,8 @@ import pytest
 
 from harness.cache import DAY, Entry, damaged, default_cache_dir, entries, prune
 from harness.errors import LayerclaimsError
-from harness.files import sha256_file
-from harness.kept import Kept, Measurement, locked
+from harness.files import locked, sha256_file
+from harness.kept import Kept, Measurement
 from harness.store import ActivationStore, shard_name, write_manifest
 
 KEY, OTHER = "0a" * 16, "1b" * 16

@@ -90,13 +90,11 @@ def page(rows):
     lines = [
         "# How often verdicts are wrong",
         "",
-        "Written by `make calibrate`; do not edit. Every row of the suite judges data sets that were drawn with a "
-        "known",
-        "truth (plants). At the border of its success region a claim is false by nothing: there REPLICATED is wrong, "
-        "at",
-        f"the highest rate there is, and alpha = {ALPHA} bounds it. It is true by nothing as well, so there",
-        "NOT_REPLICATED is wrong too. Brackets are exact 95 % intervals (Clopper and Pearson). The same numbers stand",
-        "beside each verdict in the report.",
+        "Written by `make calibrate`; do not edit. Every row of the suite judges data sets that were drawn with a",
+        "known truth (plants). At the border of its success region a claim is false by nothing: there REPLICATED is",
+        f"wrong, at the highest rate there is, and alpha = {ALPHA} bounds it. It is true by nothing as well, so",
+        "there NOT_REPLICATED is wrong too. Brackets are exact 95 % intervals (Clopper and Pearson). The same numbers",
+        "stand beside each verdict in the report.",
         "",
         "| claim | plants at the border | false REPLICATED | false NOT_REPLICATED |",
         "| --- | --- | --- | --- |",
@@ -109,8 +107,8 @@ def page(rows):
         "",
         "## What is planted, and what is found at which truth",
         "",
-        f"The truth of states that were drawn is the row's number on {LARGE:,} documents; elsewhere it is what was "
-        f"drawn.",
+        f"The truth of states that were drawn is the row's number on {LARGE:,} documents; elsewhere it is what was",
+        "drawn, or the mean where the plant says so.",
         "“Mean” is the average estimate over the plants. Rows go from clearly false to clearly true; the border is in",
         "bold.",
     ]
@@ -123,10 +121,8 @@ def page(rows):
         for one in found["cells"]:
             mark = "**" if one["knob"] == found["border"] else ""
             shares = " | ".join(f"{one[v] / one['plants']:.3f}" for v in COUNTED)
-            lines.append(
-                f"| {mark}{one['knob']:.4g}{mark} | {one['truth']:.4g} | {one['mean']:.4g} | {one['plants']:,} "
-                f"| {shares} |"
-            )
+            numbers = f"{one['truth']:.4g} | {one['mean']:.4g} | {one['plants']:,}"
+            lines.append(f"| {mark}{one['knob']:.4g}{mark} | {numbers} | {shares} |")
     return "\n".join(lines) + "\n"
 
 

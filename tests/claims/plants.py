@@ -206,7 +206,7 @@ def recurring(seed, frequency):
     weights[0] = 1 + 0.1 * np.clip(frequency * layers - np.arange(layers) - 0.5, -1, 1)
     counts = {"raw": np.full((60, layers), TOTALS)}
     rng = np.random.default_rng([seed, 24])
-    return Drawn(seed=seed, labels=layers, counts=counts, weights=folds_of(rng, weights, 0.03))
+    return Drawn(seed=seed, labels=layers, counts=counts, weights=folds_of(rng, weights, 0.02))
 
 
 def ordered(seed, advantage):
@@ -252,7 +252,7 @@ def drift(seed, order, documents=60):
     return InMemory(gaussian(rng, offsets, documents=documents, positions=5, own=0.3), seed=seed)
 
 
-def tightening(seed, growth, documents=60):
+def tightening(seed, growth, documents=300):
     """Every other state is `growth` times as long, so the more the steps before the last one differ by norm."""
     path = np.stack([np.arange(6) * 0.6, np.array([0, 0.5, 0, -0.5, 0, 0.5])], axis=1)
     rng = np.random.default_rng([seed, 29])
@@ -278,15 +278,15 @@ def balanced(d, layers=6):
     return np.stack([fixed.permutation(half) for _ in range(d)], axis=1)
 
 
-def dominating(seed, size, documents=100):
-    """32 dimensions tell six layers apart alike, but one `size` times as much."""
-    offsets = 0.4 * balanced(32)
+def dominating(seed, size, documents=300):
+    """48 dimensions tell six layers apart alike, but one `size` times as much."""
+    offsets = 0.4 * balanced(48)
     offsets[:, 7] *= size
     rng = np.random.default_rng([seed, 32])
     return InMemory(gaussian(rng, offsets, documents=documents, positions=6), seed=seed)
 
 
-def distributed(seed, evenness, documents=100):
+def distributed(seed, evenness, documents=300):
     """What 32 dimensions tell of six layers falls off geometrically, by exp(-1 / evenness) from one to the next."""
     sizes = np.exp(-np.arange(32) / evenness)
     offsets = 2.2 * sizes / np.sqrt((sizes**2).sum()) * balanced(32)
@@ -308,9 +308,9 @@ def flipping(seed, surplus, documents=100):
 
 
 def recurring_runs(seed, unlike, documents=100):
-    """Of 32 dimensions some tell layers apart more than others; 0: all alike."""
-    ladder = np.linspace(-1, 1, 32)
-    offsets = 0.4 * np.exp(unlike * ladder) * balanced(32)
+    """Of 64 dimensions some tell layers apart more than others; 0: all alike."""
+    ladder = np.linspace(-1, 1, 64)
+    offsets = 0.4 * np.exp(unlike * ladder) * balanced(64)
     rng = np.random.default_rng([seed, 36])
     return InMemory(gaussian(rng, offsets, documents=documents, positions=4), seed=seed)
 
@@ -357,9 +357,8 @@ PLANTS = {
         draw=tree, outside=(0.25, 0.36), border=FAR, inside=(0.44, 0.6),
     ),
     "more-data-higher-accuracy": Plant(
-        what="As above, 80 documents; accuracy rises evenly over the five sizes to .85, paired by document. The knob "
-        "is "
-        "the gain from the smallest to all.",
+        what="As above, 80 documents; accuracy rises evenly over the five sizes to .85, paired by document. The "
+        "knob is the gain from the smallest to all.",
         draw=more_data, outside=(-0.04, 0.0), border=0.01, inside=(0.05, 0.12),
     ),
     "longer-context-higher-accuracy": Plant(
@@ -368,8 +367,7 @@ PLANTS = {
     ),
     "larger-model-lower-accuracy": Plant(
         what="As above, 80 documents under three models; the largest falls clearly (.6), and the knob is what the "
-        "second "
-        "is below the first (.85).",
+        "second is below the first (.85).",
         draw=larger_model, outside=(-0.05, -0.02), border=0.0, inside=(0.02, 0.06),
     ),
     "norm-is-a-feature": Plant(
@@ -377,8 +375,8 @@ PLANTS = {
         draw=norm_matters, outside=(-0.06, -0.01), border=0.01, inside=(0.03, 0.08),
     ),
     "norm-is-not-the-only-feature": Plant(
-        what="As above, 60 documents; .9 on vectors as they are, .85 on unit vectors. The knob is what the norm alone "
-        "loses.",
+        what="As above, 60 documents; .9 on vectors as they are, .85 on unit vectors. The knob is what the norm "
+        "alone loses.",
         draw=not_only_norm, outside=(-0.01, 0.03), border=0.05, inside=(0.08, 0.2), part=1,
     ),
     "random-vectors-fail": Plant(
@@ -387,52 +385,53 @@ PLANTS = {
     ),
     "layer-norms-grow-exponentially": Plant(
         what="Norm sums of 80 documents and eight layers, log-normal (.05 shared by a document's layers, .05 by "
-        "layer), "
-        "around means from a straight line (knob 0) to an exponential (2); at 1 both laws err alike.",
+        "layer), around means from a straight line (knob 0) to an exponential (2); at 1 both laws err alike.",
         draw=growth, outside=(0.0, 0.9), border=1.0, inside=(1.1, 2.0), part=1,
     ),
     "last-layer-norm-dominates": Plant(
-        what="Norm sums of 60 documents, log-normal (.3 shared by a document's states, .3 by state). The knob is the "
-        "ratio.",
-        draw=last_norm, outside=(1.0, 1.42), border=1.5, inside=(1.6, 2.0),
+        what="Norm sums of 60 documents, log-normal (.3 shared by a document's states, .3 by state). The knob is "
+        "the ratio.",
+        draw=last_norm, outside=(1.0, 1.42), border=1.5, inside=(1.6, 2.4),
     ),
     "pca-shows-drift": Plant(
         what="States of 60 documents x 5 positions x 6 dimensions: a path of ten centroids, standard normal tokens "
-        "around them with a mean of the document's own (.3) that its states share and one that they do not (.3). "
-        "The knob mixes a straight path (1) with random points (0).",
+        "around them with a mean of the document's own (.3) that its states share and one that they do not "
+        "(.3). The knob mixes a straight path (1) with random points (0).",
         draw=drift, outside=(0.3, 0.6), border=0.64, inside=(0.7, 0.9), truth="large",
     ),
     "normalising-tightens-drift": Plant(
-        what="States as above, six layers; every other one is shorter by exp(-knob), so that norms make steps of their "
-        "own before the last one; the final-normed state is the last one times 1.5.",
-        draw=tightening, outside=(2.5, 1.6), border=1.15, inside=(0.8, 0.2), truth="large",
+        what="States as above, 300 documents, six layers; every other one is shorter by exp(-knob), so that norms "
+        "make steps of their own before the last one; the final-normed state is the last one times 1.5.",
+        draw=tightening, outside=(5.0, 1.6), border=1.15, inside=(0.8, 0.2), truth="large",
     ),
     "pca-orders-layers-better": Plant(
-        what="Paths of ten centroids as PCA, t-SNE and UMAP give them, on all documents and without each fold: errors "
-        "of the folds' documents, .3 in all, and .1 for what t-SNE and UMAP do differently at each run. PCA's path is "
-        "a straight one mixed with random points (.4 of the way); the knob is how much further t-SNE's goes.",
-        draw=ordered, outside=(-0.6, -0.1), border=0.0, inside=(0.15, 0.5),
+        what="Paths of ten centroids as PCA, t-SNE and UMAP give them, on all documents and without each fold: "
+        "errors of the folds' documents, .3 in all, and .1 for what t-SNE and UMAP do differently at each "
+        "run. PCA's path is a straight one mixed with random points (.4 of the way); the knob is how much "
+        "further t-SNE's goes.",
+        draw=ordered, outside=(-0.4, -0.1), border=0.0, inside=(0.15, 0.5),
     ),
     "layer-zero-closes-a-ring": Plant(
         what="States as for the drift; twelve centroids on an arc of so many degrees as the knob says.",
         draw=ring, outside=(250.0, 290.0), border=300.2, inside=(310.0, 340.0), truth="large",
     ),
     "no-dimension-dominates": Plant(
-        what="States of 100 documents x 6 positions x 32 dimensions of six layers: standard normal tokens, with a mean "
-        "of the document's own (.3), around centroids that differ by +-.4 in each dimension, three layers either "
-        "way; in one dimension by so many times more as the knob says. Probes are fitted.",
-        draw=dominating, outside=(3.0, 2.0), border=1.45, inside=(1.2, 1.0), fitted=True, truth="large",
+        what="States of 300 documents x 6 positions x 48 dimensions of six layers: standard normal tokens, with a "
+        "mean of the document's own (.3), around centroids that differ by +-.4 in each dimension, three "
+        "layers either way; in one dimension by so many times more as the knob says, in all layers. Probes "
+        "are fitted.",
+        draw=dominating, outside=(4.0, 2.5), border=2.0, inside=(1.5, 1.0), fitted=True, truth="large",
     ),
     "contribution-is-distributed": Plant(
-        what="States and probes as above; what the dimensions tell falls off geometrically, by exp(-1 / knob) from one "
-        "to the next, at one distance between the layers.",
-        draw=distributed, outside=(4.0, 6.0), border=8.25, inside=(12.0, 30.0), fitted=True, truth="large",
+        what="As above, 32 dimensions; what they tell falls off geometrically, by exp(-1 / knob) from one to the "
+        "next, at one distance between the layers.",
+        draw=distributed, outside=(2.0, 5.0), border=8.25, inside=(12.0, 30.0), fitted=True, truth="large",
     ),
     "few-dimensions-recur": Plant(
         what="Weights of five folds' probes, 121 dimensions and 12 layers, drawn: ten dimensions of its own stand "
-        "out in each layer, and one is among the top ten of a share of the layers (knob); each fold's documents err by "
-        "themselves.",
-        draw=recurring, outside=(0.0, 0.4), border=0.5, inside=(0.7, 1.0),
+        "out in each layer, and one passes their tenth place in one layer after the other, in so many of them "
+        "as the knob says; each fold's documents err by themselves.",
+        draw=recurring, outside=(1 / 12, 3 / 12), border=5 / 12, inside=(7 / 12, 1.0),
     ),
     "masking-recurring-dimensions-is-negligible": Plant(
         what="Right answers of 200 documents x 5 layers x 30 vectors, as above; .95 unmasked. The knob is what the "
@@ -440,9 +439,9 @@ PLANTS = {
         draw=masking, outside=(0.05, 0.02), border=0.01, inside=(0.005, 0.0),
     ),
     "attribution-sign-flips-with-depth": Plant(
-        what="States and probes as above; in the layers of the first third 12 dimensions lie above the mean and 12 "
-        "below, those below exp(knob) times as far; in the last third the other way round. At 0 both are alike, "
-        "whatever the number of documents.",
+        what="As above, 100 documents, 32 dimensions; in the layers of the first third 12 dimensions lie above the "
+        "mean and 12 below, those below exp(knob) times as far; in the last third the other way round. At 0 "
+        "both are alike, whatever the number of documents.",
         draw=flipping, outside=(-1.0, -0.3), border=0.0, inside=(0.3, 1.0), fitted=True, truth="large",
     ),
     "accuracy-drops-on-another-corpus": Plant(
@@ -454,36 +453,36 @@ PLANTS = {
         draw=transfer, outside=(0.25, 0.36), border=FAR, inside=(0.44, 0.6),
     ),
     "mixed-training-restores-accuracy": Plant(
-        what="Right answers of 100 documents of either corpus, .9 for each one's own probe and for the mixed one on "
-        "the main corpus. The knob is what mixing loses on the transfer corpus.",
+        what="Right answers of 100 documents of either corpus, .9 for each one's own probe and for the mixed one "
+        "on the main corpus. The knob is what mixing loses on the transfer corpus.",
         draw=mixed, outside=(0.12, 0.05), border=0.03, inside=(0.015, -0.02), part=1,
     ),
     "punctuation-explains-the-drop": Plant(
-        what="Right answers of 100 documents of either corpus; a drop from .9 to .7 with punctuation. The knob is how "
-        "much more than half of it goes away without.",
+        what="Right answers of 100 documents of either corpus; a drop from .9 to .7 with punctuation. The knob is "
+        "how much more than half of it goes away without.",
         draw=punctuation, outside=(-0.1, -0.04), border=0.0, inside=(0.04, 0.09),
     ),
     "accuracy-stable-across-runs": Plant(
         what="Right answers of 200 documents in five folds, beta-binomial. The knob is the standard deviation of a "
         "fold's accuracy, brought about by how far accuracy is from 1.",
-        draw=stable, outside=(0.026, 0.014), border=0.01, inside=(0.006, 0.003),
+        draw=stable, outside=(0.027, 0.014), border=0.01, inside=(0.006, 0.002),
     ),
     "top-dimensions-recur-across-runs": Plant(
-        what="States of 100 documents x 4 positions x 32 dimensions, of which some differ more between the six layers, "
-        "by up to exp(2 x knob); a probe of each fold's 20 documents. Truth is the mean overlap of runs of that "
-        "size.",
-        draw=recurring_runs, outside=(0.0, 0.25), border=0.42, inside=(0.8, 1.5), fitted=True, truth="mean",
+        what="States of 100 documents x 4 positions x 64 dimensions, of which some differ more between the six "
+        "layers, by up to exp(2 x knob); a probe of each fold's 20 documents. Truth is the mean overlap of "
+        "runs of that size.",
+        draw=recurring_runs, outside=(0.0, 0.25), border=0.51, inside=(1.0, 2.0), fitted=True, truth="mean",
     ),
     "layers-occupy-different-subspaces": Plant(
         what="States of 60 documents x 5 positions x 8 dimensions, three of them strong, .15 of noise on all; the "
-        "strong ones turn by so many degrees from layer to layer as the knob says. Truth is the mean number at "
-        "that size: both angles hold the sampling noise of halves of 30 documents, and the noise hides part of "
-        "the turn.",
+        "strong ones turn by so many degrees from layer to layer as the knob says. Truth is the mean number "
+        "at that size: both angles hold the sampling noise of halves of 30 documents, and the noise hides "
+        "part of the turn.",
         draw=turning, outside=(2.0, 6.5), border=7.49, inside=(9.0, 12.0), truth="mean",
     ),
     "each-layer-uses-a-subspace": Plant(
-        what="States of 60 documents x 5 positions x 16 dimensions, normal with variances that fall off by exp(-1 / "
-        "knob); of four layers one is the most even.",
+        what="States of 60 documents x 5 positions x 16 dimensions, normal with variances that fall off by exp(-1 "
+        "/ knob); of four layers one is the most even.",
         draw=ranks, outside=(4.0, 2.8), border=2.555, inside=(2.3, 1.5), truth="large",
     ),
 }  # fmt: skip

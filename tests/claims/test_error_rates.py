@@ -6,7 +6,6 @@ alpha bounds. docs/calibration.json has to say what the rows do today.
 
 import json
 from collections import Counter
-from math import sqrt
 from pathlib import Path
 
 import pytest
@@ -42,23 +41,21 @@ def test_every_row_has_a_plant_and_is_calibrated():
         assert KEPT[row]["plant"] == plant.what
 
 
-# what so few documents leave undecided: an interval from five folds has four degrees of freedom, and is wide
-UNDECIDED = {
-    ("normalising-tightens-drift", N),
-    ("no-dimension-dominates", R),  # planted in test_planted_states.py
-    ("contribution-is-distributed", N),  # planted in test_planted_models.py
-    ("top-dimensions-recur-across-runs", N),
-}
-
-
 @pytest.mark.parametrize("row", PLANTS)
 def test_a_clear_truth_is_found(row):
     plant = PLANTS[row]
-    for knob, expected, wrong in ((plant.knobs[0], N, R), (plant.knobs[-1], R, N)):
+    for knob, expected, opposite in ((plant.knobs[0], N, R), (plant.knobs[-1], R, N)):
         found = verdicts(row, knob, CLEAR)
-        assert not found[wrong], (knob, found)
-        # the shuffled-label control of a separable model misses chance on one run in twenty
-        assert found[expected] >= len(CLEAR) - 1 or (row, expected) in UNDECIDED, (knob, found)
+        assert found[opposite] == 0, (knob, found)
+        assert found[expected] > found[U], (knob, found)
+
+
+@pytest.mark.parametrize("row", PLANTS)
+def test_a_clear_truth_was_found_in_four_of_five_plants_or_more(row):
+    """The shuffled-label control of a separable model misses chance on one run in twenty."""
+    first, last = KEPT[row]["cells"][0], KEPT[row]["cells"][-1]
+    for cell, expected in ((first, "not_replicated"), (last, "replicated")):
+        assert cell[expected] >= 0.8 * cell["plants"], cell
 
 
 @pytest.mark.parametrize("row", PLANTS)
@@ -96,12 +93,12 @@ def test_no_row_errs_oftener_than_alpha_by_more_than_chance(row):
 
 @pytest.mark.parametrize("row", PLANTS)
 def test_the_border_lies_where_the_success_region_begins(row):
-    cell, spread = border(row), sqrt(border(row)["plants"])
+    cell = border(row)
     if PLANTS[row].truth == "knob":
         assert cell["knob"] == pytest.approx(cell["truth"])
         return
     outside, inside = KEPT[row]["cells"][1]["truth"], KEPT[row]["cells"][3]["truth"]
-    assert abs(cell["truth"] - KEPT[row]["threshold"]) < 0.25 * abs(inside - outside), spread
+    assert abs(cell["truth"] - KEPT[row]["threshold"]) < 0.25 * abs(inside - outside)
 
 
 @pytest.mark.parametrize("row", PLANTS)

@@ -92,6 +92,8 @@ def machine() -> dict[str, Any]:
     """What a figure depends on beside the code."""
     import torch
 
+    import harness.probe
+
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -99,7 +101,7 @@ def machine() -> dict[str, Any]:
         "commit": commit.stdout.strip(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
-        "bfloat16 units": bool(torch.cpu.get_capabilities().get("amx_bf16", False)),
+        "bfloat16 units": harness.probe._multiplies_bfloat16(),
         "python": platform.python_version(),
         "torch": torch.__version__,
     }

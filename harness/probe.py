@@ -241,7 +241,8 @@ def _multiplies_bfloat16() -> bool:
     """Whether the processor has units for products of bfloat16 matrices; without, they are slower than others."""
     import torch
 
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    tell: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)  # torch 2.6 has none
+    return bool(tell().get("amx_bf16", False))
 
 
 def _minimise(

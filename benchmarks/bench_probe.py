@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import harness.probe
-from harness.probe import L2, LayerProbe, TrainingSet
+from harness.objective import TrainingSet
+from harness.probe import L2, LayerProbe
 
 LABELS, WIDTH, POSITIONS, FOLDS = 31, 576, 30, 5  # as the embedded model's
 DOCUMENTS, FULL = 125, 1000

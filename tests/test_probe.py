@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+import harness.objective
 import harness.probe
-from harness.probe import TOLERANCE, LayerProbe, Probe, TrainingSet
+from harness.objective import TrainingSet
+from harness.probe import TOLERANCE, LayerProbe, Probe
 
 
 def blobs(seed, *, n=600, d=12, k=5, spread=1.0, shift=0.0, scale=None):
@@ -197,7 +199,7 @@ class TestRounding:
 
     @pytest.fixture(autouse=True)
     def rounding(self, monkeypatch):
-        monkeypatch.setattr(harness.probe, "LARGE", 0)
+        monkeypatch.setattr(harness.objective, "LARGE", 0)
         monkeypatch.setattr(harness.probe, "_multiplies_bfloat16", lambda: True)
 
     @pytest.mark.parametrize("unit", [False, True])
@@ -207,7 +209,7 @@ class TestRounding:
         ranges = [slice(0, 3000), slice(500, 3000)]
         sets = [TrainingSet(rows=[rows], y=y) for rows in ranges]
         rounded = LayerProbe().fit_together(X, sets, unit=unit, n_labels=20)
-        monkeypatch.setattr(harness.probe, "LARGE", 10**12)
+        monkeypatch.setattr(harness.objective, "LARGE", 10**12)
         exact = LayerProbe(tolerance=1e-6, max_iterations=5000).fit_together(X, sets, unit=unit, n_labels=20)
         for one, other, rows in zip(rounded, exact, ranges, strict=True):
             assert one.certificate.converged

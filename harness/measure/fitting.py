@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from harness.claim import Certificate
 from harness.measure.accuracy import Vectors
-from harness.probe import LayerProbe, Probe, Rows, TrainingSet
+from harness.objective import Rows, TrainingSet
+from harness.probe import LayerProbe, Probe
 from harness.protocol import Setting
 
 Floats = NDArray[np.float64]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__, calibration
+from harness import progress as screen
 from harness.ablation import ablation
 from harness.claim import Claim, Evidence, Measured, Part, Verdict, decide
 from harness.errors import NotTestedError
@@ -185,6 +186,15 @@ def with_holm(records: Sequence[Mapping[str, Any]], *, alpha: float) -> list[dic
     return out
 
 
+def _drawn(study: Study, figure: str) -> dict[str, Any] | None:
+    """A figure's data; None, with a line that says why, where they cannot be had: verdicts do not hang on it."""
+    try:
+        return exhibit(study, figure)
+    except Exception as error:  # whatever it is, hours of work must not be lost to a drawing
+        screen.note(f"layerclaims: the figure {figure} is left out: {type(error).__name__}: {error}")
+        return None
+
+
 def assemble(
     studies: Mapping[ProtocolName, Study],
     records: Iterable[Mapping[str, Any]],
@@ -208,9 +218,11 @@ def assemble(
         for figure in record["figures"]:
             key = figure if len(studies) == 1 else f"{figure}-{one.protocol.name}"
             if key not in figures:
-                figures[key] = exhibit(one, figure)
+                figures[key] = _drawn(one, figure)
         if len(studies) > 1:
             record["figures"] = [f"{figure}-{one.protocol.name}" for figure in record["figures"]]
+        record["figures"] = [key for key in record["figures"] if figures[key] is not None]
+    figures = {key: figure for key, figure in figures.items() if figure is not None}
     # the protocols differ in how a probe is fitted: without a probe there is nothing to take apart
     both = len(studies) > 1 and any(record["probe"] is not None for record in rows)
     walk = {"ablation": ablation(study)} if both else {}

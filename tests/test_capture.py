@@ -240,7 +240,7 @@ class TestCache:
         monkeypatch.setattr(screen, "note", said.append)
         store = run(places, tmp_path, n_texts=5000, fewer=True, progress=True)
         assert store.n_documents == store.manifest["corpus"]["n_texts"] < 5000
-        assert f"has {store.n_documents} texts" in said[0]
+        assert f"has {store.n_documents} different texts" in said[0]
         with pytest.raises(LayerclaimsError, match="but 5000 are asked for"):
             run(places, tmp_path, n_texts=5000)
 

@@ -271,7 +271,10 @@ USAGE = {
     "an ini key that is no number": (["-o", "seed=x"], "The ini key seed cannot be used"),
     "an ini key that is no choice": (["-o", "dtype=int8"], "The ini key dtype is 'int8'"),
     "an ini key that is no switch": (["-o", "offline=perhaps"], "The ini key offline cannot be used"),
-    "too few texts": (["--corpus", "PLACE/few.jsonl"], "has 5 texts"),  # last: only a tokenizer can tell
+    "too few texts": (
+        ["--corpus", "PLACE/few.jsonl"],
+        "has 5 different texts",
+    ),  # last: only a tokenizer can tell
 }
 
 

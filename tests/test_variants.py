@@ -180,8 +180,15 @@ def test_one_probe_answers_for_both_corpora_without_punctuation(fresh, fits):
 
 
 def test_too_few_texts_without_punctuation_are_no_fault(place):
-    tiny.write_jsonl(place / "dots.jsonl", ["".join(f"{c}." for c in text) for text in tiny.texts(60)])
-    tiny.write_jsonl(place / "marks.jsonl", ["!" * 60 + chr(97 + i % 26) for i in range(60)])
+    tiny.write_jsonl(
+        place / "dots.jsonl",
+        [
+            "".join(f"{c}." for c in f"{chr(97 + i % 26)}{chr(97 + i // 26)}{text}")
+            for i, text in enumerate(tiny.texts(60))
+        ],
+    )
+    marks = [f"{i:060b}"[::-1].replace("0", "!").replace("1", "?") + "a" for i in range(60)]
+    tiny.write_jsonl(place / "marks.jsonl", marks)
     study = Study(
         protocol(place, corpus=str(place / "dots.jsonl"), transfer_corpus=str(place / "marks.jsonl")),
         cache_dir=place / "cache",

@@ -243,7 +243,9 @@ def reduced_centroids(vectors: NDArray[Any], reducer: Reducer, *, seed: int) -> 
 
 def check_installed(reducer: Reducer) -> None:
     """ReducerMissingError for UMAP where it is not installed; imports nothing."""
-    if reducer == "UMAP" and importlib.util.find_spec("umap") is None:
+    spec = importlib.util.find_spec("umap") if reducer == "UMAP" else None
+    # a directory of that name on the path has a spec too, but no file
+    if reducer == "UMAP" and (spec is None or spec.origin is None):
         raise ReducerMissingError(
             "UMAP is not installed; python -m pip install 'layerclaims[umap]' brings it."
         )

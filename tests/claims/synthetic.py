@@ -165,6 +165,9 @@ class States:
     def state(self, i: int, documents: Any = None) -> np.ndarray:
         return self._states[i].copy() if documents is None else self._states[i][documents]
 
+    def blocks(self, i: int) -> list[np.ndarray]:
+        return np.array_split(self._states[i], 3)
+
     def verify(self) -> list[str]:
         return []
 

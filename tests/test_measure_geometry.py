@@ -12,6 +12,7 @@ from harness.errors import LayerclaimsError
 from harness.measure.geometry import (
     PathMoments,
     ReducerMissingError,
+    check_installed,
     drift_correlation,
     drift_resolution,
     last_step_ratio,
@@ -61,7 +62,7 @@ def numbers(states, *, folds=None):
 
 @pytest.mark.parametrize("n", [3, 4, 6])
 def test_no_path_comes_nearer_to_perfect_order_than_the_resolution(n):
-    """Spearman's correlation over all orders of the distances, or many: the least step that one swap makes."""
+    """The least change that exchanging two neighbouring distances of a perfect order makes."""
     i, j = np.triu_indices(n, 1)
     order, steps = np.argsort(j - i, kind="stable"), set()
     for a in range(len(order) - 1):
@@ -311,3 +312,11 @@ def test_umap_where_it_is_installed():
     pytest.importorskip("umap")
     sample = np.stack([s[:, 1:].reshape(-1, D) for s in drifting(np.random.default_rng(0))])
     assert np.isfinite(reduced_centroids(sample, "UMAP", seed=0)).all()
+
+
+def test_a_directory_called_umap_is_no_umap(tmp_path, monkeypatch):
+    (tmp_path / "umap").mkdir()
+    monkeypatch.delitem(sys.modules, "umap", raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(ReducerMissingError):
+        check_installed("UMAP")

@@ -350,6 +350,22 @@ class TestBoth:
         for name in ("report.html", "summary.md"):
             assert "From one protocol to the other" not in (tmp_path / name).read_text("utf-8")
 
+    def test_a_figure_that_fails_costs_no_verdict(self, both, studies, monkeypatch):
+        said = []
+
+        def broken(study, name):
+            raise ImportError("no drawing")
+
+        monkeypatch.setattr(record, "exhibit", broken)
+        monkeypatch.setattr(record.screen, "note", said.append)
+        mine = [
+            {**entry, "figures": ["norms"]} for entry in both["claims"] if entry["protocol"] == "rigorous"
+        ]
+        made = record.assemble({"rigorous": studies["rigorous"]}, mine, options=[])
+        assert (made["figures"], made["claims"][0]["figures"]) == ({}, [])
+        assert [entry["verdict"] for entry in made["claims"]] == [entry["verdict"] for entry in mine]
+        assert said == ["layerclaims: the figure norms is left out: ImportError: no drawing"]
+
     def test_a_protocol_alone_makes_no_ablation(self, both, studies):
         mine = [entry for entry in both["claims"] if entry["protocol"] == "rigorous"]
         mine = [{**entry, "figures": []} for entry in mine]

@@ -431,7 +431,7 @@ PLANTS = {
         what="Weights of five folds' probes, 121 dimensions and 12 layers, drawn: ten dimensions of its own stand "
         "out in each layer, and one passes their tenth place in one layer after the other, in so many of them "
         "as the knob says; each fold's documents err by themselves.",
-        draw=recurring, outside=(1 / 12, 3 / 12), border=5 / 12, inside=(7 / 12, 1.0),
+        draw=recurring, outside=(0.0833, 0.25), border=0.4167, inside=(0.5833, 1.0),
     ),
     "masking-recurring-dimensions-is-negligible": Plant(
         what="Right answers of 200 documents x 5 layers x 30 vectors, as above; .95 unmasked. The knob is what the "
@@ -465,7 +465,7 @@ PLANTS = {
     "accuracy-stable-across-runs": Plant(
         what="Right answers of 200 documents in five folds, beta-binomial. The knob is the standard deviation of a "
         "fold's accuracy, brought about by how far accuracy is from 1.",
-        draw=stable, outside=(0.027, 0.014), border=0.01, inside=(0.006, 0.002),
+        draw=stable, outside=(0.026, 0.014), border=0.01, inside=(0.006, 0.002),
     ),
     "top-dimensions-recur-across-runs": Plant(
         what="States of 100 documents x 4 positions x 64 dimensions, of which some differ more between the six "

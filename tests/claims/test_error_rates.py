@@ -41,21 +41,29 @@ def test_every_row_has_a_plant_and_is_calibrated():
         assert KEPT[row]["plant"] == plant.what
 
 
+# found in two plants of three only, by calibration: with five folds the bounds are wide, the more so where five of 32
+# dimensions hold all, or where accuracy is so near to 1 that few documents have all the errors
+UNDECIDED = {("contribution-is-distributed", N), ("accuracy-stable-across-runs", R)}
+
+
 @pytest.mark.parametrize("row", PLANTS)
 def test_a_clear_truth_is_found(row):
     plant = PLANTS[row]
     for knob, expected, opposite in ((plant.knobs[0], N, R), (plant.knobs[-1], R, N)):
         found = verdicts(row, knob, CLEAR)
         assert found[opposite] == 0, (knob, found)
-        assert found[expected] > found[U], (knob, found)
+        if (row, expected) not in UNDECIDED:
+            # the shuffled-label control of a separable model misses chance on one run in twenty
+            assert found[expected] >= len(CLEAR) - ("separable" in row), (knob, found)
 
 
 @pytest.mark.parametrize("row", PLANTS)
-def test_a_clear_truth_was_found_in_three_of_five_plants_or_more(row):
-    """The shuffled-label control of a separable model misses chance on one run in twenty."""
+def test_a_clear_truth_was_found_in_four_of_five_plants_or_more(row):
+    """By calibration; the shuffled-label control of a separable model misses chance on one run in twenty."""
     first, last = KEPT[row]["cells"][0], KEPT[row]["cells"][-1]
-    for cell, expected in ((first, "not_replicated"), (last, "replicated")):
-        assert cell[expected] >= 0.6 * cell["plants"], cell
+    for cell, name, expected in ((first, "not_replicated", N), (last, "replicated", R)):
+        share = 0.6 if (row, expected) in UNDECIDED else 0.8
+        assert cell[name] >= share * cell["plants"], cell
 
 
 @pytest.mark.parametrize("row", PLANTS)
@@ -95,7 +103,7 @@ def test_no_row_errs_oftener_than_alpha_by_more_than_chance(row):
 def test_the_border_lies_where_the_success_region_begins(row):
     cell = border(row)
     if PLANTS[row].truth == "knob":
-        assert cell["knob"] == pytest.approx(cell["truth"], abs=1e-4)  # four digits are kept
+        assert cell["knob"] == pytest.approx(cell["truth"])
         return
     outside, inside = KEPT[row]["cells"][1]["truth"], KEPT[row]["cells"][3]["truth"]
     assert abs(cell["truth"] - KEPT[row]["threshold"]) < 0.25 * abs(inside - outside)
@@ -121,3 +129,8 @@ def test_a_row_that_was_not_calibrated_has_no_rates():
 def test_rates_are_those_of_the_border():
     row = "transfer-beats-chance"
     assert calibration.rates(row)["false_replicated"] == border(row)["replicated"] / border(row)["plants"]
+
+
+def test_a_path_that_no_fold_could_put_in_another_order_is_decided():
+    """Equal numbers without each fold: the order's least step stands in for a spread that cannot be seen."""
+    assert calibrate.judged("pca-shows-drift", 1.0, 0)[0] is R

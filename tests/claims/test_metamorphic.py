@@ -208,10 +208,17 @@ def test_a_corpus_whose_documents_all_stand_twice_gives_each_once(tmp_path):
     twice.write_text(path.read_text() * 2)
     once, again = (
         corpora.select(
-            corpora.load_corpus(str(corpus)), tiny.tokenizer().encode, n_texts=40, context=10, seed=0
+            corpora.load_corpus(str(corpus)),
+            tiny.tokenizer().encode,
+            n_texts=80,
+            context=10,
+            seed=0,
+            fewer=True,
         )
         for corpus in (path, twice)
     )
+    assert len(once.ids) == 40
+    assert (once.repeated, again.repeated) == (0, 40)
     assert sorted(map(tuple, once.ids)) == sorted(map(tuple, again.ids))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import common
 
-TEXTS, FULL = 60, 200
+TEXTS, FULL = 40, 200
 
 
 def command(*arguments: str) -> tuple[float, float]:

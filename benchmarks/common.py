@@ -82,10 +82,12 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def shown(value: Any) -> str:
-    """Three digits of a number; nothing for nothing."""
+    """Three digits of a small number, all before the point of a large one; nothing for nothing."""
     if value is None:
         return ""
-    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else str(value)
+    return (
+        (f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}") if isinstance(value, float) else str(value)
+    )
 
 
 def machine() -> dict[str, Any]:

@@ -18,7 +18,8 @@ Rows = Sequence[slice]
 
 BLOCK = 2048  # rows of a pass that stay in cache between the two products that need them
 LANES = 16  # classes are padded to a multiple: a matrix product 31 columns wide runs at half speed
-LARGE = 10**7  # values from which on a fit is slow enough to be worth rounding
+LARGE = 10**7  # values from which on a fit is slow enough to be worth rounding, or a start on a sample
+SAMPLES = 1 / 16, 1 / 4  # shares of the rows to start on; on fewer than LARGE values a start saves nothing
 GRAM_ROWS = 20_000  # enough for a Gram matrix that only conditions the problem
 
 
@@ -94,6 +95,7 @@ class _Sums:
 
     problems: list[int]
     places: list[int] | None  # of these among the problems that are fitted on the blocks; None for all
+    n: int  # rows so far
     w: "torch.Tensor"  # [d, problems * width]
     b: "torch.Tensor"  # [problems, width]
     loss: "torch.Tensor"  # [problems], float64 as the other sums
@@ -132,6 +134,8 @@ class Objective:
         self.n = sum((block.rows.stop - block.rows.start) * len(block.problems) for block in self.blocks)
         self.parts = self._prepare(len(sets), standardise)
         self.large = self.n * self.d >= LARGE
+        worth = [share for share in SAMPLES if share * min(part.n for part in self.parts) * self.d >= LARGE]
+        self.samples = {share: self._sample(share) for share in worth} | {1.0: self.blocks}
         self.room = X.nbytes // 4  # bytes for rounded features
         self.near = torch.from_numpy(np.mean([part.mean for part in self.parts], axis=0)).float()
 
@@ -160,6 +164,15 @@ class Objective:
                     )
                 )
         return blocks
+
+    def _sample(self, share: float) -> list[_Block]:
+        """Some blocks at random of each choice of problems; a larger sample holds the smaller ones."""
+        sample: list[_Block] = []
+        for held in dict.fromkeys(block.problems for block in self.blocks):
+            blocks = [block for block in self.blocks if block.problems == held]
+            order = np.random.default_rng(1).permutation(len(blocks))
+            sample += [blocks[i] for i in sorted(order[: math.ceil(share * len(blocks))])]
+        return sample
 
     def _prepare(self, problems: int, standardise: bool) -> list[_Part]:
         """Moments of every row and products of some, by the sets of problems that share them; one pass."""
@@ -232,36 +245,38 @@ class Objective:
         weights = torch.linalg.solve_triangular(part.factor, torch.from_numpy(v[:-1]), upper=True)
         return weights.numpy(), v[-1]
 
-    def __call__(self, points: Mapping[int, Point]) -> dict[int, Value]:
-        """The objectives of some problems, each at its own point."""
+    def __call__(self, points: Mapping[int, Point], *, share: float = 1.0) -> dict[int, Value]:
+        """The objectives of some problems, each at its own point, on all rows or those of a sample."""
         found = {}
         for rounded in (True, False):
             wanted = {
                 k: self.parameters(self.parts[k], p.v) for k, p in points.items() if p.rounded == rounded
             }
             if wanted:
-                found.update(self._values(wanted, rounded))
+                found.update(self._values(wanted, rounded, self.samples[share]))
         return found
 
-    def _values(self, parameters: Mapping[int, tuple[Floats, Floats]], rounded: bool) -> dict[int, Value]:
-        sums, found = self._pass(parameters, rounded), {}
+    def _values(
+        self, parameters: Mapping[int, tuple[Floats, Floats]], rounded: bool, blocks: Sequence[_Block]
+    ) -> dict[int, Value]:
+        sums, found = self._pass(parameters, rounded, blocks), {}
         near = self.near.double().numpy()
         for k, (weights, _) in parameters.items():
-            part, (loss, g_raw, g_bias) = self.parts[k], sums[k]
-            g_raw, g_bias = g_raw.T / part.n, g_bias / part.n
+            part, (n, loss, g_raw, g_bias) = self.parts[k], sums[k]
+            g_raw, g_bias = g_raw.T / n, g_bias / n
             g = (g_raw - np.outer(part.mean - near, g_bias)) / part.divisor[:, None] + self.l2 * weights
             whitened = np.concatenate([_solve_transposed(part.factor, g), g_bias[None]])
             found[k] = Value(
-                value=float(loss / part.n + self.l2 / 2 * (weights**2).sum()),
+                value=float(loss / n + self.l2 / 2 * (weights**2).sum()),
                 gradient=whitened.ravel() * math.sqrt(self.n_labels),
                 gradient_norm=math.sqrt(float((g**2).sum() + (g_bias**2).sum())),
             )
         return found
 
     def _pass(
-        self, parameters: Mapping[int, tuple[Floats, Floats]], rounded: bool
-    ) -> dict[int, tuple[float, Floats, Floats]]:
-        """Sums over rows by problem: loss, gradient on x - near [K, d] and on the bias [K].
+        self, parameters: Mapping[int, tuple[Floats, Floats]], rounded: bool, blocks: Sequence[_Block]
+    ) -> dict[int, tuple[int, float, Floats, Floats]]:
+        """Number of rows and sums over them by problem: loss, gradient on x - near [K, d] and on the bias [K].
 
         Centred before they are rounded, the values of a feature lose nothing to its mean.
         """
@@ -277,21 +292,23 @@ class Objective:
             w[k, : self.n_labels] = torch.from_numpy(on_raw.T)
             b[k, : self.n_labels] = torch.from_numpy(bias - (part.mean - near) @ on_raw)
         shared = {}
-        for held in dict.fromkeys(block.problems for block in self.blocks):
+        for held in dict.fromkeys(block.problems for block in blocks):
             wanted = [k for k in held if k in parameters]
             shared[held] = _Sums(
                 problems=wanted,
                 places=None if len(wanted) == len(held) else [held.index(k) for k in wanted],
+                n=0,
                 w=w[wanted].reshape(-1, self.d).T.contiguous(),
                 b=b[wanted],
                 loss=torch.zeros(len(wanted), dtype=torch.float64),
                 gradient=torch.zeros(len(wanted) * width, self.d, dtype=torch.float64),
                 bias=torch.zeros(len(wanted), width, dtype=torch.float64),
             )
-        for block in self.blocks:
+        for block in blocks:
             here = shared[block.problems]
             if not here.problems:
                 continue
+            here.n += block.rows.stop - block.rows.start
             x, y = self._features(block, rounded), block.y if here.places is None else block.y[:, here.places]
             log_p = torch.log_softmax((x @ here.w).view(len(x), -1, width) + here.b, 2)  # float32, as b is
             here.loss -= log_p.gather(2, y).sum((0, 2), dtype=torch.float64)
@@ -302,13 +319,14 @@ class Objective:
             here.gradient += error.to(dtype).view(len(x), -1).T @ x
         found = {}
         for k in parameters:
-            loss, gradient, bias = 0.0, np.zeros((self.n_labels, self.d)), np.zeros(self.n_labels)
+            n, loss, gradient, bias = 0, 0.0, np.zeros((self.n_labels, self.d)), np.zeros(self.n_labels)
             for sums in (sums for sums in shared.values() if k in sums.problems):
                 i = sums.problems.index(k)
+                n += sums.n
                 loss += float(sums.loss[i])
                 gradient += sums.gradient.view(-1, width, self.d)[i, : self.n_labels].numpy()
                 bias += sums.bias[i, : self.n_labels].numpy()
-            found[k] = loss, gradient, bias
+            found[k] = n, loss, gradient, bias
         return found
 
     def _features(self, block: _Block, rounded: bool) -> "torch.Tensor":

@@ -200,6 +200,7 @@ class TestRounding:
     @pytest.fixture(autouse=True)
     def rounding(self, monkeypatch):
         monkeypatch.setattr(harness.objective, "LARGE", 0)
+        monkeypatch.setattr(harness.objective, "SAMPLES", ())
         monkeypatch.setattr(harness.probe, "_multiplies_bfloat16", lambda: True)
 
     @pytest.mark.parametrize("unit", [False, True])
@@ -241,6 +242,56 @@ class TestRounding:
         monkeypatch.setattr(harness.probe, "_minimise", lambda *a: rounds.append(a[-1]) or minimise(*a))
         LayerProbe(tolerance=1e-4).fit(X, y)
         assert rounds == [False]
+
+
+class TestSamples:
+    """A start on samples of the rows, as large training sets have it."""
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch):
+        monkeypatch.setattr(harness.objective, "LARGE", 0)
+        monkeypatch.setattr(harness.objective, "BLOCK", 256)  # some to choose from
+
+    @pytest.mark.parametrize("unit", [False, True])
+    @pytest.mark.parametrize("seed", range(2))
+    def test_leads_to_the_same_optimum_under_a_certificate_that_is_true(self, seed, unit):
+        X, y = blobs(seed, n=6000, d=40, k=20, spread=0.6, shift=1.0, scale=np.geomspace(0.01, 100, 40))
+        noise = np.random.default_rng(seed).permutation(y)
+        ranges, labels = [slice(0, 3000), slice(500, 6000), slice(0, 6000)], [y, y, noise]
+        sets = [TrainingSet(rows=[rows], y=own) for rows, own in zip(ranges, labels, strict=True)]
+        exact = LayerProbe(tolerance=1e-7, max_iterations=5000)
+        for probe, rows, own in zip(
+            LayerProbe().fit_together(X, sets, unit=unit, n_labels=20), ranges, labels, strict=True
+        ):
+            best = exact.fit(X, own, rows=[rows], unit=unit, n_labels=20)
+            Z = standardised(best, X[rows])
+            lowest = objective(best.weights, best.bias, Z, own[rows], 1e-4)
+            gap = objective(probe.weights, probe.bias, Z, own[rows], 1e-4) / lowest - 1
+            assert probe.certificate.converged
+            assert gap <= 2 * probe.certificate.relative_gap
+
+    def test_that_hold_no_vector_of_a_label_do_no_harm(self):
+        X, y = blobs(3, n=6000)
+        order = np.argsort(y, kind="stable")  # whole blocks of one label
+        X, y = np.ascontiguousarray(X[order]), y[order]
+        probe, best = LayerProbe(l2=1e-2).fit(X, y), LayerProbe(l2=1e-2, tolerance=1e-8).fit(X, y)
+        assert probe.certificate.converged
+        assert (probe.predict(X) == best.predict(X)).mean() > 0.98
+
+    def test_are_drawn_from_rows_of_a_set_and_the_same_every_time(self):
+        X, y = blobs(10, n=4000)
+        sets = [TrainingSet(rows=[slice(0, 2000)], y=y), TrainingSet(rows=[slice(1000, 3000)], y=y)]
+        one = LayerProbe().fit_together(X, sets, n_labels=5)
+        X[3000:] = np.nan
+        for a, b in zip(one, LayerProbe().fit_together(X, sets, n_labels=5), strict=True):
+            np.testing.assert_array_equal(a.weights, b.weights)
+
+    def test_spare_iterations_on_all_rows(self, monkeypatch):
+        X, y = blobs(0, n=40_000, d=40, k=20, spread=0.6, scale=np.geomspace(0.01, 100, 40))
+        started = LayerProbe(tolerance=1e-4).fit(X, y).certificate
+        monkeypatch.setattr(harness.objective, "SAMPLES", ())
+        cold = LayerProbe(tolerance=1e-4).fit(X, y).certificate
+        assert started.iterations < 0.8 * cold.iterations
 
 
 def test_a_memory_map_that_cannot_be_written_is_read_as_it_is(tmp_path):

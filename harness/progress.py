@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -11,6 +12,10 @@ from typing import Self
 FIRST_SHOWN = 1.0  # seconds: what takes less says nothing
 REDRAW = 0.2  # seconds between redraws of the line on a terminal
 REPEAT = 5.0  # seconds between lines where there is no terminal
+BEAT = {
+    True: 1.0,
+    False: 30.0,
+}  # seconds after which a step without news, on a terminal or not, shows it lives
 
 _descriptor: int | None = None
 _redraw = True
@@ -88,9 +93,10 @@ def duration(seconds: float) -> str:
 class Progress:
     """`with Progress("states", 1000, "texts") as p: p.advance(8)`: count, rate and time left.
 
-    On a terminal one line is redrawn; elsewhere a plain line appears every few seconds. What is over within a
-    second shows nothing. `done` counts units that were there before the start (a resumed run): they fill the
-    bar and do not enter the rate. `clock` is an argument so that tests need not wait.
+    On a terminal one line is redrawn; elsewhere a plain line appears every few seconds, and less often while one
+    unit takes long. What is over within a second shows nothing. `done` counts units that were there before the
+    start (a resumed run): they fill the bar and do not enter the rate. `clock` is an argument so that tests need
+    not wait.
     """
 
     def __init__(
@@ -111,24 +117,40 @@ class Progress:
         self._start = clock()
         self._last: float | None = None
         self._shown = False
+        self._lock, self._over = threading.Lock(), threading.Event()
 
     def __enter__(self) -> Self:
         """Start the clock."""
         self._start = self._clock()
+        if self._enabled:
+            threading.Thread(target=self._live, daemon=True).start()
         return self
+
+    def _live(self) -> None:
+        while not self._over.wait(BEAT[self._terminal]):
+            self.beat()
+
+    def beat(self) -> None:
+        """Show the line again if there was no news for a while."""
+        with self._lock:
+            now = self._clock()
+            if not self._over.is_set() and now - (self._last or self._start) >= BEAT[self._terminal]:
+                self._last = now
+                self._show(now)
 
     def advance(self, n: int = 1) -> None:
         """Count `n` more units and show the line when it is due."""
         self._done += n
         if not self._enabled:
             return
-        now = self._clock()
-        due = self._start + FIRST_SHOWN
-        if self._last is not None:
-            due = self._last + (REDRAW if self._terminal else REPEAT)
-        if now >= due and self._done < self._total:
-            self._last = now
-            self._show(now)
+        with self._lock:
+            now = self._clock()
+            due = self._start + FIRST_SHOWN
+            if self._last is not None:
+                due = self._last + (REDRAW if self._terminal else REPEAT)
+            if now >= due and self._done < self._total:
+                self._last = now
+                self._show(now)
 
     def line(self, now: float) -> str:
         """`states: 120 of 1000 texts (12 %), 34 texts/s, 26 s left`."""
@@ -142,6 +164,8 @@ class Progress:
                 text += f", {duration((self._total - self._done) / rate)} left"
             else:
                 text += f", took {duration(elapsed)}"
+        elif self._done < self._total:
+            text += f", {duration(elapsed)} so far"
         return text
 
     def _show(self, now: float) -> None:
@@ -159,7 +183,9 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the line, with the last count, if anything was shown."""
-        if self._last is not None:
-            self._show(self._clock())
-            if self._terminal:
-                _write("\n")
+        self._over.set()
+        with self._lock:
+            if self._last is not None:
+                self._show(self._clock())
+                if self._terminal:
+                    _write("\n")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,29 @@ def test_plain_lines_come_every_few_seconds_only(written):
             clock.now += 0.1
             bar.advance()
     assert 3 <= len(written) <= 6
+
+
+def test_a_long_unit_is_shown_to_be_worked_on(written):
+    clock = Clock()
+    with Progress("layer probe", 5, "probes", clock=clock) as bar:
+        clock.now = 10
+        bar.beat()
+        assert written == []
+        clock.now = 95
+        bar.beat()
+        bar.beat()
+        assert written == ["layer probe: 0 of 5 probes (0 %), 1 min 35 s so far\n"]
+    bar.beat()
+    assert len(written) == 2  # the last line, and none after it
+
+
+def test_it_lives_without_being_asked(written, monkeypatch):
+    monkeypatch.setattr(progress, "BEAT", {False: 0.01})
+    with Progress("layer probe", 5, "probes"):
+        deadline = time.monotonic() + 10
+        while not written and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert "0 of 5 probes" in written[0]
 
 
 def test_units_of_an_earlier_run_count_but_do_not_enter_the_rate(written):

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import torch
 
 L2 = 1e-4  # held-out accuracy on SmolLM2 is flat around it; weaker asks for ever more iterations
-TOLERANCE = 3e-3  # relative gap at which held-out accuracy was seen to lie within .001 of the optimum's
+TOLERANCE = 2e-3  # relative gap at which held-out accuracy was seen to lie within .001 of the optimum's
 NOTHING = 1e-6  # relative gap up to which no weights at all are the solution, and others are rounding
-JUDGED = 10  # iterations before progress says anything
+WINDOW = 10  # iterations over which progress is judged
 ROUNDED_TOLERANCE = 1e-3  # ten times the relative error that rounding was seen to make in the objective
 
 
@@ -194,7 +194,7 @@ class LayerProbe:
             if iterations >= self.max_iterations or gap <= (self.tolerance if iterations else NOTHING):
                 break
             aim = 0.9 * self.tolerance if rounded else self.tolerance  # room for what rounding changes
-            progress = _Progress(l2=self.l2, tolerance=aim, warm=warm or iterations > 0)
+            progress = _Progress(l2=self.l2, tolerance=aim, warm=warm)
             v, more = _minimise(ask, v, self.max_iterations - iterations, progress, rounded)
             iterations += more
             at = ask(Point(v=v, rounded=False))
@@ -260,10 +260,11 @@ class _Progress:
     """Watches one objective and ends its fit once the gap to the optimum is small enough.
 
     The gap is the smaller of a bound and an estimate. The bound |gradient|^2 / (2 l2) follows from strong
-    convexity and is far too large on the way. The estimate is made of what the later half of the iterations
-    gained. On a convex function gradient descent's gap falls as 1/k at least, by which as much again remains;
-    so it was seen, within a factor of two, after a start near the optimum. From far away the gap falls faster,
-    as 1/k^2 or better, and a third remains at most.
+    convexity and is far too large on the way. From zero, the estimate takes progress as geometric: with d1 and d2
+    the decreases over the last two windows and r = d2/d1, what remains is d2 r / (1 - r). After a start near the
+    optimum the quick phase is over, and the geometric estimate was seen to be four times too small: there the gap
+    is taken to fall as 1/k, gradient descent's rate on a convex function, by which about as much remains as the
+    later half of the iterations gained; two thirds of it is the middle of what was seen.
     """
 
     l2: float
@@ -275,9 +276,18 @@ class _Progress:
     def gap(self, at: Value) -> float:
         """At a point, after the iterations that were seen, relative to its value."""
         bound, remaining = at.gradient_norm**2 / (2 * self.l2), math.inf
-        if (k := len(self.values)) >= JUDGED:
-            gained = max(0.0, self.values[k // 2 - 1] - self.values[-1])  # none: rounding is all that is left
-            remaining = gained if self.warm else gained / 3
+        seen = len(self.values)
+        if self.warm and seen >= WINDOW:
+            # none: rounding is all that is left
+            remaining = max(0.0, self.values[seen // 2 - 1] - self.values[-1]) * 2 / 3
+        elif seen > 2 * WINDOW:
+            before, between, last = (self.values[-1 - i * WINDOW] for i in (2, 1, 0))
+            d1, d2 = before - between, between - last
+            if 0 < d2 < d1:
+                ratio = max(d2 / d1, 0.25)  # one lucky window is no reason to stop
+                remaining = d2 * ratio / (1 - ratio)
+            elif d1 <= 0 and d2 <= 0:
+                remaining = 0.0  # rounding is all that is left
         return min(bound, remaining) / at.value if at.value > 0 else 0.0
 
     def __call__(self, intermediate_result: Any) -> None:

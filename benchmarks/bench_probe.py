@@ -167,9 +167,8 @@ def optimum(path: str) -> None:
 def variants(path: str) -> None:
     """Seconds of a cold fit, and of a fit of each kind of variant as the suite makes them."""
     X, y = load(path)
-    LayerProbe().fit(
-        X[: POSITIONS * LABELS], y[: POSITIONS * LABELS]
-    )  # what is loaded at the first fit is nobody's cost
+    one = slice(0, POSITIONS * LABELS)
+    LayerProbe().fit(X[one], y[one])  # what is loaded at the first fit is nobody's cost
     border = np.linspace(0, len(X) // (LABELS * POSITIONS), FOLDS + 1).astype(int) * LABELS * POSITIONS
     rows = [[slice(0, int(a)), slice(int(b), len(X))] for a, b in itertools.pairwise(border)]
     solver = LayerProbe()

@@ -12,10 +12,8 @@ from typing import Self
 FIRST_SHOWN = 1.0  # seconds: what takes less says nothing
 REDRAW = 0.2  # seconds between redraws of the line on a terminal
 REPEAT = 5.0  # seconds between lines where there is no terminal
-BEAT = {
-    True: 1.0,
-    False: 30.0,
-}  # seconds after which a step without news, on a terminal or not, shows it lives
+# seconds without news after which a step shows that it lives, on a terminal and elsewhere
+BEAT = {True: 1.0, False: 30.0}
 
 _descriptor: int | None = None
 _redraw = True

@@ -224,7 +224,8 @@ def _multiplies_bfloat16() -> bool:
     import torch
 
     tell: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)  # torch 2.6 has none
-    return bool(tell().get("amx_bf16", False))
+    has = tell()
+    return bool(has.get("amx_bf16") or has.get("avx512_bf16"))
 
 
 def _minimise(

@@ -91,8 +91,8 @@ def _measure(
         for name in ("raw", "unit"):
             probe = fitting.fit_fold(chosen, FOLD, setting, unit=name == "unit")
             tested = probe.predict(chosen.flat[chosen.tested(FOLD)])
-            arrays["documents"], arrays[f"{name}/correct"], arrays[f"{name}/total"] = accuracy.tested_counts(
-                chosen, {FOLD: tested}
+            arrays["documents"], arrays[f"{name}/correct"], arrays[f"{name}/total"] = (
+                accuracy.counts_of_tested(chosen, {FOLD: tested})
             )
             certificates[name] = probe.certificate.as_json()
         return Measurement(arrays=arrays, facts={"certificates": certificates})

@@ -288,26 +288,6 @@ class Study:
         return self._kept.get("norm", compute)
 
     @property
-    def _shuffled(self) -> Measurement:
-        def compute() -> Measurement:
-            vectors = self.rows("main")
-            rng, folds = self.rng(4), range(len(vectors.folds))
-            right = np.empty(len(vectors.flat), dtype=np.bool_)
-            # anew for each fold: with one order for all, what two folds have in common by chance would count
-            # twice, once each way, and the interval over documents would miss chance on 15 % of runs
-            labels = [accuracy.shuffled_labels(vectors, rng) for _ in folds]
-            probes = self._fit("layer probe on shuffled labels", vectors, labels=labels)
-            for fold, probe in enumerate(probes):
-                tested = vectors.tested(fold)
-                right[tested] = probe.predict(vectors.flat[tested]) == labels[fold][tested]
-            # what counts is whether an answer meets its shuffled label: as if that were the true one
-            truth = np.arange(vectors.n_labels)[None, :, None]
-            answers = np.where(right.reshape(vectors.x.shape[:3]), truth, truth - 1)
-            return fits.as_measurement(vectors, {"shuffled": answers}, probes)
-
-        return self._kept.get("shuffled", compute)
-
-    @property
     def _transfer(self) -> Measurement:
         """The main corpus' probes on the transfer corpus, where every document is unseen by all of them."""
 
@@ -385,7 +365,6 @@ class Study:
         where: dict[str, Callable[[], Measurement]] = {
             "unit": lambda: self._unit,
             "norm": lambda: self._norm_only,
-            "shuffled": lambda: self._shuffled,
             "transfer": lambda: self._transfer,
             "transfer back": lambda: self._back,
         }

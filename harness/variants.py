@@ -1,4 +1,4 @@
-"""Variants of the layer probe: fitted on less, on shorter texts, on both corpora, without punctuation, as a tree.
+"""Variants of the layer probe: on less, on shuffled labels, shorter texts, both corpora, no punctuation; as a tree.
 
 Each is compared with the probe on the whole main corpus, document by document. As many folds are fitted as hold
 `TESTED` documents, the same ones for all: a fold more would cost every variant another fit.
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from harness.study import Study
 
 Rows = Sequence[slice] | NDArray[np.bool_]
-Answers = dict[int, NDArray[np.int64]]
+Answers = dict[int, NDArray[np.int64]]  # fold -> labels of its tested vectors
+Labels = dict[int, NDArray[np.int64]]  # fold -> labels of all vectors
 
 TESTED: Final = 40  # documents, some more than the 30 below which no interval is trusted
 SHARES: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the training documents; all of them is the series "raw"
@@ -54,6 +55,8 @@ def measurement(study: "Study", name: str) -> Measurement:
     """The measurement that holds the series `name`; KeyError for a name that is none."""
     if name == "tree":
         return study.keep("tree", lambda: _tree(study))
+    if name == "shuffled":
+        return study.keep("shuffled", lambda: _shuffled(study))
     if match := re.fullmatch(r"size 1/(\d+)", name):
         share = int(match[1])
         return study.keep(f"size-{share}", lambda: _smaller(study, name, 1 / share))
@@ -76,9 +79,13 @@ def _chosen(vectors: Vectors) -> range:
 
 
 def _counted(
-    name: str, vectors: Vectors, answers: Answers, certificates: Sequence[Certificate]
+    name: str,
+    vectors: Vectors,
+    answers: Answers,
+    certificates: Sequence[Certificate],
+    labels: Labels | None = None,
 ) -> Measurement:
-    documents, correct, total = accuracy.tested_counts(vectors, answers)
+    documents, correct, total = accuracy.counts_of_tested(vectors, answers, labels)
     return Measurement(
         arrays={"documents": documents, f"{name}/correct": correct, f"{name}/total": total},
         facts={"certificates": [c.as_json() for c in certificates]},
@@ -95,16 +102,26 @@ def _folds(label: str, vectors: Vectors) -> Iterator[int]:
 
 
 def _cross_fitted(
-    study: "Study", name: str, label: str, vectors: Vectors, rows: Callable[[int], Rows]
+    study: "Study",
+    name: str,
+    label: str,
+    vectors: Vectors,
+    rows: Callable[[int], Rows],
+    labels: Labels | None = None,
 ) -> Measurement:
-    """A probe a fold, fitted on `rows(fold)` and tested on the fold."""
+    """A probe a fold, fitted on `rows(fold)` and tested on the fold; `labels` stand in place of the layers."""
     answers: Answers = {}
     certificates = []
-    fitted = fitting.fit_sets(vectors, study.protocol.setting, [rows(fold) for fold in _chosen(vectors)])
+    fitted = fitting.fit_sets(
+        vectors,
+        study.protocol.setting,
+        [rows(fold) for fold in _chosen(vectors)],
+        labels=None if labels is None else list(labels.values()),
+    )
     for fold, probe in zip(_folds(label, vectors), fitted, strict=True):
         answers[fold] = probe.predict(vectors.flat[vectors.tested(fold)])
         certificates.append(probe.certificate)
-    return _counted(name, vectors, answers, certificates)
+    return _counted(name, vectors, answers, certificates, labels)
 
 
 def _tree(study: "Study") -> Measurement:
@@ -115,6 +132,16 @@ def _tree(study: "Study") -> Measurement:
         )
         answers[fold] = np.asarray(tree.predict(vectors.flat[vectors.tested(fold)]), dtype=np.int64)
     return _counted("tree", vectors, answers, [])  # a tree has no optimum to converge to
+
+
+def _shuffled(study: "Study") -> Measurement:
+    """The control: whether an answer meets a shuffled label is chance."""
+    vectors, rng = study.rows("main"), study.rng(4)
+    # anew for each fold: with one order for all, what two folds have in common by chance would count
+    # twice, once each way, and the interval over documents would miss chance on 15 % of runs
+    labels = {fold: accuracy.shuffled_labels(vectors, rng) for fold in _chosen(vectors)}
+    label = "layer probe on shuffled labels"
+    return _cross_fitted(study, "shuffled", label, vectors, vectors.training, labels)
 
 
 def _smaller(study: "Study", name: str, share: float) -> Measurement:

@@ -112,17 +112,21 @@ def held_out(vectors: Vectors, probes: Sequence[Probe]) -> NDArray[np.int64]:
     return out.reshape(vectors.x.shape[:3])
 
 
-def tested_counts(
-    vectors: Vectors, answers: Mapping[int, NDArray[np.int64]]
+def counts_of_tested(
+    vectors: Vectors,
+    answers: Mapping[int, NDArray[np.int64]],
+    labels: Mapping[int, NDArray[np.int64]] | None = None,
 ) -> tuple[Counts, Counts, Counts]:
     """Counts of some folds' answers: fold -> the labels named for its tested vectors, in their order.
 
-    The rows of the documents that have any, and their right answers and answers by label: [n], [n, labels] twice.
+    An answer is right where it meets the vector's layer, or its place in that fold's `labels` [vectors].
+    The rows of the documents that have any, and their right answers and answers by layer: [n], [n, labels] twice.
     """
     right, seen = np.zeros((2, len(vectors.flat)), dtype=np.bool_)
+    truth = vectors.labels
     for fold, named in answers.items():
         part = vectors.tested(fold)
-        right[part] = named == vectors.labels[part]
+        right[part] = named == (truth if labels is None else labels[fold])[part]
         seen[part] = True
     correct, total = (marks.reshape(vectors.x.shape[:3]).sum(2) for marks in (right, seen))
     any_seen = total.any(1)

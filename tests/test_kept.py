@@ -26,7 +26,7 @@ class Counted:
         return measurement()
 
 
-def same(one, other):
+def assert_same(one, other):
     assert one.facts == other.facts
     assert one.arrays.keys() == other.arrays.keys()
     for name in one.arrays:
@@ -36,16 +36,16 @@ def same(one, other):
 def test_is_computed_once_and_read_exactly_ever_after(tmp_path):
     compute = Counted()
     kept = Kept(tmp_path)
-    same(kept.get("linear", compute), measurement())
-    same(kept.get("linear", compute), measurement())
-    same(Kept(tmp_path).get("linear", compute), measurement())
+    assert_same(kept.get("linear", compute), measurement())
+    assert_same(kept.get("linear", compute), measurement())
+    assert_same(Kept(tmp_path).get("linear", compute), measurement())
     assert compute.calls == 1
 
 
 def test_names_do_not_meet(tmp_path):
     kept = Kept(tmp_path)
     kept.get("one", lambda: measurement(1))
-    same(kept.get("two", lambda: measurement(2)), measurement(2))
+    assert_same(kept.get("two", lambda: measurement(2)), measurement(2))
 
 
 @pytest.mark.parametrize("where", [0.01, 0.3, 0.9])
@@ -56,7 +56,7 @@ def test_a_flipped_byte_is_noticed_and_the_number_computed_again(tmp_path, where
     data = bytearray(path.read_bytes())
     data[int(where * len(data))] ^= 0x10
     path.write_bytes(data)
-    same(Kept(tmp_path).get("linear", compute), measurement())
+    assert_same(Kept(tmp_path).get("linear", compute), measurement())
     assert compute.calls == 2
 
 
@@ -66,7 +66,7 @@ def test_a_file_cut_short_is_computed_again(tmp_path, size):
     Kept(tmp_path).get("linear", compute)
     path = tmp_path / "linear.safetensors"
     path.write_bytes(path.read_bytes()[:size])
-    same(Kept(tmp_path).get("linear", compute), measurement())
+    assert_same(Kept(tmp_path).get("linear", compute), measurement())
     assert compute.calls == 2
 
 
@@ -76,4 +76,4 @@ def test_a_failed_computation_leaves_nothing(tmp_path):
 
     with pytest.raises(RuntimeError):
         Kept(tmp_path).get("linear", fail)
-    same(Kept(tmp_path).get("linear", measurement), measurement())
+    assert_same(Kept(tmp_path).get("linear", measurement), measurement())

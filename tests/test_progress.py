@@ -148,6 +148,8 @@ def test_attached_before_capture_it_is_seen_through_it(tmp_path):
 def test_a_closed_pipe_is_no_error(monkeypatch):
     read, write = os.pipe()
     os.close(read)
+    with pytest.raises(BrokenPipeError):
+        os.write(write, b"nobody listens")
     monkeypatch.setattr(progress, "_descriptor", write)
     progress.note("nobody listens")
     os.close(write)

@@ -252,8 +252,8 @@ def test_the_exact_bound_by_vectors_is_never_wider_than_by_documents(n, tail, ve
             vectors=vectors,
         )
         assert estimate.p_value(estimate.low, "above") == pytest.approx(tail, rel=1e-6)
-        agrees(estimate, estimate.low - 1e-6, tail)
-        agrees(estimate, estimate.low + 1e-6, tail)
+        assert_agrees(estimate, estimate.low - 1e-6, tail)
+        assert_agrees(estimate, estimate.low + 1e-6, tail)
         return estimate.low
 
     assert bound(None) == bound(1) == pytest.approx(tail ** (1 / n))
@@ -439,7 +439,7 @@ def test_the_error_is_mirrored_by_counting_wrong_answers():
 # --- p-values ----------------------------------------------------------------------------------------
 
 
-def agrees(estimate, threshold, tail):
+def assert_agrees(estimate, threshold, tail):
     assert (estimate.p_value(threshold, "above") < tail) == (estimate.low > threshold)
     assert (estimate.p_value(threshold, "below") < tail) == (estimate.high < threshold)
 
@@ -453,9 +453,9 @@ def agrees(estimate, threshold, tail):
 def test_a_bootstrap_p_value_falls_below_the_level_exactly_when_the_bound_clears(rows, threshold, confidence):
     estimate = of_counts(rows, confidence=confidence)
     assume(min(abs(threshold - estimate.low), abs(threshold - estimate.high)) > 1e-9)
-    agrees(estimate, threshold, (1 - confidence) / 2)
+    assert_agrees(estimate, threshold, (1 - confidence) / 2)
     for replicate in estimate.replicates[::40] if estimate.method == "BCa" else ():
-        agrees(estimate, float(replicate), (1 - confidence) / 2)
+        assert_agrees(estimate, float(replicate), (1 - confidence) / 2)
 
 
 @given(
@@ -469,7 +469,7 @@ def test_a_jackknife_p_value_falls_below_the_level_exactly_when_the_bound_clears
 ):
     estimate = jackknife_groups(np.array(values), confidence=confidence, support=(0, 1))
     assume(min(abs(threshold - estimate.low), abs(threshold - estimate.high)) > 1e-9)
-    agrees(estimate, threshold, (1 - confidence) / 2)
+    assert_agrees(estimate, threshold, (1 - confidence) / 2)
 
 
 def test_the_lowest_and_the_standard_deviation_have_p_values_that_agree_too():
@@ -477,8 +477,8 @@ def test_the_lowest_and_the_standard_deviation_have_p_values_that_agree_too():
     lowest = bootstrap_lowest(rng.random((50, 6)), lambda sums: sums / 50, rng=rng, support=(0, 1))
     spread = standard_deviation_upper_bound(rng.normal(size=6), lower_bound=True)
     for threshold in np.linspace(0.05, 3, 200):
-        agrees(lowest, threshold, 0.025)
-        agrees(spread, threshold, 0.05)  # one-sided
+        assert_agrees(lowest, threshold, 0.025)
+        assert_agrees(spread, threshold, 0.05)  # one-sided
 
 
 def test_a_p_value_rises_with_the_threshold_and_never_passes_the_resolution_of_the_bootstrap():

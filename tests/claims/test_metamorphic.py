@@ -74,7 +74,7 @@ def found(study, rows):
     return out
 
 
-def same(before, after, *, value, bounds):
+def assert_same(before, after, *, value, bounds):
     """The same verdicts, with values and bounds that differ by no more than rounding or chance."""
     for row, (verdict, numbers) in before.items():
         np.testing.assert_allclose(after[row][1][:, 0], numbers[:, 0], atol=value, rtol=value, err_msg=row)
@@ -93,7 +93,7 @@ def test_turning_all_states_concerns_no_norm_distance_or_angle(seed):
     x = states(seed)
     turn = np.linalg.qr(np.random.default_rng(seed + 1).normal(size=(12, 12)))[0]
     before, after = (found(InMemory(y, seed=seed), NORMS + GEOMETRY) for y in (x, x @ turn))
-    same(before, after, value=2e-3, bounds=2e-3)
+    assert_same(before, after, value=2e-3, bounds=2e-3)
 
 
 @few
@@ -102,7 +102,7 @@ def test_turning_all_states_leaves_accuracy_but_for_the_axes_of_the_penalty(seed
     x, other = states(seed), states(seed + 1)
     turn = np.linalg.qr(np.random.default_rng(seed + 2).normal(size=(12, 12)))[0]
     before = found(InMemory(x, other, seed=seed), ACCURACY[:4])
-    same(before, found(InMemory(x @ turn, other @ turn, seed=seed), ACCURACY[:4]), value=0.03, bounds=0.05)
+    assert_same(before, found(InMemory(x @ turn, other @ turn, seed=seed), ACCURACY[:4]), value=0.03, bounds=0.05)
 
 
 @settings(max_examples=2, deadline=None, derandomize=True)
@@ -112,10 +112,10 @@ def test_scaling_all_states_concerns_no_row(seed, power):
     x, other = states(seed), states(seed + 1)
     study, scaled = (InMemory(c * x, c * other, seed=seed) for c in (1.0, 2.0**power))
     exact = [row for row in ALL if row != "norm-is-not-the-only-feature"]
-    same(found(study, exact), found(scaled, exact), value=1e-6, bounds=1e-6)
+    assert_same(found(study, exact), found(scaled, exact), value=1e-6, bounds=1e-6)
     # a probe of norms also reads their logarithm, which is shifted: an answer or two may turn
     near = ["norm-is-not-the-only-feature"]
-    same(found(study, near), found(scaled, near), value=5e-3, bounds=8e-3)
+    assert_same(found(study, near), found(scaled, near), value=5e-3, bounds=8e-3)
 
 
 @few
@@ -135,7 +135,7 @@ def test_the_order_of_the_documents_moves_accuracy_by_no_more_than_another_split
     x = states(seed)
     order = np.random.default_rng(seed + 1).permutation(x.shape[1])
     before, after = (found(InMemory(y, seed=seed), ACCURACY[:4]) for y in (x, x[:, order]))
-    same(before, after, value=0.05, bounds=0.08)
+    assert_same(before, after, value=0.05, bounds=0.08)
 
 
 @few
@@ -147,7 +147,7 @@ def test_relabelling_the_layers_leaves_how_well_they_are_told_apart(seed, labels
     before, after = (found(InMemory(y, seed=seed), rows) for y in (x, x[[*labels, 6]]))
     # the shuffled-label control draws other labels
     before, after = ({**f, rows[0]: (f[rows[0]][0], f[rows[0]][1][:1])} for f in (before, after))
-    same(before, after, value=0.02, bounds=0.04)
+    assert_same(before, after, value=0.02, bounds=0.04)
 
 
 @few
@@ -159,14 +159,14 @@ def test_a_constant_feature_concerns_no_probe(seed, constant):
     assert all(not probe.weights[-1].any() for probe in more.probes)
     assert more.recurring_dimensions == plain.recurring_dimensions
     rows = ["every-layer-recognised", "no-dimension-dominates", "attribution-sign-flips-with-depth"]
-    same(found(plain, rows), found(more, rows), value=0.01, bounds=0.02)
+    assert_same(found(plain, rows), found(more, rows), value=0.01, bounds=0.02)
 
 
 def test_the_batch_size_concerns_no_row(tmp_path):
     rows = [*NORMS, *GEOMETRY, *ACCURACY[:2], "no-dimension-dominates"]
     one = planted.study("shifted", "llama", tmp_path / "one", seed=0, n_texts=40)
     other = planted.study("shifted", "llama", tmp_path / "other", seed=0, n_texts=40, batch_size=3)
-    same(found(one, rows), found(other, rows), value=1e-3, bounds=2e-3)
+    assert_same(found(one, rows), found(other, rows), value=1e-3, bounds=2e-3)
 
 
 def counts(seed, n, *, vectors=8):

@@ -102,7 +102,9 @@ def test_turning_all_states_leaves_accuracy_but_for_the_axes_of_the_penalty(seed
     x, other = states(seed), states(seed + 1)
     turn = np.linalg.qr(np.random.default_rng(seed + 2).normal(size=(12, 12)))[0]
     before = found(InMemory(x, other, seed=seed), ACCURACY[:4])
-    assert_same(before, found(InMemory(x @ turn, other @ turn, seed=seed), ACCURACY[:4]), value=0.03, bounds=0.05)
+    assert_same(
+        before, found(InMemory(x @ turn, other @ turn, seed=seed), ACCURACY[:4]), value=0.03, bounds=0.05
+    )
 
 
 @settings(max_examples=2, deadline=None, derandomize=True)

@@ -1,5 +1,6 @@
 """The layer probe: multinomial logistic regression on standardised features, with a convergence certificate."""
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ L2 = 1e-4  # held-out accuracy on SmolLM2 is flat around it; weaker asks for eve
 TOLERANCE = 2e-3  # relative gap at which held-out accuracy was seen to lie within .001 of the optimum's
 NOTHING = 1e-6  # relative gap up to which no weights at all are the solution, and others are rounding
 WINDOW = 10  # iterations over which progress is judged
+SEARCHES = 2  # evaluations of an iteration after which a rounded objective is noise; nearly all take one
 ROUNDED_TOLERANCE = 1e-3  # ten times the relative error that rounding was seen to make in the objective
 
 
@@ -187,20 +189,22 @@ class LayerProbe:
         self, ask: "Callable[[Point], Value]", *, v: Floats, roundings: Sequence[bool], warm: bool
     ) -> "_Solution":
         """Minimise from v in one or two rounds, the last of them in float32, as long as it is needed."""
-        at, iterations = ask(Point(v=v, rounded=False)), 0
+        at, iterations, earlier = ask(Point(v=v, rounded=False)), 0, list[float]()
         gap = _Progress(l2=self.l2, tolerance=self.tolerance, warm=warm).gap(at)
         for rounded in roundings:
             # labels whose vectors are the same have no gradient but rounding; followed, it would look like weights
             if iterations >= self.max_iterations or gap <= (self.tolerance if iterations else NOTHING):
                 break
             aim = 0.9 * self.tolerance if rounded else self.tolerance  # room for what rounding changes
-            progress = _Progress(l2=self.l2, tolerance=aim, warm=warm)
+            progress = _Progress(l2=self.l2, tolerance=aim, warm=warm, earlier=earlier)
             v, more = _minimise(ask, v, self.max_iterations - iterations, progress, rounded)
             iterations += more
             at = ask(Point(v=v, rounded=False))
             gap = progress.gap(at)
             if rounded and progress.values:
-                gap += abs(progress.values[-1] / at.value - 1)  # what rounding changes in the objective
+                change = at.value - progress.values[-1]  # of the objective, by rounding
+                gap += abs(change / at.value)
+                earlier = [value + change for value in progress.values]
         finite = math.isfinite(at.value) and np.isfinite(at.gradient).all()
         return _Solution(
             v=v,
@@ -228,32 +232,48 @@ def _multiplies_bfloat16() -> bool:
     return bool(has.get("amx_bf16") or has.get("avx512_bf16"))
 
 
+class _NoiseError(Exception):
+    """A line search tells no step from the noise of rounding."""
+
+
 def _minimise(
     ask: Callable[[Point], Value], start: Floats, iterations: int, progress: "_Progress", rounded: bool
 ) -> tuple[Floats, int]:
-    """The point and the number of iterations at which L-BFGS ends, or is ended by `progress`."""
+    """The point and the number of iterations at which L-BFGS ends, or is ended by `progress`, or by noise."""
     from scipy.optimize import minimize
 
+    at, steps, searched = start, 0, 0
+
     def objective(v: Floats) -> tuple[float, Floats]:
+        nonlocal searched
+        searched += 1
+        if rounded and steps and searched > SEARCHES:
+            raise _NoiseError
         progress.last = ask(Point(v=v.copy(), rounded=rounded))
         return progress.last.value, progress.last.gradient
 
-    result = minimize(
-        objective,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        callback=progress,
-        options={
-            "maxcor": 30,
-            "maxiter": iterations,
-            "maxfun": 4 * iterations,
-            "ftol": 0.0,
-            "gtol": 0.0,
-            "maxls": 40,
-        },
-    )
-    return result.x, int(result.nit)
+    def step(intermediate_result: Any) -> None:
+        nonlocal at, steps, searched
+        at, steps, searched = intermediate_result.x.copy(), steps + 1, 0
+        progress.step()
+
+    with contextlib.suppress(_NoiseError):
+        minimize(
+            objective,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            callback=step,
+            options={
+                "maxcor": 30,
+                "maxiter": iterations,
+                "maxfun": 4 * iterations,
+                "ftol": 0.0,
+                "gtol": 0.0,
+                "maxls": 40,
+            },
+        )
+    return at, steps
 
 
 @dataclass(kw_only=True)
@@ -271,18 +291,21 @@ class _Progress:
     l2: float
     tolerance: float
     warm: bool  # whether the start was near the optimum
+    earlier: Sequence[
+        float
+    ] = ()  # values of the rounded iterations before, as they would be without rounding
     last: Value | None = None
     values: list[float] = field(default_factory=list)  # after each iteration
 
     def gap(self, at: Value) -> float:
         """At a point, after the iterations that were seen, relative to its value."""
         bound, remaining = at.gradient_norm**2 / (2 * self.l2), math.inf
-        seen = len(self.values)
-        if self.warm and seen >= WINDOW:
+        values = [*self.earlier, *self.values]
+        if self.warm and len(self.values) >= WINDOW:
             # none: rounding is all that is left
-            remaining = max(0.0, self.values[seen // 2 - 1] - self.values[-1]) * 2 / 3
-        elif seen > 2 * WINDOW:
-            before, between, last = (self.values[-1 - i * WINDOW] for i in (2, 1, 0))
+            remaining = max(0.0, values[len(values) // 2 - 1] - values[-1]) * 2 / 3
+        elif len(self.values) >= WINDOW and len(values) > 2 * WINDOW:
+            before, between, last = (values[-1 - i * WINDOW] for i in (2, 1, 0))
             d1, d2 = before - between, between - last
             if 0 < d2 < d1:
                 ratio = max(d2 / d1, 0.25)  # one lucky window is no reason to stop
@@ -291,9 +314,9 @@ class _Progress:
                 remaining = 0.0  # rounding is all that is left
         return min(bound, remaining) / at.value if at.value > 0 else 0.0
 
-    def __call__(self, intermediate_result: Any) -> None:
-        del intermediate_result  # the last evaluation is of the same point, and knows the gradient's norm
-        assert self.last is not None
+    def step(self) -> None:
+        """After an iteration: StopIteration where the gap is small enough."""
+        assert self.last is not None  # the last evaluation is of the iteration's point
         self.values.append(self.last.value)
         if self.gap(self.last) <= self.tolerance:
             raise StopIteration

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 import harness.objective
 import harness.probe
-from harness.objective import TrainingSet
+from harness.objective import TrainingSet, Value
 from harness.probe import TOLERANCE, LayerProbe, Probe
 
 
@@ -237,6 +237,42 @@ class TestRounding:
         probe = LayerProbe().fit(X, y)
         assert rounds == [True, False]
         assert probe.certificate.converged
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_ends_where_the_line_search_meets_its_noise(self, seed):
+        rng, asked = np.random.default_rng(seed), []
+        curvature, lowest = np.geomspace(1, 300, 50), rng.standard_normal(50)
+
+        def ask(point):
+            asked.append(point.v)
+            gradient = curvature * (point.v - lowest)
+            value = 1 + 0.5 * gradient @ (point.v - lowest) + 1e-4 * rng.standard_normal()
+            return Value(value=value, gradient=gradient, gradient_norm=float(np.linalg.norm(gradient)))
+
+        found = []
+        for rounded in (True, False):
+            asked.clear()
+            progress = harness.probe._Progress(l2=1e-4, tolerance=1e-12, warm=True)
+            v, steps = harness.probe._minimise(ask, np.zeros(50), 200, progress, rounded)
+            assert len(progress.values) == steps
+            assert any((v == point).all() for point in asked)
+            assert 0.5 * curvature @ (v - lowest) ** 2 < 1e-2
+            found.append(len(asked) - steps)
+        assert found[0] < found[1]
+
+    def test_the_certificate_counts_the_rounded_iterations_too(self):
+        """L-BFGS begins anew in float32: by its first, slow iterations alone the gap would look small."""
+        far = Value(value=1.0, gradient=np.ones(1), gradient_norm=1.0)
+        values = list(1 + 1 / np.arange(1, 41))
+        alone, after = (
+            harness.probe._Progress(l2=1e-4, tolerance=1e-3, warm=True, earlier=earlier)
+            for earlier in ([], values)
+        )
+        for progress in (alone, after):
+            assert progress.gap(far) > 1  # after ten of its own
+            progress.values = list(values[-1] - 1e-5 * np.arange(10))
+        assert alone.gap(far) < 1e-4
+        assert after.gap(far) > 1e-2
 
     def test_is_not_for_a_tolerance_of_its_own_size(self, monkeypatch):
         X, y = blobs(9, **self.DATA)

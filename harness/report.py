@@ -182,8 +182,11 @@ def md_code(text: object) -> str:
 
 def _weasy(text: str, results: dict[str, Any], report: Report) -> bytes:
     try:
-        import weasyprint
-        from weasyprint.text.fonts import FontConfiguration
+        with warnings.catch_warnings():
+            # that a library will be needed one day, which is an error where warnings are
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import weasyprint
+            from weasyprint.text.fonts import FontConfiguration
     except OSError as error:  # cffi could not open Pango, HarfBuzz or fontconfig
         raise PangoMissingError(NO_PANGO) from error
     data = results_file.dumps(results).encode("ascii")

@@ -277,6 +277,23 @@ class TestPdf:
         assert len(done.stderr.strip().splitlines()) == 1
         assert "apt-get install libpango-1.0-0" in done.stderr
 
+    def test_weasyprint_may_advise_where_warnings_are_errors(self, tmp_path: Path) -> None:
+        program = (
+            "import sys, warnings\n"
+            "class Advice:\n"
+            "    def find_spec(self, name, path=None, target=None):\n"
+            "        if name == 'weasyprint.text.ffi':\n"
+            "            warnings.warn('A library will be required', DeprecationWarning)\n"
+            "sys.meta_path.insert(0, Advice())\n"
+            "from harness import report\nfrom tests import sample_results\n"
+            "warnings.simplefilter('error', DeprecationWarning)\n"
+            "print([path.name for path in report.render(sample_results.single_claim(), sys.argv[1], ('pdf',))])\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True, timeout=60
+        )
+        assert done.stdout.strip() == "['report.pdf']"
+
 
 class TestMarkdown:
     @pytest.mark.parametrize("name", BUILDERS)

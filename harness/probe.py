@@ -320,7 +320,7 @@ class _Descent:
             before, between, last = (values[-1 - i * window] for i in (2, 1, 0))
             d1, d2 = before - between, between - last
             if 0 < d2 < d1:
-                ratio = d2 / d1 if self.warm else max(d2 / d1, 0.25)  # one lucky window is no reason to stop
+                ratio = max(d2 / d1, 0.25)  # one lucky window is no reason to stop
                 remaining = (2 if self.warm else 1) * d2 * ratio / (1 - ratio)
             elif d1 <= 0 and d2 <= 0:
                 remaining = 0.0  # rounding is all that is left

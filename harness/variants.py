@@ -1,11 +1,11 @@
 """Variants of the layer probe: on less, on shuffled labels, shorter texts, both corpora, no punctuation; as a tree.
 
 Each is compared with the probe on the whole main corpus, document by document. As many folds are fitted as hold
-`TESTED` documents, the same ones for all: a fold more would cost every variant another fit.
+`TESTED` documents, the same ones for all: a fold more would cost every variant another fit. The control has all.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -92,11 +92,10 @@ def _counted(
     )
 
 
-def _folds(label: str, vectors: Vectors) -> Iterator[int]:
+def _folds(label: str, folds: Collection[int]) -> Iterator[int]:
     """The folds to fit, with progress."""
-    chosen = _chosen(vectors)
-    with screen.Progress(label, len(chosen), "probes") as bar:
-        for fold in chosen:
+    with screen.Progress(label, len(folds), "probes") as bar:
+        for fold in folds:
             yield fold
             bar.advance()
 
@@ -109,16 +108,20 @@ def _cross_fitted(
     rows: Callable[[int], Rows],
     labels: Labels | None = None,
 ) -> Measurement:
-    """A probe a fold, fitted on `rows(fold)` and tested on the fold; `labels` stand in place of the layers."""
+    """A probe a fold, fitted on `rows(fold)` and tested on the fold.
+
+    Of the folds that have `labels`, which stand in place of the layers; else of as many as hold enough documents.
+    """
+    folds: Collection[int] = _chosen(vectors) if labels is None else labels
     answers: Answers = {}
     certificates = []
     fitted = fitting.fit_sets(
         vectors,
         study.protocol.setting,
-        [rows(fold) for fold in _chosen(vectors)],
+        [rows(fold) for fold in folds],
         labels=None if labels is None else list(labels.values()),
     )
-    for fold, probe in zip(_folds(label, vectors), fitted, strict=True):
+    for fold, probe in zip(_folds(label, folds), fitted, strict=True):
         answers[fold] = probe.predict(vectors.flat[vectors.tested(fold)])
         certificates.append(probe.certificate)
     return _counted(name, vectors, answers, certificates, labels)
@@ -126,7 +129,7 @@ def _cross_fitted(
 
 def _tree(study: "Study") -> Measurement:
     vectors, answers = study.rows("main"), dict[int, NDArray[np.int64]]()
-    for fold in _folds("decision tree", vectors):
+    for fold in _folds("decision tree", _chosen(vectors)):
         tree = trees.fit_tree(
             vectors.flat, vectors.labels, rows=vectors.training(fold), seed=study.protocol.seed
         )
@@ -135,11 +138,11 @@ def _tree(study: "Study") -> Measurement:
 
 
 def _shuffled(study: "Study") -> Measurement:
-    """The control: whether an answer meets a shuffled label is chance."""
+    """The control: whether an answer meets a shuffled label is chance. On every fold: few documents cry wolf."""
     vectors, rng = study.rows("main"), study.rng(4)
     # anew for each fold: with one order for all, what two folds have in common by chance would count
     # twice, once each way, and the interval over documents would miss chance on 15 % of runs
-    labels = {fold: accuracy.shuffled_labels(vectors, rng) for fold in _chosen(vectors)}
+    labels = {fold: accuracy.shuffled_labels(vectors, rng) for fold in range(len(vectors.folds))}
     label = "layer probe on shuffled labels"
     return _cross_fitted(study, "shuffled", label, vectors, vectors.training, labels)
 
@@ -222,7 +225,7 @@ def _stripped(study: "Study", name: str) -> Measurement:
 def _stripped_probes(study: "Study") -> Measurement:
     vectors = study.rows("main without punctuation")
     fitted = fitting.fit_folds(vectors, study.protocol.setting, folds=_chosen(vectors))
-    folds = _folds("layer probe without punctuation", vectors)
+    folds = _folds("layer probe without punctuation", _chosen(vectors))
     return fits.of_probes([probe for _, probe in zip(folds, fitted, strict=True)])
 
 

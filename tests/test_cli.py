@@ -88,7 +88,8 @@ class TestHelp:
         from harness.cli import _parser
 
         example = " ".join(run(*words, "--help")[1].partition("example: layerclaims ")[2].split())
-        _parser().parse_args(example.partition(" >")[0].split())
+        assert example
+        _parser().parse_args(example.partition(" >")[0].split())  # exits on a line that is not valid
 
     def test_comes_at_once(self) -> None:
         process("--help")  # compiled

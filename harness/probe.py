@@ -1,6 +1,5 @@
 """The layer probe: multinomial logistic regression on standardised features, with a convergence certificate."""
 
-import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +30,6 @@ L2 = 1e-4  # held-out accuracy on SmolLM2 is flat around it; weaker asks for eve
 TOLERANCE = 2e-3  # relative gap at which held-out accuracy was seen to lie within .001 of the optimum's
 NOTHING = 1e-6  # relative gap up to which no weights at all are the solution, and others are rounding
 WINDOW = 10  # iterations over which progress is judged
-SEARCHES = 2  # evaluations of an iteration after which a rounded objective is noise; nearly all take one
 ROUNDED_TOLERANCE = 1e-3  # ten times the relative error that rounding was seen to make in the objective
 
 
@@ -159,7 +157,8 @@ class LayerProbe:
             for share in list(objective.samples)[:-1]:
                 tasks = [partial(self._start, v=v, rounded=rounds, warm=warm) for v in starts]
                 starts, warm = side_by_side(tasks, partial(objective, share=share)), True
-            last = [partial(self._solve, v=v, rounded=rounds, warm=warm) for v in starts]
+            roundings = (True, False) if rounds else (False,)
+            last = [partial(self._solve, v=v, roundings=roundings, warm=warm) for v in starts]
             solutions = side_by_side(last, objective)
         probes = []
         for part, solution in zip(objective.parts, solutions, strict=True):
@@ -179,36 +178,35 @@ class LayerProbe:
             )
         return probes
 
-    def _descent(self, ask: "Callable[[Point], Value]", v: Floats, rounded: bool, warm: bool) -> "_Descent":
-        return _Descent(
-            ask=ask,
-            at=v,
-            l2=self.l2,
-            tolerance=self.tolerance,
-            iterations=self.max_iterations,
-            rounded=rounded,
-            warm=warm,
-        )
-
     def _start(self, ask: "Callable[[Point], Value]", *, v: Floats, rounded: bool, warm: bool) -> Floats:
         """About where the objective of a sample is least."""
-        descent = self._descent(ask, v, rounded, warm)
-        descent.run(certify=False)
-        return descent.at
+        progress = _Progress(l2=self.l2, tolerance=self.tolerance, warm=warm)
+        return _minimise(ask, v, self.max_iterations, progress, rounded)[0]
 
-    def _solve(self, ask: "Callable[[Point], Value]", *, v: Floats, rounded: bool, warm: bool) -> "_Solution":
-        """Minimise from v; labels whose vectors are the same have no gradient but rounding, which is not followed."""
-        descent = self._descent(ask, v, rounded, warm)
-        gap = descent.gap(ask(Point(v=v, rounded=False)))
-        if gap > NOTHING:
-            gap = min(gap, descent.run(certify=True))
-        at = ask(Point(v=descent.at, rounded=False))
+    def _solve(
+        self, ask: "Callable[[Point], Value]", *, v: Floats, roundings: Sequence[bool], warm: bool
+    ) -> "_Solution":
+        """Minimise from v in one or two rounds, the last of them in float32, as long as it is needed."""
+        at, iterations = ask(Point(v=v, rounded=False)), 0
+        gap = _Progress(l2=self.l2, tolerance=self.tolerance, warm=warm).gap(at)
+        for rounded in roundings:
+            # labels whose vectors are the same have no gradient but rounding; followed, it would look like weights
+            if iterations >= self.max_iterations or gap <= (self.tolerance if iterations else NOTHING):
+                break
+            aim = 0.9 * self.tolerance if rounded else self.tolerance  # room for what rounding changes
+            progress = _Progress(l2=self.l2, tolerance=aim, warm=warm)
+            v, more = _minimise(ask, v, self.max_iterations - iterations, progress, rounded)
+            iterations += more
+            at = ask(Point(v=v, rounded=False))
+            gap = progress.gap(at)
+            if rounded and progress.values:
+                gap += abs(progress.values[-1] / at.value - 1)  # what rounding changes in the objective
         finite = math.isfinite(at.value) and np.isfinite(at.gradient).all()
         return _Solution(
-            v=descent.at,
+            v=v,
             certificate=Certificate(
                 converged=bool(finite and gap <= self.tolerance),
-                iterations=len(descent.values),
+                iterations=iterations,
                 gradient_norm=at.gradient_norm,
                 relative_gap=gap,
             ),
@@ -226,113 +224,75 @@ def _multiplies_bfloat16() -> bool:
     import torch
 
     tell: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)  # torch 2.6 has none
-    has = tell()
-    return bool(has.get("amx_bf16") or has.get("avx512_bf16"))
+    return bool(tell().get("amx_bf16", False))
 
 
-class _NoiseError(Exception):
-    """A line search tells no step from the noise of rounding."""
+def _minimise(
+    ask: Callable[[Point], Value], start: Floats, iterations: int, progress: "_Progress", rounded: bool
+) -> tuple[Floats, int]:
+    """The point and the number of iterations at which L-BFGS ends, or is ended by `progress`."""
+    from scipy.optimize import minimize
+
+    def objective(v: Floats) -> tuple[float, Floats]:
+        progress.last = ask(Point(v=v.copy(), rounded=rounded))
+        return progress.last.value, progress.last.gradient
+
+    result = minimize(
+        objective,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        callback=progress,
+        options={
+            "maxcor": 30,
+            "maxiter": iterations,
+            "maxfun": 4 * iterations,
+            "ftol": 0.0,
+            "gtol": 0.0,
+            "maxls": 40,
+        },
+    )
+    return result.x, int(result.nit)
 
 
 @dataclass(kw_only=True)
-class _Descent:
-    """L-BFGS from a point, until the gap to the optimum is small enough.
+class _Progress:
+    """Watches one objective and ends its fit once the gap to the optimum is small enough.
 
     The gap is the smaller of a bound and an estimate. The bound |gradient|^2 / (2 l2) follows from strong
-    convexity and is far too large on the way. The estimate takes progress as geometric: with d1 and d2 the
-    decreases over the last two windows and r = d2/d1, what remains is d2 r / (1 - r). From zero a window is ten
-    iterations. After a start near the optimum the quick phase is over, and progress is slower than geometric: there
-    a window is a quarter of the iterations, and twice as much remains, which for 1/k and 1/k^2 is two thirds and
-    five sixths of the truth, and was .6 to 1 of it on real states.
-
-    A rounded objective has noise: bfloat16 products tell no values apart that differ by less than about 1e-4 of
-    them. Where a line search meets it, or what rounding changes leaves the gap too wide, the descent goes on in
-    float32 with all that L-BFGS has learned; to the solver it is one function, without a step in it.
+    convexity and is far too large on the way. From zero, the estimate takes progress as geometric: with d1 and d2
+    the decreases over the last two windows and r = d2/d1, what remains is d2 r / (1 - r). After a start near the
+    optimum the quick phase is over, and the geometric estimate was seen to be four times too small: there the gap
+    is taken to fall as 1/k, gradient descent's rate on a convex function, by which about as much remains as the
+    later half of the iterations gained; two thirds of it is the middle of what was seen.
     """
 
-    ask: Callable[[Point], Value]
-    at: Floats  # the start, then where the last iteration ended
     l2: float
     tolerance: float
-    iterations: int  # at most
-    rounded: bool
-    warm: bool  # whether the start is near the optimum
-    values: list[float] = field(default_factory=list)  # after each iteration, as the solver sees them
-    _last: Value | None = None
-    _shift: float = 0.0  # from a value in float32 to what the solver sees
-    _exact: int = 0  # iterations before float32
-    _searched: int = 0  # evaluations since the last iteration
-
-    def run(self, *, certify: bool) -> float:
-        """Descend and give the gap; without `certify` noise is an end, and rounding is left as it is."""
-        from scipy.optimize import minimize
-
-        found = math.inf
-
-        def objective(v: Floats) -> tuple[float, Floats]:
-            self._searched += 1
-            if self.rounded and self._is_noise():
-                if not certify:
-                    raise _NoiseError
-                self._unround(self.ask(Point(v=self.at, rounded=False)))
-            self._last = self.ask(Point(v=v.copy(), rounded=self.rounded))
-            return self._last.value + self._shift, self._last.gradient
-
-        def step(intermediate_result: Any) -> None:
-            nonlocal found
-            assert self._last is not None  # the last evaluation is of the iteration's point
-            self.at, self._searched = intermediate_result.x.copy(), 0
-            self.values.append(self._last.value + self._shift)
-            found = self.gap(self._last)
-            if self.rounded and certify:
-                if found > 0.9 * self.tolerance:  # room for what rounding changes
-                    return
-                here = self.ask(Point(v=self.at, rounded=False))
-                found += abs(here.value / self._last.value - 1)
-                if found > self.tolerance:
-                    self._unround(here)
-            if found <= self.tolerance:
-                raise StopIteration
-
-        with contextlib.suppress(_NoiseError):
-            minimize(
-                objective,
-                self.at,
-                jac=True,
-                method="L-BFGS-B",
-                callback=step,
-                options={
-                    "maxcor": 30,
-                    "maxiter": self.iterations,
-                    "maxfun": 4 * self.iterations,
-                    "ftol": 0.0,
-                    "gtol": 0.0,
-                    "maxls": 40,
-                },
-            )
-        return found
+    warm: bool  # whether the start was near the optimum
+    last: Value | None = None
+    values: list[float] = field(default_factory=list)  # after each iteration
 
     def gap(self, at: Value) -> float:
-        """At a point, after the iterations so far, relative to its value."""
-        bound, remaining, values = at.gradient_norm**2 / (2 * self.l2), math.inf, self.values
-        window = max(WINDOW // 2, len(values) // 4) if self.warm else WINDOW
-        if len(values) - self._exact >= WINDOW and len(values) > 2 * window:  # float32 has its say, too
-            before, between, last = (values[-1 - i * window] for i in (2, 1, 0))
+        """At a point, after the iterations that were seen, relative to its value."""
+        bound, remaining = at.gradient_norm**2 / (2 * self.l2), math.inf
+        seen = len(self.values)
+        if self.warm and seen >= WINDOW:
+            # none: rounding is all that is left
+            remaining = max(0.0, self.values[seen // 2 - 1] - self.values[-1]) * 2 / 3
+        elif seen > 2 * WINDOW:
+            before, between, last = (self.values[-1 - i * WINDOW] for i in (2, 1, 0))
             d1, d2 = before - between, between - last
             if 0 < d2 < d1:
                 ratio = max(d2 / d1, 0.25)  # one lucky window is no reason to stop
-                remaining = (2 if self.warm else 1) * d2 * ratio / (1 - ratio)
+                remaining = d2 * ratio / (1 - ratio)
             elif d1 <= 0 and d2 <= 0:
                 remaining = 0.0  # rounding is all that is left
         return min(bound, remaining) / at.value if at.value > 0 else 0.0
 
-    def _is_noise(self) -> bool:
-        """Whether the line search looks for less than rounding lets it see."""
-        if self._searched <= SEARCHES or len(self.values) < 2:
-            return False
-        return self.values[-2] - self.values[-1] < ROUNDED_TOLERANCE * self.values[-1]
-
-    def _unround(self, here: Value) -> None:
-        """Go on in float32 from the last iteration's point, at which the objective is `here`."""
-        self.rounded, self._exact = False, len(self.values)
-        self._shift = self.values[-1] - here.value
+    def __call__(self, intermediate_result: Any) -> None:
+        del intermediate_result  # the last evaluation is of the same point, and knows the gradient's norm
+        assert self.last is not None
+        self.values.append(self.last.value)
+        if self.gap(self.last) <= self.tolerance:
+            raise StopIteration

@@ -18,12 +18,12 @@ from harness.corpora import Corpus, Selection, select
 from harness.errors import LayerclaimsError
 from harness.files import TEMPORARY_SUFFIX, check_writable, locked, sha256_file, shown, write_whole
 from harness.models import DTYPES, LanguageModel, ModelSource, Tokenizer
-from harness.store import SCHEMA_VERSION, TENSOR, ActivationStore, shard_name, write_manifest
+from harness.store import SCHEMA_VERSION, ActivationStore, shard_header, shard_name, write_manifest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SHARD_BYTES: Final = 64_000_000  # two are in memory at a time, and the bytes of one
+SHARD_BYTES: Final = 64_000_000  # two are in memory at a time
 BATCH_TOKENS: Final = 960  # larger gains nothing, smaller loses where threads wait for each other
 SPARE_BYTES: Final = 64_000_000  # left free on the disk
 ITEM_BYTES: Final = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -150,7 +150,7 @@ def capture(
     A finished store is opened without tokenizer or model. Otherwise what can fail cheaply comes first: the
     directory, the choice of documents, the free space; then the model is loaded, through `load` if given (so
     that several corpora share one), and shards that an earlier run left complete are kept. Memory beyond the
-    model is about three shards of 64 MB, whatever `n_texts`. Processes that ask for the same store wait for
+    model is about two shards of 64 MB, whatever `n_texts`. Processes that ask for the same store wait for
     the first one. Raises LayerclaimsError.
     """
     if dtype not in DTYPES:
@@ -303,16 +303,14 @@ def _size(n: int) -> str:
     return f"{n / 1e9:.1f} GB" if n >= 1e9 else f"{n / 1e6:.0f} MB"
 
 
-def capture_shard(model: LanguageModel, ids: "Tensor", plan: Plan) -> "Tensor":
+def capture_shard(model: LanguageModel, ids: "Tensor", plan: Plan, memory: "Tensor") -> "Tensor":
     """States of one shard's documents: ids [documents, context] -> [n_states, documents, context, hidden].
 
-    Depends on nothing but its arguments, so shards may be made anywhere. Raises LayerclaimsError when a value
-    is not finite.
+    They lie in `memory`, which is flat and may be longer: pages that the system gave once need not be given for
+    every shard. Depends on nothing but its arguments, so shards may be made anywhere.
     """
-    import torch
-
     shape = (plan.n_states, len(ids), plan.n_positions, plan.hidden_size)
-    out = torch.empty(shape, dtype=getattr(torch, plan.dtype))
+    out = memory[: math.prod(shape)].view(shape)
     for start in range(0, len(ids), plan.batch_size):
         stop = start + plan.batch_size
         model.states(ids[start:stop], out=out[:, start:stop])
@@ -346,6 +344,8 @@ def _capture_shards(
 
     ids = torch.from_numpy(selection.ids)
     shards = plan.shards
+    largest = plan.document_bytes * plan.documents_per_shard // ITEM_BYTES[plan.dtype]
+    memory = [torch.empty(largest, dtype=getattr(torch, plan.dtype)) for _ in range(2)]
     kept = {n: record for n in range(len(shards)) if (record := _record(directory, n, plan))}
     done = sum(len(shards[n]) for n in kept)
     written: list[dict[str, Any]] = []
@@ -356,11 +356,11 @@ def _capture_shards(
     ):
         for number in [n for n in range(len(shards)) if n not in kept]:
             documents = shards[number]
-            states = capture_shard(model, ids[documents.start : documents.stop], plan)
+            memory.reverse()  # what was made in the other one is being written
+            states = capture_shard(model, ids[documents.start : documents.stop], plan, memory[0])
             if waiting is not None:
                 written.append(waiting.result())  # one shard is made, one written: memory stays flat
             waiting = writer.submit(_write_shard, directory, number, states, model.facts.name, plan)
-            del states
             bar.advance(len(documents))
         if waiting is not None:
             written.append(waiting.result())
@@ -369,15 +369,17 @@ def _capture_shards(
 
 def _write_shard(directory: Path, number: int, states: "Tensor", name: str, plan: Plan) -> dict[str, Any]:
     """Write a shard, then its checksum beside it, in the form that `sha256sum --check` reads."""
-    from safetensors.torch import save
+    import torch
 
     _check_finite(states, name, plan.dtype)
-    data = save({TENSOR: states})
+    header = shard_header(plan.dtype, states.shape)
+    data = states.flatten().view(torch.uint8).numpy().data
     path = directory / shard_name(number)
-    digest = hashlib.sha256(data).hexdigest()
-    write_whole(path, data)
-    write_whole(path.with_suffix(".sha256"), f"{digest}  {path.name}\n".encode())
-    return _entry(path.name, digest, len(data), number, plan)
+    checksum = hashlib.sha256(header)
+    checksum.update(data)
+    write_whole(path, header, data)
+    write_whole(path.with_suffix(".sha256"), f"{checksum.hexdigest()}  {path.name}\n".encode())
+    return _entry(path.name, checksum.hexdigest(), len(header) + len(data), number, plan)
 
 
 def _entry(name: str, digest: str, size: int, number: int, plan: Plan) -> dict[str, Any]:

@@ -46,8 +46,8 @@ def sync_directory(directory: Path) -> None:
             os.close(descriptor)
 
 
-def write_whole(path: Path, data: bytes | memoryview) -> None:
-    """Replace `path` by `data`: a reader sees the old file or the new one, never a part, even after a crash.
+def write_whole(path: Path, *parts: bytes | memoryview) -> None:
+    """Replace `path` by some bytes, given in parts: a reader sees the old file or the new one, even after a crash.
 
     Temporary file in the same directory, write, fsync, os.replace, fsync of the directory. Plain write calls
     and no memory map: a full disk is then an OSError, here a LayerclaimsError, and not a SIGBUS.
@@ -55,9 +55,10 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
     try:
         with temporary.open("xb", buffering=0) as file:
-            view = memoryview(data)
-            while view:  # an unbuffered write may be short: near a full disk, and above 2 GiB
-                view = view[file.write(view) :]
+            for part in parts:
+                view = memoryview(part)
+                while view:  # an unbuffered write may be short: near a full disk, and above 2 GiB
+                    view = view[file.write(view) :]
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException as error:

@@ -274,7 +274,9 @@ class TestFaults:
     def test_ctrl_c_keeps_what_is_finished(self, places, tmp_path, undisturbed, monkeypatch):
         made = module.capture_shard
         monkeypatch.setattr(
-            module, "capture_shard", lambda m, ids, plan: made(m, ids, plan) if len(ids) == 5 else interrupt()
+            module,
+            "capture_shard",
+            lambda m, ids, *rest: made(m, ids, *rest) if len(ids) == 5 else interrupt(),
         )
         with pytest.raises(KeyboardInterrupt):
             run(places, tmp_path)

@@ -9,7 +9,7 @@ from safetensors.torch import save
 
 from harness.errors import LayerclaimsError
 from harness.files import sha256_file, write_whole
-from harness.store import DTYPES, MANIFEST, TENSOR, ActivationStore, shard_name, write_manifest
+from harness.store import DTYPES, MANIFEST, TENSOR, ActivationStore, shard_header, shard_name, write_manifest
 
 STATES, DOCUMENTS, POSITIONS, HIDDEN = 4, 7, 3, 5
 SHARDS = (3, 3, 1)
@@ -31,7 +31,9 @@ def make(directory, dtype="float32"):
     for number, n in enumerate(SHARDS):
         path = directory / shard_name(number)
         part = tensor[:, start : start + n].contiguous().to(getattr(torch, dtype))
-        write_whole(path, save({TENSOR: part}))
+        data = part.view(torch.uint8).numpy().tobytes()
+        assert shard_header(dtype, part.shape) + data == save({TENSOR: part})
+        write_whole(path, shard_header(dtype, part.shape), data)
         shards.append(
             {"name": path.name, "sha256": sha256_file(path), "bytes": path.stat().st_size, "documents": n}
         )

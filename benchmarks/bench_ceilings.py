@@ -27,7 +27,7 @@ def main() -> None:
     common.parser(__doc__ or "").parse_args()
     import torch
 
-    from harness.objective import BLOCK, Objective, Point, TrainingSet
+    from harness.objective import BLOCK, Objective, TrainingSet
 
     rng = np.random.default_rng(0)
     per = LABELS * POSITIONS
@@ -72,8 +72,8 @@ def main() -> None:
             {
                 "products": blocks(w, error),
                 "products of folds": blocks(w_folds, errors),
-                "pass": lambda: single({0: Point(v=v, rounded=False)}),
-                "pass of folds": lambda: folds({k: Point(v=v, rounded=False) for k in range(FOLDS)}),
+                "pass": lambda: single({0: v}),
+                "pass of folds": lambda: folds(dict.fromkeys(range(FOLDS), v)),
                 "memory": lambda: big.sum(),
                 "disk": to_disk,
             }

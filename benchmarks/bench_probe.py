@@ -124,25 +124,28 @@ def pytorch(path: str, wanted: str) -> None:
 def probe(path: str, wanted: str) -> None:
     """Seconds to the objective and to the certificate, from one fit, with the objective of its solution."""
     X, y = training(path)
-    base, reached = common.peak_bytes(), []
+    base, trail = common.peak_bytes(), list[tuple[float, Objective, Any]]()
 
     class Watched(Objective):
         def __call__(self, points: Any, *, share: float = 1.0) -> Any:
-            found = super().__call__(points, share=share)
-            if share == 1.0 and not reached and found[0].value <= float(wanted):
-                reached.append(time.perf_counter() - begin)
-            return found
+            trail.append((time.perf_counter() - begin, self, points))
+            return super().__call__(points, share=share)
 
     harness.probe.Objective = Watched  # type: ignore[misc]
     begin = time.perf_counter()
     fitted = LayerProbe().fit(X, y, n_labels=LABELS)
     seconds, peak = time.perf_counter() - begin, common.peak_bytes()
+    # points of samples too, judged on all rows; not each of them, for time
+    on_all_rows = (
+        (at, Objective.__call__(objective, points)[0].value) for at, objective, points in trail[::4]
+    )
+    reached = next((at for at, value in on_all_rows if value <= float(wanted)), None)
     X, y = load(path)
     held_out = slice(len(X) // FOLDS * (FOLDS - 1), len(X))
     accuracy = float((fitted.predict(X[held_out]) == y[held_out]).mean())
     common.answer(
         seconds=seconds,
-        reached=reached[0] if reached else None,
+        reached=reached,
         peak=peak,
         base=base,
         matrix=X.nbytes,
@@ -153,7 +156,7 @@ def probe(path: str, wanted: str) -> None:
 
 
 def optimum(path: str) -> None:
-    """Held-out accuracy fifty times closer to the minimum."""
+    """Held-out accuracy much closer to the minimum."""
     X, y = training(path)
     fitted = LayerProbe(tolerance=4e-5, max_iterations=3000).fit(X, y, n_labels=LABELS)
     X, y = load(path)

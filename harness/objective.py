@@ -18,8 +18,8 @@ Rows = Sequence[slice]
 
 BLOCK = 2048  # rows of a pass that stay in cache between the two products that need them
 LANES = 16  # classes are padded to a multiple: a matrix product 31 columns wide runs at half speed
-LARGE = 10**7  # values from which on a fit is slow enough to be worth rounding, or a start on a sample
-SAMPLES = 1 / 16, 1 / 4  # shares of the rows to start on; on fewer than LARGE values a start saves nothing
+LARGE = 10**7  # values that a sample holds at least: on fewer a start saves nothing
+SAMPLES = 1 / 16, 1 / 4  # shares of the rows to start on
 GRAM_ROWS = 20_000  # enough for a Gram matrix that only conditions the problem
 
 
@@ -32,19 +32,11 @@ class TrainingSet:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
-    """Where an objective is wanted."""
-
-    v: Floats  # whitened coordinates [(d + 1) * K]
-    rounded: bool  # whether the features may be rounded to bfloat16
-
-
-@dataclass(frozen=True, kw_only=True)
 class Value:
     """An objective at a point."""
 
     value: float
-    gradient: Floats  # with respect to the point's coordinates
+    gradient: Floats  # with respect to whitened coordinates
     gradient_norm: float  # of the gradient with respect to weights and bias
 
 
@@ -86,7 +78,7 @@ class _Block:
     problems: tuple[int, ...]
     y: "torch.Tensor"  # [rows, problems, 1]
     scale: "torch.Tensor | None"  # [rows, 1]; 1/|x|
-    kept: "list[torch.Tensor]"  # its features as bfloat16, where there is room
+    kept: "list[torch.Tensor]"  # its rounded features, once they were wanted
 
 
 @dataclass(kw_only=True)
@@ -115,11 +107,15 @@ class Objective:
         n_labels: int,
         l2: float,
         standardise: bool,
+        rounds: bool,
     ) -> None:
-        """Check, cut into blocks, and take moments; `sets` have numbers as in the list. ValueError as the probe's."""
+        """Check, cut into blocks, and take moments; `sets` have numbers as in the list. ValueError as the probe's.
+
+        Where it `rounds`, features, weights and errors on a sample are bfloat16, and the sample's features are kept.
+        """
         import torch
 
-        self.l2, self.n_labels, self.d = l2, n_labels, X.shape[1]
+        self.l2, self.n_labels, self.d, self.rounds = l2, n_labels, X.shape[1], rounds
         self.width = -(-n_labels // LANES) * LANES
         if not X.flags.c_contiguous or X.dtype != np.float32:
             raise ValueError(f"the vectors are a C-contiguous float32 matrix, not {X.dtype}")
@@ -133,10 +129,8 @@ class Objective:
         self.blocks = self._cut(sets, unit)
         self.n = sum((block.rows.stop - block.rows.start) * len(block.problems) for block in self.blocks)
         self.parts = self._prepare(len(sets), standardise)
-        self.large = self.n * self.d >= LARGE
         worth = [share for share in SAMPLES if share * min(part.n for part in self.parts) * self.d >= LARGE]
         self.samples = {share: self._sample(share) for share in worth} | {1.0: self.blocks}
-        self.room = X.nbytes // 4  # bytes for rounded features
         self.near = torch.from_numpy(np.mean([part.mean for part in self.parts], axis=0)).float()
 
     def _cut(self, sets: Sequence[TrainingSet], unit: bool) -> list[_Block]:
@@ -245,21 +239,10 @@ class Objective:
         weights = torch.linalg.solve_triangular(part.factor, torch.from_numpy(v[:-1]), upper=True)
         return weights.numpy(), v[-1]
 
-    def __call__(self, points: Mapping[int, Point], *, share: float = 1.0) -> dict[int, Value]:
-        """The objectives of some problems, each at its own point, on all rows or those of a sample."""
-        found = {}
-        for rounded in (True, False):
-            wanted = {
-                k: self.parameters(self.parts[k], p.v) for k, p in points.items() if p.rounded == rounded
-            }
-            if wanted:
-                found.update(self._values(wanted, rounded, self.samples[share]))
-        return found
-
-    def _values(
-        self, parameters: Mapping[int, tuple[Floats, Floats]], rounded: bool, blocks: Sequence[_Block]
-    ) -> dict[int, Value]:
-        sums, found = self._pass(parameters, rounded, blocks), {}
+    def __call__(self, points: Mapping[int, Floats], *, share: float = 1.0) -> dict[int, Value]:
+        """The objectives of some problems, each at its own point [(d + 1) * K], on all rows or those of a sample."""
+        parameters = {k: self.parameters(self.parts[k], v) for k, v in points.items()}
+        sums, found = self._pass(parameters, self.samples[share], self.rounds and share < 1), {}
         near = self.near.double().numpy()
         for k, (weights, _) in parameters.items():
             part, (n, loss, g_raw, g_bias) = self.parts[k], sums[k]
@@ -274,7 +257,7 @@ class Objective:
         return found
 
     def _pass(
-        self, parameters: Mapping[int, tuple[Floats, Floats]], rounded: bool, blocks: Sequence[_Block]
+        self, parameters: Mapping[int, tuple[Floats, Floats]], blocks: Sequence[_Block], rounded: bool
     ) -> dict[int, tuple[int, float, Floats, Floats]]:
         """Number of rows and sums over them by problem: loss, gradient on x - near [K, d] and on the bias [K].
 
@@ -330,7 +313,7 @@ class Objective:
         return found
 
     def _features(self, block: _Block, rounded: bool) -> "torch.Tensor":
-        """A block's features less `near`, [rows, d]; rounded ones of the first blocks are kept."""
+        """A block's features less `near`, [rows, d]; rounded ones are kept."""
         import torch
 
         if rounded and block.kept:
@@ -339,11 +322,13 @@ class Objective:
         x = x - self.near if block.scale is None else torch.addcmul(-self.near, x, block.scale)
         if not rounded:
             return x
-        x = x.to(torch.bfloat16)
-        if x.nbytes <= self.room:
-            self.room -= x.nbytes
-            block.kept.append(x)
-        return x
+        block.kept.append(x.to(torch.bfloat16))
+        return block.kept[0]
+
+    def forget(self) -> None:
+        """Give back the memory of the samples' rounded features."""
+        for block in self.blocks:
+            block.kept.clear()
 
 
 def _solve_transposed(factor: "torch.Tensor", g: Floats) -> Floats:

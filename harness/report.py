@@ -211,7 +211,7 @@ def _weasy(text: str, results: dict[str, Any], report: Report) -> bytes:
             stylesheets=[style], font_config=fonts, pdf_variant="pdf/a-3a", full_fonts=False
         )
         document.metadata.attachments = [attached]
-        made = document.write_pdf(pdf_variant="pdf/a-3a", pdf_identifier=results_file.identifier(results))
+        made = document.write_pdf(pdf_variant="pdf/a-3a", pdf_identifier=results_file.identifier(data))
     assert isinstance(made, bytes)
     return made
 

@@ -57,12 +57,12 @@ def dumps(results: dict[str, Any]) -> str:
     return "".join(_lines(copied, 0)) + "\n"
 
 
-def identifier(results: dict[str, Any]) -> bytes:
-    """The permanent identifier of the PDF made from these results: 32 hexadecimal digits of their SHA-256.
+def identifier(text: bytes) -> bytes:
+    """The permanent identifier of the PDF made from this results.json: 32 hexadecimal digits of its SHA-256.
 
     Digits, since a raw carriage return in a PDF's literal string is read back as a line feed.
     """
-    return hashlib.sha256(dumps(results).encode("ascii")).hexdigest()[:32].encode("ascii")
+    return hashlib.sha256(text).hexdigest()[:32].encode("ascii")
 
 
 def checksum(results: Mapping[str, Any]) -> str:
@@ -345,7 +345,7 @@ def _plain(value: object, place: str) -> Any:
     if type(value) is int:
         return value
     if isinstance(value, list | tuple):
-        if all(type(item) is int for item in value):
+        if set(map(type, value)) <= {int}:
             return list(value)
         return [_plain(item, f"{place}/{index}") for index, item in enumerate(value)]
     if isinstance(value, dict):

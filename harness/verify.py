@@ -71,7 +71,7 @@ def verify_file(path: Path | str) -> Outcome:
     mismatches, checksums = [], []
     identifier = _pdf_identifier(path)
     if identifier is not None:
-        if identifier == results_file.identifier(results):
+        if identifier == results_file.identifier(results_file.dumps(results).encode("ascii")):
             checksums.append("the PDF's identifier")
         else:
             mismatches.append("the PDF was made from other results than those attached to it")

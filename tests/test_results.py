@@ -192,5 +192,5 @@ def test_the_schema_is_a_valid_schema() -> None:
 
 
 def test_the_identifier_of_a_pdf_is_made_of_digits_that_a_pdf_string_keeps():
-    made = results.identifier(sample_results.ten())
+    made = results.identifier(results.dumps(sample_results.ten()).encode("ascii"))
     assert re.fullmatch(rb"[0-9a-f]{32}", made)

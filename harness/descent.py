@@ -10,6 +10,7 @@ from harness.objective import Floats, Value
 
 PAIRS = 100  # of curvature to remember, 8 bytes a coordinate each
 DECREASE, CURVATURE = 1e-4, 0.9  # of the Wolfe conditions, as is usual for quasi-Newton steps
+ROUNDING = 1e-4  # of a value: as much may be float32's resolution of the logits, where losses are small
 TRIALS = 12  # steps along one line; rounding is all that is left where none of them will do
 
 Single = NDArray[np.float32]
@@ -49,9 +50,10 @@ class Descent:
             for _ in range(TRIALS):
                 there = v + step * direction
                 value = ask(there)
-                if not value.value <= at.value + DECREASE * step * slope:
+                slope_there = float(value.gradient @ direction)
+                if not _goes_down(step, slope, at.value, slope_there, value.value):
                     above = step
-                elif value.gradient @ direction < CURVATURE * slope:
+                elif slope_there < CURVATURE * slope:
                     below = step
                 else:
                     break
@@ -80,3 +82,9 @@ class Descent:
         for (s, y, inverse), weight in zip(self._pairs, reversed(weights), strict=True):
             q += np.float32(weight - inverse * float(y @ q)) * s
         return -q.astype(np.float64)
+
+
+def _goes_down(step: float, slope: float, value: float, slope_there: float, value_there: float) -> bool:
+    """Whether a step makes enough of its slope; by slopes where values are as good as equal (Hager, Zhang 2005)."""
+    by_slopes = value_there <= value + ROUNDING * abs(value) and slope_there <= -0.8 * slope
+    return by_slopes or value_there <= value + DECREASE * step * slope

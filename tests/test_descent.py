@@ -75,6 +75,23 @@ class TestDescent:
         assert len(values) == 30
         assert values == sorted(values, reverse=True)
 
+    @pytest.mark.parametrize("seed", range(5))
+    def test_finds_the_minimum_where_values_are_rounded_and_gradients_are_not(self, seed):
+        rng = np.random.default_rng(seed)
+        exact = Quadratic(np.geomspace(1e-3, 1, 50), rng.standard_normal(50))
+
+        def ask(v):
+            at = exact(v)
+            return Value(
+                value=(1 + at.value) * (1 + 3e-5 * rng.uniform(-1, 1)),
+                gradient=at.gradient,
+                gradient_norm=at.gradient_norm,
+            )
+
+        v, at, _ = solve(Descent(), ask, np.zeros(50), below=1e-6)
+        assert at.gradient_norm <= 1e-6
+        np.testing.assert_allclose(v, exact.centre, atol=2e-3)
+
     def test_ends_where_it_is_told_to(self):
         v, _, iterations = solve(Descent(), rosenbrock, np.array([-1.2, 1.0]), iterations=3)
         assert iterations == 3

@@ -104,7 +104,7 @@ class Certificate:
     converged: bool
     iterations: int
     gradient_norm: float
-    relative_gap: float  # bound on (objective - optimum) / objective
+    relative_gap: float  # (objective - optimum) / objective, estimated or bounded
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -52,6 +52,7 @@ def test_a_vector_of_the_other_corpus_is_judged_by_every_fold(study):
 
 
 def test_any_measurement_can_be_had_alone_and_is_the_same(study, protocol, tmp_path, cache):
+    study.prepare()
     (tmp_path / "states").symlink_to(cache / "states")
     alone = Study(protocol, cache_dir=tmp_path)
     np.testing.assert_array_equal(alone.series("shuffled").correct, study.series("shuffled").correct)

@@ -44,16 +44,20 @@ def test_every_row_has_a_plant_and_is_calibrated():
 # found in two plants of three only, by calibration: with five folds the bounds are wide, the more so where five of 32
 # dimensions hold all, or where accuracy is so near to 1 that few documents have all the errors
 UNDECIDED = {("contribution-is-distributed", N), ("accuracy-stable-across-runs", R)}
+# found in 46 plants of 50 by calibration: all of five would be chance
+SELDOM_UNDECIDED = {("top-dimensions-recur-across-runs", N)}
 
 
 @pytest.mark.parametrize("row", PLANTS)
 def test_a_clear_truth_is_found(row):
-    """As often as calibration found it, by what five plants can tell."""
-    first, last = KEPT[row]["cells"][0], KEPT[row]["cells"][-1]
-    for cell, name, expected, opposite in ((first, "not_replicated", N, R), (last, "replicated", R, N)):
-        found = verdicts(row, cell["knob"], CLEAR)
-        assert found[opposite] == 0, (cell, found)
-        assert found[expected] >= binom.ppf(0.05, len(CLEAR), cell[name] / cell["plants"]), (cell, found)
+    plant = PLANTS[row]
+    for knob, expected, opposite in ((plant.knobs[0], N, R), (plant.knobs[-1], R, N)):
+        found = verdicts(row, knob, CLEAR)
+        assert found[opposite] == 0, (knob, found)
+        if (row, expected) not in UNDECIDED:
+            # the shuffled-label control of a separable model misses chance on one run in twenty
+            missed = "separable" in row or (row, expected) in SELDOM_UNDECIDED
+            assert found[expected] >= len(CLEAR) - missed, (knob, found)
 
 
 @pytest.mark.parametrize("row", PLANTS)

@@ -8,11 +8,12 @@ import math
 import re
 import shutil
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from harness import cores
 from harness import progress as screen
 from harness.corpora import Corpus, Selection, select
 from harness.errors import LayerclaimsError
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHARD_BYTES: Final = 64_000_000  # two are in memory at a time
-BATCH_TOKENS: Final = 960  # larger gains nothing, smaller loses where threads wait for each other
+BATCH_TOKENS: Final = 960  # of a forward pass at most; larger gains nothing
+TOGETHER: Final = 2  # forward passes at a time, each on its own cores
 SPARE_BYTES: Final = 64_000_000  # left free on the disk
 ITEM_BYTES: Final = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -63,8 +65,8 @@ def make_plan(
     document = (n_blocks + 2) * context * hidden_size * ITEM_BYTES[dtype]
     per_shard = max(1, min(n_texts, SHARD_BYTES // document))
     if batch_size is None:
-        passes = math.ceil(per_shard / max(1, BATCH_TOKENS // context))
-        batch_size = math.ceil(per_shard / passes)  # even passes: no short one at a shard's end
+        rounds = math.ceil(per_shard / TOGETHER / max(1, BATCH_TOKENS // context))
+        batch_size = math.ceil(per_shard / TOGETHER / rounds)  # even passes: no short one at a shard's end
     return Plan(
         n_states=n_blocks + 2,
         n_documents=n_texts,
@@ -303,17 +305,20 @@ def _size(n: int) -> str:
     return f"{n / 1e9:.1f} GB" if n >= 1e9 else f"{n / 1e6:.0f} MB"
 
 
-def capture_shard(model: LanguageModel, ids: "Tensor", plan: Plan, memory: "Tensor") -> "Tensor":
+def capture_shard(
+    model: LanguageModel, ids: "Tensor", plan: Plan, memory: "Tensor", pool: Executor
+) -> "Tensor":
     """States of one shard's documents: ids [documents, context] -> [n_states, documents, context, hidden].
 
     They lie in `memory`, which is flat and may be longer: pages that the system gave once need not be given for
-    every shard. Depends on nothing but its arguments, so shards may be made anywhere.
+    every shard. The threads of `pool` make a batch each. Depends on nothing but its arguments, so shards may be
+    made anywhere.
     """
     shape = (plan.n_states, len(ids), plan.n_positions, plan.hidden_size)
     out = memory[: math.prod(shape)].view(shape)
-    for start in range(0, len(ids), plan.batch_size):
-        stop = start + plan.batch_size
-        model.states(ids[start:stop], out=out[:, start:stop])
+    batches = [slice(start, start + plan.batch_size) for start in range(0, len(ids), plan.batch_size)]
+    for _ in pool.map(lambda batch: model.states(ids[batch], out=out[:, batch]), batches):
+        pass
     return out
 
 
@@ -352,12 +357,13 @@ def _capture_shards(
     waiting: Future[dict[str, Any]] | None = None
     with (
         screen.Progress(label, plan.n_documents, "texts", done=done, enabled=progress) as bar,
+        cores.workers(TOGETHER if model.device.type == "cpu" else 1) as pool,
         ThreadPoolExecutor(1) as writer,  # hashing and writing need no interpreter lock: the model goes on
     ):
         for number in [n for n in range(len(shards)) if n not in kept]:
             documents = shards[number]
             memory.reverse()  # what was made in the other one is being written
-            states = capture_shard(model, ids[documents.start : documents.stop], plan, memory[0])
+            states = capture_shard(model, ids[documents.start : documents.stop], plan, memory[0], pool)
             if waiting is not None:
                 written.append(waiting.result())  # one shard is made, one written: memory stays flat
             waiting = writer.submit(_write_shard, directory, number, states, model.facts.name, plan)

@@ -4,9 +4,11 @@ import contextlib
 import functools
 import io
 import itertools
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from harness.errors import LayerclaimsError
@@ -70,7 +72,11 @@ def _load_tokenizer(path: str, gguf_file: str | None, name: str, sha256: str) ->
 
     del sha256  # part of the cache's key only: a directory that changed is loaded again
     extra = {} if gguf_file is None else {"gguf_file": gguf_file}
-    with _quiet(), _as_sentence(f"The tokenizer of {shown(name)} could not be loaded"):
+    with (
+        _quiet(),
+        _as_sentence(f"The tokenizer of {shown(name)} could not be loaded"),
+        _gguf_read_once(gguf_file),
+    ):
         return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False, **extra)
 
 
@@ -82,6 +88,7 @@ class LanguageModel:
     ) -> None:
         """Use LanguageModel.load."""
         self.facts, self._source, self._decoder, self._anatomy = facts, source, decoder, anatomy
+        self._pass = anatomy.listen()
         self.device = next(decoder.parameters()).device
         longest = getattr(decoder.config, "max_position_embeddings", None)
         self.max_context = longest if isinstance(longest, int) and longest > 0 else None  # tokens
@@ -108,9 +115,14 @@ class LanguageModel:
             raise LayerclaimsError(f"The dtype {shown(dtype)} is not one of {', '.join(DTYPES)}.")
         place = _device(device)
         kind: torch.dtype = getattr(torch, dtype)
-        with _quiet(), _as_sentence(f"The model {shown(source.name)} could not be loaded"):
+        with (
+            _quiet(),
+            _as_sentence(f"The model {shown(source.name)} could not be loaded"),
+            _gguf_read_once(source.gguf_file),
+        ):
             model = _pretrained(source, kind) if initialise is None else _untrained(source, kind, initialise)
             model = model.to(place).eval().requires_grad_(False)
+        _gguf_fields.cache_clear()  # many small objects
         kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}
         if not kinds <= {kind, torch.float32}:
             raise LayerclaimsError(
@@ -150,7 +162,8 @@ class LanguageModel:
         ids: int64 [batch, context], no padding. Returns [n_states, batch, context, hidden] on the CPU in the
         model's dtype, or fills `out` of that shape: state 0 is what enters block 1 (embedding output),
         state i the raw residual stream after block i, state L+1 the output of the final norm (a copy of
-        state L in the few models without one). Raises LayerclaimsError for ids outside the vocabulary.
+        state L in the few models without one). Threads may call it at the same time. Raises LayerclaimsError for
+        ids outside the vocabulary.
         """
         import torch
 
@@ -164,10 +177,18 @@ class LanguageModel:
             out = torch.empty(shape, dtype=getattr(torch, self.facts.dtype))
         elif out.shape != shape:
             raise ValueError(f"out has shape {tuple(out.shape)}, not {shape}")
-        filled = self._anatomy.run(self._decoder, ids.to(self.device), out)
-        if filled != self.n_states:
+        here = self._pass
+        here.out, here.filled = out, 0
+        try:
+            with torch.inference_mode():
+                self._decoder(input_ids=ids.to(self.device), use_cache=False)
+                if self._anatomy.norm is None:
+                    here.keep(self.n_states - 1, out[-2])
+        finally:
+            here.out = None
+        if here.filled != self.n_states:
             raise LayerclaimsError(
-                f"The model {shown(self.facts.name)} ran {filled} of its {self.n_states} states; its blocks "
+                f"The model {shown(self.facts.name)} ran {here.filled} of its {self.n_states} states; its blocks "
                 "are not run once each, so their states cannot be told apart."
             )
         return out
@@ -210,6 +231,39 @@ def _as_sentence(what: str) -> Iterator[None]:
             f"{what} ({shown(f'{type(error).__name__}: {lines[0]}', 200)[1:-1]}); give a decoder-only model "
             "that this version of transformers knows, in safetensors or GGUF."
         ) from error
+
+
+@contextlib.contextmanager
+def _gguf_read_once(file: str | None) -> Iterator[None]:
+    """Keep transformers from reading a GGUF file anew for its tokenizer, configuration and weights.
+
+    Each time takes seconds, and so does a list of tensors' names, which it makes for every module of the model.
+    """
+    if file is None:
+        yield
+        return
+    import gguf
+
+    names: Any = functools.cache(gguf.get_tensor_name_map)
+    originals = {"GGUFReader": gguf.GGUFReader, "get_tensor_name_map": gguf.get_tensor_name_map}
+    gguf.GGUFReader, gguf.get_tensor_name_map = _gguf_reader, names  # type: ignore[assignment, misc]
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(gguf, name, original)
+
+
+def _gguf_reader(path: str) -> Any:
+    return _gguf_fields(path, Path(path).stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1)
+def _gguf_fields(path: str, changed: int) -> Any:
+    from gguf.gguf_reader import GGUFReader
+
+    del changed  # part of the cache's key only
+    return GGUFReader(path)
 
 
 def _device(name: str) -> Any:
@@ -284,34 +338,35 @@ class _Anatomy:
     norm: "nn.Module | None"
     hidden_size: int
 
-    def run(self, decoder: "nn.Module", ids: "Tensor", out: "Tensor") -> int:
-        """One forward pass that fills `out`; returns how many states were filled, counting repeats."""
-        import torch
+    def listen(self) -> "_Pass":
+        """Have every forward pass tell its states, for as long as the modules live."""
+        here = _Pass()
 
-        n = len(self.blocks)
-        filled = 0
+        def entering(_: "nn.Module", args: Any, kwargs: Any) -> None:
+            here.keep(0, _entering(args, kwargs))
 
-        def keep(at: int, value: "Tensor") -> None:
-            nonlocal filled
-            out[at].copy_(value)
-            filled += 1
+        def leaving(at: int) -> Callable[..., None]:
+            return lambda _, __, output: here.keep(at, _leaving(output))
 
-        def before(_: "nn.Module", args: Any, kwargs: Any) -> None:
-            keep(0, _entering(args, kwargs))
+        self.blocks[0].register_forward_pre_hook(entering, with_kwargs=True)
+        for at, block in enumerate(self.blocks, 1):
+            block.register_forward_hook(leaving(at))
+        if self.norm is not None:
+            self.norm.register_forward_hook(leaving(len(self.blocks) + 1))
+        return here
 
-        def after(at: int) -> Callable[..., None]:
-            return lambda _, __, output: keep(at, _leaving(output))
 
-        with contextlib.ExitStack() as stack, torch.inference_mode():
-            stack.enter_context(_hook(self.blocks[0].register_forward_pre_hook(before, with_kwargs=True)))
-            for i, block in enumerate(self.blocks, 1):
-                stack.enter_context(_hook(block.register_forward_hook(after(i))))
-            if self.norm is not None:
-                stack.enter_context(_hook(self.norm.register_forward_hook(after(n + 1))))
-            decoder(input_ids=ids, use_cache=False)
-            if self.norm is None:
-                keep(n + 1, out[n])
-        return filled
+class _Pass(threading.local):
+    """The forward pass that this thread runs, if any: where its states go, and how many came, counting repeats."""
+
+    out: "Tensor | None" = None
+    filled = 0
+
+    def keep(self, at: int, value: "Tensor") -> None:
+        """Copy a state, where it is wanted."""
+        if self.out is not None:
+            self.out[at].copy_(value)
+            self.filled += 1
 
 
 @contextlib.contextmanager

@@ -1,10 +1,14 @@
 """The objective of the layer probe: values and gradients for several training sets in one pass over a matrix."""
 
+import itertools
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial, reduce
 from itertools import pairwise
+from operator import add
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +20,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Rows = Sequence[slice]
 
-BLOCK = 2048  # rows of a pass that stay in cache between the two products that need them
+BLOCK = 1024  # rows of a pass that stay in cache between the two products that need them
+PIECE = 4  # blocks that one thread takes at a time
 LANES = 16  # classes are padded to a multiple: a matrix product 31 columns wide runs at half speed
 LARGE = 10**7  # values that a sample holds at least: on fewer a start saves nothing
 SAMPLES = 1 / 16, 1 / 4  # shares of the rows to start on
@@ -72,26 +77,42 @@ class _Part:
 
 @dataclass(frozen=True, kw_only=True)
 class _Block:
-    """A range of rows and the problems that are fitted on it."""
+    """A range of rows that the same problems are fitted on."""
 
     rows: slice
-    problems: tuple[int, ...]
     y: "torch.Tensor"  # [rows, problems, 1]
     scale: "torch.Tensor | None"  # [rows, 1]; 1/|x|
     kept: "list[torch.Tensor]"  # its rounded features, once they were wanted
 
 
-@dataclass(kw_only=True)
-class _Sums:
-    """What blocks of the same problems share in a pass: weights and bias on the features, and sums over rows."""
+@dataclass(frozen=True, kw_only=True)
+class _Piece:
+    """Blocks that one thread works through, and the problems that are fitted on them."""
+
+    problems: tuple[int, ...]
+    blocks: Sequence[_Block]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What blocks of the same problems are asked in a pass: the loss at some weights and biases on the features."""
 
     problems: list[int]
     places: list[int] | None  # of these among the problems that are fitted on the blocks; None for all
-    n: int  # rows so far
     w: "torch.Tensor"  # [d, problems * width]
     b: "torch.Tensor"  # [problems, width]
-    loss: "torch.Tensor"  # [problems], float64 as the other sums
-    gradient: "torch.Tensor"  # [problems * width, d]
+
+
+@dataclass(kw_only=True)
+class _Sums:
+    """Sums over some rows, float64: of the loss and of its gradient on x - near and on the bias.
+
+    Of several problems, or with the first axis left out of one.
+    """
+
+    n: int  # rows
+    loss: "torch.Tensor"  # [problems]
+    gradient: "torch.Tensor"  # [problems, width, d]
     bias: "torch.Tensor"  # [problems, width]
 
 
@@ -108,14 +129,18 @@ class Objective:
         l2: float,
         standardise: bool,
         rounds: bool,
+        pool: Executor,
     ) -> None:
         """Check, cut into blocks, and take moments; `sets` have numbers as in the list. ValueError as the probe's.
+
+        The blocks are shared among the threads of `pool`; what comes out does not depend on how many those are.
 
         Where it `rounds`, features, weights and errors on a sample are bfloat16, and the sample's features are kept.
         """
         import torch
 
-        self.l2, self.n_labels, self.d, self.rounds = l2, n_labels, X.shape[1], rounds
+        self.l2, self.n_labels, self.d = l2, n_labels, X.shape[1]
+        self.rounds, self.pool = rounds, pool
         self.width = -(-n_labels // LANES) * LANES
         if not X.flags.c_contiguous or X.dtype != np.float32:
             raise ValueError(f"the vectors are a C-contiguous float32 matrix, not {X.dtype}")
@@ -125,94 +150,105 @@ class Objective:
                 raise ValueError("a probe needs at least one training vector")
             if any(len(y) and (y.min() < 0 or y.max() >= n_labels) for y in labels):
                 raise ValueError(f"labels lie in 0..{n_labels - 1}")
-        self.x = as_tensor(X)
-        self.blocks = self._cut(sets, unit)
-        self.n = sum((block.rows.stop - block.rows.start) * len(block.problems) for block in self.blocks)
+        self.x, self.unit = as_tensor(X), unit
+        self.blocks = self._cut(sets)
         self.parts = self._prepare(len(sets), standardise)
         worth = [share for share in SAMPLES if share * min(part.n for part in self.parts) * self.d >= LARGE]
-        self.samples = {share: self._sample(share) for share in worth} | {1.0: self.blocks}
+        self.samples = {share: self._sample(share) for share in [*worth, 1.0]}
         self.near = torch.from_numpy(np.mean([part.mean for part in self.parts], axis=0)).float()
 
-    def _cut(self, sets: Sequence[TrainingSet], unit: bool) -> list[_Block]:
-        """Blocks, none across the border of a set; rows of no set are never read."""
-        import torch
+    def _cut(self, sets: Sequence[TrainingSet]) -> dict[tuple[int, ...], list[_Block]]:
+        """Blocks by the problems that are fitted on them, none across the border of a set.
 
+        Rows of no set are never read.
+        """
         borders = sorted({b for one in sets for part in one.rows for b in (part.start, part.stop)})
-        blocks = []
+        blocks: dict[tuple[int, ...], list[_Block]] = {}
         for first, last in pairwise(borders):
             problems = tuple(
                 k for k, one in enumerate(sets) if any(p.start <= first and last <= p.stop for p in one.rows)
             )
-            if not problems:
-                continue
-            for begin in range(first, last, BLOCK):
-                rows = slice(begin, min(begin + BLOCK, last))
-                y = np.stack([sets[k].y[rows] for k in problems], 1)
-                blocks.append(
-                    _Block(
-                        rows=rows,
-                        problems=problems,
-                        y=torch.from_numpy(y.astype(np.int64))[:, :, None],
-                        scale=reciprocal_norms(self.x[rows])[:, None] if unit else None,
-                        kept=[],
-                    )
-                )
+            if problems:
+                cuts = [slice(begin, min(begin + BLOCK, last)) for begin in range(first, last, BLOCK)]
+                ys = [sets[k].y for k in problems]
+                blocks.setdefault(problems, []).extend(self.pool.map(partial(self._block, ys), cuts))
         return blocks
 
-    def _sample(self, share: float) -> list[_Block]:
-        """Some blocks at random of each choice of problems; a larger sample holds the smaller ones."""
-        sample: list[_Block] = []
-        for held in dict.fromkeys(block.problems for block in self.blocks):
-            blocks = [block for block in self.blocks if block.problems == held]
-            order = np.random.default_rng(1).permutation(len(blocks))
-            sample += [blocks[i] for i in sorted(order[: math.ceil(share * len(blocks))])]
-        return sample
-
-    def _prepare(self, problems: int, standardise: bool) -> list[_Part]:
-        """Moments of every row and products of some, by the sets of problems that share them; one pass."""
+    def _block(self, ys: Sequence[NDArray[np.int64]], rows: slice) -> _Block:
         import torch
 
-        nothing = np.zeros(self.d)
+        y = np.stack([y[rows] for y in ys], 1)
+        return _Block(
+            rows=rows,
+            y=torch.from_numpy(y.astype(np.int64))[:, :, None],
+            scale=reciprocal_norms(self.x[rows])[:, None] if self.unit else None,
+            kept=[],
+        )
+
+    def _sample(self, share: float) -> list[_Piece]:
+        """Some blocks at random of each choice of problems; a larger sample holds the smaller ones."""
+        pieces: list[_Piece] = []
+        for problems, blocks in self.blocks.items():
+            order = np.random.default_rng(1).permutation(len(blocks))
+            chosen = [blocks[i] for i in sorted(order[: math.ceil(share * len(blocks))])]
+            pieces += [
+                _Piece(problems=problems, blocks=chosen[i : i + PIECE]) for i in range(0, len(chosen), PIECE)
+            ]
+        return pieces
+
+    def _prepare(self, problems: int, standardise: bool) -> list[_Part]:
+        """Moments of every row and products of some, by the sets of problems that share them."""
+        rows = {held: [block.rows for block in blocks] for held, blocks in self.blocks.items()}
+        n = sum(len(held) * sum(part.stop - part.start for part in parts) for held, parts in rows.items())
+        share = min(1.0, max(GRAM_ROWS, 4 * self.d) * problems / n)
+        rng = np.random.default_rng(0)  # a stride would meet the same positions of every document
         moments: dict[tuple[int, ...], _Moments] = {}
         products: dict[tuple[int, ...], _Moments] = {}
-        share = min(1.0, max(GRAM_ROWS, 4 * self.d) * problems / self.n)
-        rng = np.random.default_rng(0)  # a stride would meet the same positions of every document
-        for block in self.blocks:
-            x = self.x[block.rows]
-            if block.scale is not None:
-                x = x * block.scale
-            u = x - (near := x.mean(0))
-            rest = u.double().sum(0).numpy()
-            here = _Moments(
-                n=len(x),
-                mean=near.double().numpy() + rest / len(x),
-                squares=(u * u).sum(0, dtype=torch.float64).numpy() - rest * rest / len(x),
-            )
-            moments[block.problems] = (
-                moments.get(block.problems, _Moments(n=0, mean=nothing, squares=nothing)) + here
-            )
-            u = x[torch.from_numpy(np.flatnonzero(rng.random(len(x)) < share))].double()
-            if len(u):
-                mean = u.mean(0)
-                u -= mean
-                here = _Moments(n=len(u), mean=mean.numpy(), squares=(u.T @ u).numpy())
-                known = products.get(
-                    block.problems, _Moments(n=0, mean=nothing, squares=np.zeros((self.d, self.d)))
-                )
-                products[block.problems] = known + here
+        for held, blocks in self.blocks.items():
+            moments[held] = _together(self.pool.map(self._moments, blocks))
+            every = np.concatenate([np.arange(part.start, part.stop) for part in rows[held]])
+            some = every[rng.random(len(every)) < share]
+            cuts = [some[i : i + 4 * BLOCK] for i in range(0, len(some), 4 * BLOCK)]
+            if cuts:
+                products[held] = _together(self.pool.map(self._products, cuts))
         return [
             self._part(
-                [m for held, m in moments.items() if k in held],
+                _together(m for held, m in moments.items() if k in held),
                 [m for held, m in products.items() if k in held],
                 standardise,
             )
             for k in range(problems)
         ]
 
-    def _part(self, moments: list[_Moments], products: list[_Moments], standardise: bool) -> _Part:
+    def _moments(self, block: _Block) -> _Moments:
+        """Of a block's rows."""
         import torch
 
-        every = sum(moments[1:], moments[0])
+        x = self.x[block.rows]
+        if block.scale is not None:
+            x = x * block.scale
+        u = x - (near := x.mean(0))
+        rest = u.double().sum(0).numpy()
+        return _Moments(
+            n=len(x),
+            mean=near.double().numpy() + rest / len(x),
+            squares=(u * u).sum(0, dtype=torch.float64).numpy() - rest * rest / len(x),
+        )
+
+    def _products(self, rows: NDArray[np.int64]) -> _Moments:
+        """Of some rows, with all products."""
+        import torch
+
+        x = self.x[torch.from_numpy(rows)]
+        if self.unit:
+            x *= reciprocal_norms(x)[:, None]
+        u = x.double()
+        u -= (mean := u.mean(0))
+        return _Moments(n=len(u), mean=mean.numpy(), squares=(u.T @ u).numpy())
+
+    def _part(self, every: _Moments, products: list[_Moments], standardise: bool) -> _Part:
+        import torch
+
         if not (np.isfinite(every.mean).all() and np.isfinite(every.squares).all()):
             raise ValueError("the vectors hold values that are not finite")
         sd = np.sqrt(np.maximum(every.squares, 0) / every.n)
@@ -223,7 +259,7 @@ class Objective:
         # R'R = Gram matrix of a sample + l2 K, the Hessian at W = 0 times K
         gram = np.zeros((self.d, self.d))
         if products:
-            some = sum(products[1:], products[0])
+            some = _together(products)
             gram = some.squares / some.n / np.outer(divisor, divisor)
         gram[np.diag_indices(self.d)] += self.l2 * self.n_labels
         factor: torch.Tensor = torch.linalg.cholesky(torch.from_numpy(gram), upper=True)
@@ -245,72 +281,91 @@ class Objective:
         sums, found = self._pass(parameters, self.samples[share], self.rounds and share < 1), {}
         near = self.near.double().numpy()
         for k, (weights, _) in parameters.items():
-            part, (n, loss, g_raw, g_bias) = self.parts[k], sums[k]
-            g_raw, g_bias = g_raw.T / n, g_bias / n
+            part, here = self.parts[k], sums[k]
+            g_raw = here.gradient[: self.n_labels].numpy().T / here.n
+            g_bias = here.bias[: self.n_labels].numpy() / here.n
             g = (g_raw - np.outer(part.mean - near, g_bias)) / part.divisor[:, None] + self.l2 * weights
             whitened = np.concatenate([_solve_transposed(part.factor, g), g_bias[None]])
             found[k] = Value(
-                value=float(loss / n + self.l2 / 2 * (weights**2).sum()),
+                value=float(here.loss) / here.n + self.l2 / 2 * float((weights**2).sum()),
                 gradient=whitened.ravel() * math.sqrt(self.n_labels),
                 gradient_norm=math.sqrt(float((g**2).sum() + (g_bias**2).sum())),
             )
         return found
 
     def _pass(
-        self, parameters: Mapping[int, tuple[Floats, Floats]], blocks: Sequence[_Block], rounded: bool
-    ) -> dict[int, tuple[int, float, Floats, Floats]]:
-        """Number of rows and sums over them by problem: loss, gradient on x - near [K, d] and on the bias [K].
+        self, parameters: Mapping[int, tuple[Floats, Floats]], pieces: Sequence[_Piece], rounded: bool
+    ) -> dict[int, _Sums]:
+        """Sums over the pieces' rows by problem.
 
         Centred before they are rounded, the values of a feature lose nothing to its mean.
         """
         import torch
 
-        dtype = torch.bfloat16 if rounded else torch.float32
-        width, near = self.width, self.near.double().numpy()
-        w = torch.zeros(len(self.parts), width, self.d, dtype=dtype)
-        b = torch.full((len(self.parts), width), -torch.inf)
+        w = torch.zeros(
+            len(self.parts), self.width, self.d, dtype=torch.bfloat16 if rounded else torch.float32
+        )
+        b = torch.full((len(self.parts), self.width), -torch.inf)
+        near = self.near.double().numpy()
         for k, (weights, bias) in parameters.items():
             part = self.parts[k]
             on_raw = weights / part.divisor[:, None]
             w[k, : self.n_labels] = torch.from_numpy(on_raw.T)
             b[k, : self.n_labels] = torch.from_numpy(bias - (part.mean - near) @ on_raw)
-        shared = {}
-        for held in dict.fromkeys(block.problems for block in blocks):
-            wanted = [k for k in held if k in parameters]
-            shared[held] = _Sums(
-                problems=wanted,
-                places=None if len(wanted) == len(held) else [held.index(k) for k in wanted],
-                n=0,
-                w=w[wanted].reshape(-1, self.d).T.contiguous(),
-                b=b[wanted],
-                loss=torch.zeros(len(wanted), dtype=torch.float64),
-                gradient=torch.zeros(len(wanted) * width, self.d, dtype=torch.float64),
-                bias=torch.zeros(len(wanted), width, dtype=torch.float64),
-            )
+        asked = {}
+        for held in dict.fromkeys(piece.problems for piece in pieces):
+            if wanted := [k for k in held if k in parameters]:
+                asked[held] = _Asked(
+                    problems=wanted,
+                    places=None if len(wanted) == len(held) else [held.index(k) for k in wanted],
+                    w=w[wanted].reshape(-1, self.d).T.contiguous(),
+                    b=b[wanted],
+                )
+        pieces = [piece for piece in pieces if piece.problems in asked]
+        work = [(piece.blocks, asked[piece.problems], rounded) for piece in pieces]
+        found = {k: self._nothing() for k in parameters}
+        for piece, here in zip(pieces, self.pool.map(self._sums, *zip(*work, strict=True)), strict=True):
+            for i, k in enumerate(asked[piece.problems].problems):
+                found[k].n += here.n
+                found[k].loss += here.loss[i]
+                found[k].gradient += here.gradient[i]
+                found[k].bias += here.bias[i]
+        return found
+
+    def _nothing(self, *problems: int) -> _Sums:
+        """Sums over no rows."""
+        import torch
+
+        zeros = partial(torch.zeros, dtype=torch.float64)
+        return _Sums(
+            n=0,
+            loss=zeros(problems),
+            gradient=zeros((*problems, self.width, self.d)),
+            bias=zeros((*problems, self.width)),
+        )
+
+    def _sums(self, blocks: Sequence[_Block], asked: _Asked, rounded: bool) -> _Sums:
+        """Sums over the rows of blocks; in a thread of its own."""
+        import torch
+
+        sums = self._nothing(len(asked.problems))
+        gradient = sums.gradient.view(-1, self.d)
         for block in blocks:
-            here = shared[block.problems]
-            if not here.problems:
-                continue
-            here.n += block.rows.stop - block.rows.start
-            x, y = self._features(block, rounded), block.y if here.places is None else block.y[:, here.places]
-            log_p = torch.log_softmax((x @ here.w).view(len(x), -1, width) + here.b, 2)  # float32, as b is
-            here.loss -= log_p.gather(2, y).sum((0, 2), dtype=torch.float64)
+            x, y = (
+                self._features(block, rounded),
+                block.y if asked.places is None else block.y[:, asked.places],
+            )
+            log_p = torch.log_softmax(
+                (x @ asked.w).view(len(x), -1, self.width) + asked.b, 2
+            )  # float32, as b is
+            sums.n += len(x)
+            sums.loss -= log_p.gather(2, y).sum((0, 2), dtype=torch.float64)
             error = log_p.exp_()
             error.scatter_add_(2, y, torch.full((1, 1, 1), -1.0).expand(y.shape))
-            here.bias += error.sum(0, dtype=torch.float64)
+            sums.bias += error.sum(0, dtype=torch.float64)
             # this way round: x.T @ error runs at half the speed
-            here.gradient += error.to(dtype).view(len(x), -1).T @ x
-        found = {}
-        for k in parameters:
-            n, loss, gradient, bias = 0, 0.0, np.zeros((self.n_labels, self.d)), np.zeros(self.n_labels)
-            for sums in (sums for sums in shared.values() if k in sums.problems):
-                i = sums.problems.index(k)
-                n += sums.n
-                loss += float(sums.loss[i])
-                gradient += sums.gradient.view(-1, width, self.d)[i, : self.n_labels].numpy()
-                bias += sums.bias[i, : self.n_labels].numpy()
-            found[k] = n, loss, gradient, bias
-        return found
+            gradient += error.to(x.dtype).view(len(x), -1).T @ x
+        return sums
 
     def _features(self, block: _Block, rounded: bool) -> "torch.Tensor":
         """A block's features less `near`, [rows, d]; rounded ones are kept."""
@@ -327,8 +382,13 @@ class Objective:
 
     def forget(self) -> None:
         """Give back the memory of the samples' rounded features."""
-        for block in self.blocks:
+        for block in itertools.chain(*self.blocks.values()):
             block.kept.clear()
+
+
+def _together(moments: Iterable[_Moments]) -> _Moments:
+    """Of all rows."""
+    return reduce(add, moments)
 
 
 def _solve_transposed(factor: "torch.Tensor", g: Floats) -> Floats:

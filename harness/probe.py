@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import cores
 from harness.claim import Certificate
 from harness.descent import Descent
 from harness.lockstep import side_by_side
@@ -149,19 +150,20 @@ class LayerProbe:
         """
         from threadpoolctl import threadpool_limits
 
-        objective = Objective(
-            X,
-            sets,
-            unit=unit,
-            n_labels=n_labels,
-            l2=self.l2,
-            standardise=self.standardise,
-            rounds=_multiplies_bfloat16(),
-        )
-        starts = [np.zeros((objective.d + 1) * n_labels)] * len(sets)
+        starts = [np.zeros((X.shape[1] + 1) * n_labels)] * len(sets)
         descents = [Descent() for _ in sets]
         # numpy's own threads spin on after each small product and take the cores from the large ones
-        with threadpool_limits(1, user_api="blas"):
+        with threadpool_limits(1, user_api="blas"), cores.workers() as pool:
+            objective = Objective(
+                X,
+                sets,
+                unit=unit,
+                n_labels=n_labels,
+                l2=self.l2,
+                standardise=self.standardise,
+                rounds=_multiplies_bfloat16(),
+                pool=pool,
+            )
             for share in objective.samples:
                 tasks = [
                     partial(self._solve, descent, v) for descent, v in zip(descents, starts, strict=True)

@@ -253,7 +253,7 @@ class TestRounding:
                 x = super()._features(block, rounded)
                 seen.add((rounded, x.dtype))
                 if not rounded:
-                    assert not any(block.kept for block in self.blocks)  # their memory is free again
+                    assert not any(one.kept for blocks in self.blocks.values() for one in blocks)  # their memory is free again
                 return x
 
         monkeypatch.setattr(harness.probe, "Objective", Watched)

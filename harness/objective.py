@@ -409,6 +409,9 @@ def as_tensor(X: NDArray[np.float32]) -> "torch.Tensor":
 
 def reciprocal_norms(x: "torch.Tensor") -> "torch.Tensor":
     """1/|x| of each row [n], 0 for a zero vector; summed in float64 where float32 could overflow."""
-    norms = x.double().norm(dim=1)
-    scale: torch.Tensor = (1 / norms).nan_to_num(posinf=0.0).float()
+    import torch
+
+    # numpy's way needs no float64 copy of x, for whose memory the system would take longer than for the norms
+    norms = np.sqrt(np.einsum("nd,nd->n", x.numpy(), x.numpy(), dtype=np.float64))
+    scale: torch.Tensor = (1 / torch.from_numpy(norms)).nan_to_num(posinf=0.0).float()
     return scale

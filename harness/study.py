@@ -301,21 +301,6 @@ class Study:
         return self._kept.get("transfer", compute)
 
     @property
-    def _back(self) -> Measurement:
-        """The other way round: one probe of the whole transfer corpus on the main one."""
-
-        def compute() -> Measurement:
-            other = self.rows("transfer")
-            with screen.Progress("layer probe on the transfer corpus", 1, "probes") as bar:
-                probe = fitting.fit(other.flat, other.labels, self.protocol.setting, n_labels=self.n_labels)
-                bar.advance()
-            vectors = self.rows("main")
-            answers = probe.predict(vectors.flat).reshape(vectors.x.shape[:3])
-            return fits.as_measurement(vectors, {"transfer back": answers}, [probe])
-
-        return self._kept.get("back", compute)
-
-    @property
     def norms(self) -> Measurement:
         """Norms of every state, and of the final-normed one: sums by document, and their range."""
 
@@ -366,7 +351,6 @@ class Study:
             "unit": lambda: self._unit,
             "norm": lambda: self._norm_only,
             "transfer": lambda: self._transfer,
-            "transfer back": lambda: self._back,
         }
         linear = ("raw", "random", "masked", "masked to mean", "masked at random", "masked widest")
         if name in linear:

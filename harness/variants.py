@@ -63,8 +63,8 @@ def measurement(study: "Study", name: str) -> Measurement:
     if match := re.fullmatch(r"context (\d+)", name):
         positions = int(match[1])
         return study.keep(f"context-{positions}", lambda: _shorter(study, name, positions))
-    if name == "transfer own":
-        return study.keep("transfer-own", lambda: _own(study))
+    if name in ("transfer own", "transfer back"):
+        return study.keep(name.replace(" ", "-"), lambda: _of_transfer(study, name))
     if name in ("mixed on main", "mixed on transfer"):
         return study.keep(name.replace(" ", "-"), lambda: _on_corpus(study, name))
     if name in ("stripped", "stripped transfer"):
@@ -160,12 +160,25 @@ def _shorter(study: "Study", name: str, positions: int) -> Measurement:
     return _cross_fitted(study, name, f"layer probe at {positions} tokens", vectors, vectors.training)
 
 
-def _own(study: "Study") -> Measurement:
-    """The transfer corpus' own probe, tested on documents of it that the probe never saw."""
+def _of_transfer(study: "Study", name: str) -> Measurement:
+    """The transfer corpus' own probes on documents of it that they never saw, or the whole corpus' on the main one."""
+    whole, *probes = fits.probes(study.keep("transfer-probes", lambda: _transfer_probes(study)))
+    if name == "transfer own":
+        vectors = study.rows("transfer")
+        certificates = [probe.certificate for probe in probes]
+        return _counted(name, vectors, _held_out(vectors, probes), certificates)
+    vectors = study.rows("main")
+    named = whole.predict(vectors.flat).reshape(vectors.x.shape[:3])
+    return fits.as_measurement(vectors, {name: named}, [whole])
+
+
+def _transfer_probes(study: "Study") -> Measurement:
+    """Of the whole corpus first, then of its folds; together they cost less than one after the other."""
     vectors = study.rows("transfer")
-    return _cross_fitted(
-        study, "transfer own", "layer probe of the transfer corpus", vectors, vectors.training
-    )
+    rows = [[slice(0, len(vectors.flat))], *(vectors.training(fold) for fold in _chosen(vectors))]
+    fitted = fitting.fit_sets(vectors, study.protocol.setting, rows)
+    numbers = _folds("layer probe of the transfer corpus", range(len(rows)))
+    return fits.of_probes([probe for _, probe in zip(numbers, fitted, strict=True)])
 
 
 def _on_corpus(study: "Study", name: str) -> Measurement:

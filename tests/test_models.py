@@ -11,7 +11,7 @@ import torch
 
 from harness.capture import _check_finite
 from harness.errors import LayerclaimsError
-from harness.models import LanguageModel, Tokenizer, check_model_name, resolve
+from harness.models import LanguageModel, Tokenizer, _gguf_read_once, check_model_name, resolve
 from tests import tiny
 
 ROOT = Path(__file__).parents[1]
@@ -316,6 +316,22 @@ class TestNames:
         (tmp_path / "m.gguf").write_bytes(b"GGUF\x03\0\0\0")
         with pytest.raises(LayerclaimsError, match="could not be loaded"):
             Tokenizer(resolve(str(tmp_path / "m.gguf")))
+
+    def test_gguf_is_read_once_until_it_changes(self, tmp_path, monkeypatch):
+        import gguf
+        import gguf.gguf_reader
+
+        read, own = [], gguf.GGUFReader
+        monkeypatch.setattr(gguf.gguf_reader, "GGUFReader", lambda path: read.append(path) or object())
+        file = tmp_path / "m.gguf"
+        file.write_bytes(b"GGUF\x03\0\0\0")
+        with _gguf_read_once("m.gguf"):
+            assert gguf.GGUFReader(str(file)) is gguf.GGUFReader(str(file))
+        assert gguf.GGUFReader is own
+        os.utime(file, ns=(0, 0))
+        with _gguf_read_once("m.gguf"):
+            gguf.GGUFReader(str(file))
+        assert read == [str(file)] * 2
 
     def test_resolving_needs_no_torch(self, gpt2):
         code = (

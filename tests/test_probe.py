@@ -206,6 +206,20 @@ class TestTogether:
         for a, b in zip(one, other, strict=True):
             np.testing.assert_array_equal(a.weights, b.weights)
 
+    def test_is_bitwise_the_same_on_any_number_of_cores(self):
+        X, y = blobs(10, n=20_000)
+        sets = [TrainingSet(rows=rows, y=y) for rows in ([slice(0, 15_000)], [slice(5000, 20_000)])]
+        before, found = torch.get_num_threads(), []
+        try:
+            for threads in (1, 3):
+                torch.set_num_threads(threads)
+                found.append(LayerProbe().fit_together(X, sets, unit=True, n_labels=5))
+                assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+        for a, b in zip(*found, strict=True):
+            np.testing.assert_array_equal(a.weights, b.weights)
+
     def test_one_that_has_converged_waits_for_no_other(self):
         X, y = blobs(9, n=3000, d=40, k=20, spread=0.6, scale=np.geomspace(0.01, 100, 40))
         easy = y % 2

@@ -88,7 +88,9 @@ def fit(
     standardise = setting.features == "standardised"
     if setting.solver == "converged":
         return LayerProbe(standardise=standardise).fit(X, y, rows=rows, unit=unit, n_labels=n_labels)
-    if rows is not None:
+    if rows is not None and len(rows) == 1:  # no copy
+        X, y = X[rows[0]], y[rows[0]]
+    elif rows is not None:
         X, y = np.concatenate([X[part] for part in rows]), np.concatenate([y[part] for part in rows])
     return library_probe(X, y, standardise=standardise, unit=unit, n_labels=n_labels)
 

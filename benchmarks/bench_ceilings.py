@@ -27,6 +27,7 @@ def main() -> None:
     common.parser(__doc__ or "").parse_args()
     import torch
 
+    from harness import cores
     from harness.objective import BLOCK, Objective, TrainingSet
 
     rng = np.random.default_rng(0)
@@ -34,33 +35,35 @@ def main() -> None:
     X = rng.standard_normal((DOCUMENTS * per, WIDTH), dtype=np.float32)
     y = np.tile(np.repeat(np.arange(LABELS), POSITIONS), DOCUMENTS)
     fold = DOCUMENTS // FOLDS * per
-    rows = [[slice(0, k * fold), slice((k + 1) * fold, len(X))] for k in range(FOLDS)]
-    how: Any = {"unit": False, "n_labels": LABELS, "l2": 1e-4, "standardise": True}
-    single = Objective(X, [TrainingSet(rows=[slice(0, len(X))], y=y)], **how)
-    folds = Objective(X, [TrainingSet(rows=part, y=y) for part in rows], **how)
-    v = 0.01 * rng.standard_normal((WIDTH + 1) * LABELS)
-    wide = single.width
-    x, w = torch.from_numpy(X[:BLOCK]), torch.randn(WIDTH, wide)
-    w_folds, error, errors = (
-        torch.randn(WIDTH, FOLDS * wide),
-        torch.randn(BLOCK, wide),
-        torch.randn(BLOCK, FOLDS * wide),
-    )
     big = torch.from_numpy(X)
+    with tempfile.TemporaryDirectory() as directory, cores.workers() as pool:
 
-    def blocks(columns: Any, errors: Any) -> Callable[[], None]:
-        """The products of a pass over as many rows, with one block that stays in cache."""
+        def objective(*rows: list[slice]) -> Objective:
+            sets = [TrainingSet(rows=part, y=y) for part in rows]
+            return Objective(
+                X, sets, unit=False, n_labels=LABELS, l2=1e-4, standardise=True, rounds=False, pool=pool
+            )
 
-        def work() -> None:
-            for _ in range(len(X) // BLOCK):
-                x @ columns
+        single = objective([slice(0, len(X))])
+        folds = objective(*([slice(0, k * fold), slice((k + 1) * fold, len(X))] for k in range(FOLDS)))
+        v = 0.01 * rng.standard_normal((WIDTH + 1) * LABELS)
+        wide, path = single.width, Path(directory) / "file"
+        content = X[: 64 * per].tobytes()
+
+        def products(columns: int) -> Callable[[], None]:
+            """Those of a pass over as many rows, shared among the cores, each with a block that stays in cache."""
+            weights, errors = torch.randn(WIDTH, columns), torch.randn(BLOCK, columns)
+
+            def once(x: torch.Tensor) -> None:
+                x @ weights
                 errors.T @ x
 
-        return work
+            def work() -> None:
+                own = [big[start : start + BLOCK].clone() for start in (0, BLOCK)]
+                for _ in pool.map(once, (own[i % 2] for i in range(len(X) // BLOCK))):
+                    pass
 
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "file"
-        content = X[: 64 * per].tobytes()
+            return work
 
         def to_disk() -> None:
             with path.open("wb") as file:
@@ -70,11 +73,11 @@ def main() -> None:
 
         seconds = best(
             {
-                "products": blocks(w, error),
-                "products of folds": blocks(w_folds, errors),
+                "products": products(wide),
+                "products of folds": products(FOLDS * wide),
                 "pass": lambda: single({0: v}),
                 "pass of folds": lambda: folds(dict.fromkeys(range(FOLDS), v)),
-                "memory": lambda: big.sum(),
+                "memory": lambda: list(pool.map(torch.sum, big.chunk(64))),
                 "disk": to_disk,
             }
         )

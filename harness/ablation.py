@@ -76,7 +76,8 @@ def _gather(study: Study, last: LastLabel) -> Vectors:
     n = min(DOCUMENTS, store.n_documents)
     order, folds = accuracy.fold_order(n, study.protocol.folds, study.protocol.seed)
     states = [*range(store.n_blocks), store.final if last == "final" else store.n_blocks]
-    return accuracy.gather(lambda i: [store.state(i, slice(0, n))], states, order, folds)
+    block = (store.state(i, slice(0, n)) for i in states)
+    return accuracy.gather([block], len(states), order, folds)
 
 
 def _measure(

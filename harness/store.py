@@ -3,7 +3,7 @@
 import hashlib
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, Self
@@ -112,32 +112,38 @@ class ActivationStore:
         out = np.empty((len(wanted), self.n_positions, self.hidden_size), dtype=np.float32)
         start = 0
         for shard in self._shards(i):
-            stop = start + len(shard)
+            stop = start + shard.shape[1]
             if documents is None:
-                out[start:stop] = _upcast(shard)
+                out[start:stop] = _upcast(shard[i])
             else:
                 rows = np.flatnonzero((wanted >= start) & (wanted < stop))
                 if len(rows):
-                    out[rows] = _upcast(shard[wanted[rows] - start])
+                    out[rows] = _upcast(shard[i, wanted[rows] - start])
             start = stop
         return out
 
-    def blocks(self, i: int) -> Iterator[NDArray[np.float32]]:
-        """State i shard by shard, in storage order: float32 [documents of the shard, positions, hidden]."""
-        for shard in self._shards(i):
-            yield np.ascontiguousarray(_upcast(shard))
+    def blocks(self, states: Sequence[int]) -> Iterator[Iterator[NDArray[np.float32]]]:
+        """Some states shard by shard, in storage order, so that the disk is read from front to back.
 
-    def _shards(self, i: int) -> Iterator[NDArray[Any]]:
-        """State i of each shard as it lies on disk, mapped while the consumer looks at it."""
-        if not 0 <= i < self.n_states:
-            raise IndexError(f"state {i} is not among the {self.n_states} states 0..{self.n_states - 1}")
+        Of each shard the states in the order asked for, float32 [documents of the shard, positions, hidden]: views
+        of the mapped file, or copies where it has another dtype. IndexError for a state that is not there.
+        """
+        for shard in self._shards(*states):
+            yield map(_upcast, map(shard.__getitem__, states))
+
+    def _shards(self, *states: int) -> Iterator[NDArray[Any]]:
+        """Each shard as it lies on disk, [n_states, documents, positions, hidden], mapped while it is looked at.
+
+        Pages that are not read are not touched. IndexError unless all `states` are there.
+        """
+        for i in states:
+            if not 0 <= i < self.n_states:
+                raise IndexError(f"state {i} is not among the {self.n_states} states 0..{self.n_states - 1}")
         for shard in self.manifest["shards"]:
             shape = (self.n_states, int(shard["documents"]), self.n_positions, self.hidden_size)
             path = self.directory / shard["name"]
             offset = data_offset(path, self._code, shape)
-            # a mapping of this one state: the pages of the others are never touched
-            row = int(np.prod(shape[1:])) * np.dtype(self._numpy).itemsize
-            yield np.memmap(path, dtype=self._numpy, mode="r", offset=offset + i * row, shape=shape[1:])
+            yield np.memmap(path, dtype=self._numpy, mode="r", offset=offset, shape=shape)
 
 
 def _upcast(values: NDArray[Any]) -> NDArray[np.float32]:

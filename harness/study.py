@@ -209,7 +209,8 @@ class Study:
             self._vectors = None  # first, so that two are never held
             store = self._sound(role)
             order, folds = accuracy.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
-            vectors = accuracy.gather(store.blocks, self.states, order, folds, empty=self.memory.empty)
+            blocks = store.blocks(self.states)
+            vectors = accuracy.gather(blocks, self.n_labels, order, folds, empty=self.memory.empty)
             if self.protocol.setting.split == "vector":
                 vectors = accuracy.split_vectors(vectors, self.protocol.seed)
             self._vectors = role, vectors

@@ -458,9 +458,9 @@ module.SHARD_BYTES = 4_000_000
 texts = [f"{i} {text}" for i in range(80) for text in load_corpus(corpus).texts]
 store = module.capture(resolve(model), make_corpus("c", texts), cache_dir=Path(cache), n_texts=int(n),
                        context=60, seed=0, device="cpu", progress=False)
-for i in range(store.n_states):
-    for block in store.blocks(i):
-        pass
+for block in store.blocks(range(store.n_states)):
+    for state in block:
+        state.sum()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
 """
     peaks = []

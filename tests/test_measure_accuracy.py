@@ -19,7 +19,7 @@ def vectors():
     x = rng.normal(size=(LABELS, DOCUMENTS, POSITIONS, WIDTH)) + 2 * np.eye(LABELS, WIDTH)[:, None, None]
     states = x.astype(np.float32)
     order, folds = accuracy.fold_order(DOCUMENTS, FOLDS, 0)
-    return accuracy.gather(lambda i: np.array_split(states[i], 3), range(LABELS), order, folds)
+    return accuracy.gather(np.array_split(states, 3, axis=1), LABELS, order, folds)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -41,7 +41,7 @@ def test_label_i_is_state_i_of_the_document_in_that_row():
     states = np.arange(LABELS)[:, None, None, None] * 1000 + np.arange(DOCUMENTS)[:, None, None]
     states = np.broadcast_to(states, (LABELS, DOCUMENTS, POSITIONS, WIDTH)).astype(np.float32)
     order, folds = accuracy.fold_order(DOCUMENTS, FOLDS, 3)
-    vectors = accuracy.gather(lambda i: np.array_split(states[i], 3), range(LABELS), order, folds)
+    vectors = accuracy.gather(np.array_split(states, 3, axis=1), LABELS, order, folds)
     documents = np.repeat(vectors.rows, LABELS * POSITIONS)
     np.testing.assert_array_equal(vectors.flat[:, 0], 1000 * vectors.labels + documents)
 

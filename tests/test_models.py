@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,14 @@ class TestEveryArchitecture:
             assert not torch.equal(states[n], states[n + 1])
         else:
             assert torch.equal(states[n], states[n + 1])
+
+    def test_states_are_the_same_from_several_threads_at_once(self, directories, name):
+        model = load(directories(name))
+        batches = [ids_of(model)[i : i + 1] for i in range(3)] * 4
+        alone = [model.states(ids) for ids in batches]
+        with ThreadPoolExecutor(4) as pool:
+            for one, other in zip(alone, pool.map(model.states, batches), strict=True):
+                assert torch.equal(one, other)
 
     def test_the_last_raw_state_is_what_the_last_block_gives(self, directories, name):
         # independent of the hooks: with everything but the blocks' own arithmetic left alone, the final norm

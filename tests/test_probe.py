@@ -267,7 +267,9 @@ class TestRounding:
                 x = super()._features(block, rounded)
                 seen.add((rounded, x.dtype))
                 if not rounded:
-                    assert not any(one.kept for blocks in self.blocks.values() for one in blocks)  # their memory is free again
+                    assert not any(
+                        one.kept for blocks in self.blocks.values() for one in blocks
+                    )  # their memory is free again
                 return x
 
         monkeypatch.setattr(harness.probe, "Objective", Watched)

@@ -69,7 +69,9 @@ class TestReading:
             assert got.dtype == np.float32
             assert got.flags.c_contiguous
             assert got.flags.writeable
-            assert np.array_equal(np.concatenate(list(store.blocks(i))), values()[i])
+        blocks = [np.stack(list(block)) for block in store.blocks([2, 0])]
+        assert [block.shape[1] for block in blocks] == list(SHARDS)
+        assert np.array_equal(np.concatenate(blocks, axis=1), values()[[2, 0]])
 
     @pytest.mark.parametrize(
         "documents",
@@ -93,6 +95,8 @@ class TestReading:
     def test_a_state_that_is_not_there_is_an_index_error(self, directory, state):
         with pytest.raises(IndexError, match=f"state {state} is not among the 4 states 0..3"):
             ActivationStore.open(directory).state(state)
+        with pytest.raises(IndexError, match=f"state {state} is not among the 4 states 0..3"):
+            list(ActivationStore.open(directory).blocks([0, state]))
 
     def test_a_document_that_is_not_there_is_an_index_error(self, directory):
         with pytest.raises(IndexError):

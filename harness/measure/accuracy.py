@@ -78,8 +78,8 @@ def split_vectors(vectors: Vectors, seed: int) -> Vectors:
 
 
 def gather(
-    blocks: Callable[[int], Iterable[NDArray[np.float32]]],
-    states: Sequence[int],
+    blocks: Iterable[Iterable[NDArray[np.float32]]],
+    n_labels: int,
     order: NDArray[np.int64],
     folds: tuple[slice, ...],
     *,
@@ -87,17 +87,18 @@ def gather(
 ) -> Vectors:
     """Read each label's state into one matrix, documents in the given order, with no other copy of it.
 
-    `blocks(i)` gives state i in storage order, [documents, positions, d] at a time.
+    A block has some documents, in storage order: of each label in turn [documents, positions, d].
     """
     place = np.argsort(order)
     x: NDArray[np.float32] | None = None
-    for label, i in enumerate(states):
-        start = 0
-        for block in blocks(i):
+    start = stop = 0
+    for block in blocks:
+        for label, state in enumerate(block):
             if x is None:
-                x = empty((len(order), len(states), *block.shape[1:]))
-            x[place[start : start + len(block)], label] = block
-            start += len(block)
+                x = empty((len(order), n_labels, *state.shape[1:]))
+            stop = start + len(state)
+            x[place[start:stop], label] = state
+        start = stop
     assert x is not None  # a store has a state and a document at least
     return Vectors(x=x, rows=order, folds=folds)
 

@@ -134,7 +134,6 @@ class Objective:
         """Check, cut into blocks, and take moments; `sets` have numbers as in the list. ValueError as the probe's.
 
         The blocks are shared among the threads of `pool`; what comes out does not depend on how many those are.
-
         Where it `rounds`, features, weights and errors on a sample are bfloat16, and the sample's features are kept.
         """
         import torch
@@ -177,10 +176,10 @@ class Objective:
     def _block(self, ys: Sequence[NDArray[np.int64]], rows: slice) -> _Block:
         import torch
 
-        y = np.stack([y[rows] for y in ys], 1)
+        y = np.stack([y[rows] for y in ys], 1, dtype=np.int64)
         return _Block(
             rows=rows,
-            y=torch.from_numpy(y.astype(np.int64))[:, :, None],
+            y=torch.from_numpy(y)[:, :, None],
             scale=reciprocal_norms(self.x[rows])[:, None] if self.unit else None,
             kept=[],
         )
@@ -208,7 +207,7 @@ class Objective:
             moments[held] = _together(self.pool.map(self._moments, blocks))
             every = np.concatenate([np.arange(part.start, part.stop) for part in rows[held]])
             some = every[rng.random(len(every)) < share]
-            cuts = [some[i : i + 4 * BLOCK] for i in range(0, len(some), 4 * BLOCK)]
+            cuts = [some[i : i + PIECE * BLOCK] for i in range(0, len(some), PIECE * BLOCK)]
             if cuts:
                 products[held] = _together(self.pool.map(self._products, cuts))
         return [
@@ -302,9 +301,8 @@ class Objective:
         """
         import torch
 
-        w = torch.zeros(
-            len(self.parts), self.width, self.d, dtype=torch.bfloat16 if rounded else torch.float32
-        )
+        dtype = torch.bfloat16 if rounded else torch.float32
+        w = torch.zeros(len(self.parts), self.width, self.d, dtype=dtype)
         b = torch.full((len(self.parts), self.width), -torch.inf)
         near = self.near.double().numpy()
         for k, (weights, bias) in parameters.items():
@@ -351,13 +349,10 @@ class Objective:
         sums = self._nothing(len(asked.problems))
         gradient = sums.gradient.view(-1, self.d)
         for block in blocks:
-            x, y = (
-                self._features(block, rounded),
-                block.y if asked.places is None else block.y[:, asked.places],
-            )
-            log_p = torch.log_softmax(
-                (x @ asked.w).view(len(x), -1, self.width) + asked.b, 2
-            )  # float32, as b is
+            x = self._features(block, rounded)
+            y = block.y if asked.places is None else block.y[:, asked.places]
+            logits = (x @ asked.w).view(len(x), -1, self.width) + asked.b  # float32, as b is
+            log_p = torch.log_softmax(logits, 2)
             sums.n += len(x)
             sums.loss -= log_p.gather(2, y).sum((0, 2), dtype=torch.float64)
             error = log_p.exp_()

@@ -165,8 +165,8 @@ class States:
     def state(self, i: int, documents: Any = None) -> np.ndarray:
         return self._states[i].copy() if documents is None else self._states[i][documents]
 
-    def blocks(self, i: int) -> list[np.ndarray]:
-        return np.array_split(self._states[i], 3)
+    def blocks(self, states: list[int]) -> list[np.ndarray]:
+        return np.array_split(self._states[states], 3, axis=1)
 
     def verify(self) -> list[str]:
         return []

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import harness.probe
+from harness import cores
 from harness.objective import Objective, TrainingSet
 from harness.probe import L2, LayerProbe
 
@@ -135,11 +136,14 @@ def probe(path: str, wanted: str) -> None:
     begin = time.perf_counter()
     fitted = LayerProbe().fit(X, y, n_labels=LABELS)
     seconds, peak = time.perf_counter() - begin, common.peak_bytes()
-    # points of samples too, judged on all rows; not each of them, for time
-    on_all_rows = (
-        (at, Objective.__call__(objective, points)[0].value) for at, objective, points in trail[::4]
-    )
-    reached = next((at for at, value in on_all_rows if value <= float(wanted)), None)
+    with cores.workers() as pool:
+
+        def judged(objective: Objective, points: Any) -> float:
+            objective.pool = pool  # that of the fit is gone
+            return Objective.__call__(objective, points)[0].value
+
+        # points of samples too, judged on all rows; not each of them, for time
+        reached = next((at for at, *asked in trail[::4] if judged(*asked) <= float(wanted)), None)
     X, y = load(path)
     held_out = slice(len(X) // FOLDS * (FOLDS - 1), len(X))
     accuracy = float((fitted.predict(X[held_out]) == y[held_out]).mean())

@@ -316,7 +316,11 @@ def capture_shard(
     """
     shape = (plan.n_states, len(ids), plan.n_positions, plan.hidden_size)
     out = memory[: math.prod(shape)].view(shape)
-    batches = [slice(start, start + plan.batch_size) for start in range(0, len(ids), plan.batch_size)]
+    rounds = math.ceil(len(ids) / TOGETHER / plan.batch_size)
+    size = math.ceil(
+        len(ids) / TOGETHER / rounds
+    )  # the last shard has fewer, and a share of them for everyone
+    batches = [slice(start, start + size) for start in range(0, len(ids), size)]
     for _ in pool.map(lambda batch: model.states(ids[batch], out=out[:, batch]), batches):
         pass
     return out

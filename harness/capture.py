@@ -40,7 +40,7 @@ class Plan:
     n_positions: int
     hidden_size: int
     dtype: str
-    batch_size: int  # documents in a forward pass
+    batch_size: int  # documents in a forward pass, at most
     documents_per_shard: int
 
     @property
@@ -64,16 +64,13 @@ def make_plan(
     """
     document = (n_blocks + 2) * context * hidden_size * ITEM_BYTES[dtype]
     per_shard = max(1, min(n_texts, SHARD_BYTES // document))
-    if batch_size is None:
-        rounds = math.ceil(per_shard / TOGETHER / max(1, BATCH_TOKENS // context))
-        batch_size = math.ceil(per_shard / TOGETHER / rounds)  # even passes: no short one at a shard's end
     return Plan(
         n_states=n_blocks + 2,
         n_documents=n_texts,
         n_positions=context,
         hidden_size=hidden_size,
         dtype=dtype,
-        batch_size=batch_size,
+        batch_size=batch_size or max(1, BATCH_TOKENS // context),
         documents_per_shard=per_shard,
     )
 

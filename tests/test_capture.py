@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -415,6 +416,31 @@ class TestFaults:
 
 
 class TestPlan:
+    @pytest.mark.parametrize(
+        ("n", "most", "sizes"),
+        [
+            (28, 32, [14, 14]),
+            (12, 14, [6, 6]),
+            (28, 8, [7] * 4),
+            (3, 32, [2, 1]),
+            (1, 32, [1]),
+            (5, 1, [1] * 5),
+        ],
+    )
+    def test_passes_are_even_so_that_none_has_to_wait(self, n, most, sizes):
+        class Counting:
+            def states(self, ids, out):
+                seen.append(len(ids))
+                out[:] = ids[..., None]
+
+        seen = []
+        plan = make_plan(n_blocks=2, hidden_size=3, n_texts=n, context=4, dtype="float32", batch_size=most)
+        ids, memory = torch.arange(4 * n).reshape(n, 4), torch.zeros(4 * n * 4 * 3)
+        with ThreadPoolExecutor(1) as pool:
+            made = module.capture_shard(Counting(), ids, plan, memory, pool)
+        assert seen == sizes
+        assert torch.equal(made, ids[None, :, :, None].expand(4, n, 4, 3).float())
+
     def test_shards_cover_every_document_once_and_do_not_depend_on_the_batch_size(self):
         for n in (1, 7, 200, 5000):
             plans = [

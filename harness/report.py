@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 FORMATS = ("html", "pdf", "md")
 NAMES = {"html": "report.html", "pdf": "report.pdf", "md": "summary.md"}
 FACES = (
-    ("Inter", "normal", 400, "Inter-Regular.woff2"),
-    ("Inter", "normal", 600, "Inter-SemiBold.woff2"),
-    ("Literata", "normal", 400, "Literata-Regular.woff2"),
-    ("Literata", "italic", 400, "Literata-Italic.woff2"),
-    ("JetBrains Mono", "normal", 400, "JetBrainsMono-Regular.woff2"),
+    ("Inter", "normal", 400, "Inter-Regular.woff"),
+    ("Inter", "normal", 600, "Inter-SemiBold.woff"),
+    ("Literata", "normal", 400, "Literata-Regular.woff"),
+    ("Literata", "italic", 400, "Literata-Italic.woff"),
+    ("JetBrains Mono", "normal", 400, "JetBrainsMono-Regular.woff"),
 )
 ICONS = {"REPLICATED": "✅", "NOT_REPLICATED": "❌", "INCONCLUSIVE": "◆", "NOT_TESTED": "○", "ERROR": "⚠"}
 SUMMARY_LIMIT = 900_000  # bytes; GitHub drops a step summary of more than 1 MiB altogether
@@ -195,9 +195,6 @@ def _weasy(text: str, results: dict[str, Any], report: Report) -> bytes:
     created = datetime.strptime(report.results["created"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     fetcher = weasyprint.URLFetcher(allowed_protocols=("data",), allow_redirects=False, fail_on_errors=True)
     fonts = FontConfiguration()
-    style = weasyprint.CSS(
-        string=_faces() + _static("base.css") + _static("print.css"), url_fetcher=fetcher, font_config=fonts
-    )
     attached = weasyprint.Attachment(
         file_obj=io.BytesIO(data),
         name=results_file.ATTACHMENT,
@@ -214,6 +211,11 @@ def _weasy(text: str, results: dict[str, Any], report: Report) -> bytes:
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore", ResourceWarning)  # WeasyPrint leaves its colour profile open
+        style = weasyprint.CSS(
+            string=_faces() + _static("base.css") + _static("print.css"),
+            url_fetcher=fetcher,
+            font_config=fonts,
+        )
         document = weasyprint.HTML(string=text, url_fetcher=fetcher).render(
             stylesheets=[style], font_config=fonts, pdf_variant="pdf/a-3a", full_fonts=False
         )
@@ -322,7 +324,7 @@ def _faces() -> str:
         data = base64.b64encode(resources.files("templates").joinpath(name).read_bytes()).decode("ascii")
         rules.append(
             f'@font-face {{ font-family: "{family}"; font-style: {slant}; font-weight: {weight}; '
-            f'font-display: block; src: url("data:font/woff2;base64,{data}") format("woff2"); }}\n'
+            f'font-display: block; src: url("data:font/woff;base64,{data}") format("woff"); }}\n'
         )
     return "".join(rules)
 

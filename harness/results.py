@@ -47,14 +47,12 @@ def plain(results: dict[str, Any]) -> dict[str, Any]:
 
 
 def dumps(results: dict[str, Any]) -> str:
-    """Return the text of results.json: checked, rounded, ASCII, the same for equal results.
+    """Return the text of results.json: rounded, ASCII, the same for equal results. Nothing is checked.
 
     Structure is indented, lists of numbers stay on one line, so that a diff of two files can be read.
-    Raises LayerclaimsError as `check` does.
+    Raises LayerclaimsError as `plain` does.
     """
-    copied = plain(results)
-    check(copied)
-    return "".join(_lines(copied, 0)) + "\n"
+    return _text(plain(results))
 
 
 def identifier(text: bytes) -> bytes:
@@ -82,8 +80,9 @@ def write(path: Path | str, results: dict[str, Any]) -> Path:
     Raises LayerclaimsError when the results break the schema or the place cannot be written.
     """
     path = Path(path)
-    data = dumps(results).encode("ascii")
-    write_atomically(path, data)
+    copied = plain(results)
+    check(copied)
+    write_atomically(path, _text(copied).encode("ascii"))
     return path
 
 
@@ -353,6 +352,10 @@ def _plain(value: object, place: str) -> Any:
             _fail(place, "has a name that is not text")
         return {key: _plain(item, f"{place}/{key}") for key, item in value.items()}
     _fail(place, f"is a {type(value).__name__}, which JSON does not have")
+
+
+def _text(copied: dict[str, Any]) -> str:
+    return "".join(_lines(copied, 0)) + "\n"
 
 
 def _lines(value: object, depth: int) -> Iterator[str]:

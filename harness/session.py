@@ -1,5 +1,6 @@
 """A session of claims: what is expected, the verdicts as they come in, and what is written of them."""
 
+import gc
 from collections.abc import Generator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -362,6 +363,7 @@ class Run:
         except LayerclaimsError as error:
             self._notes.append(str(error))
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        gc.freeze()  # the process ends soon: its last three searches for garbage would take half a second
 
     def _lose(self, nodeid: str) -> None:
         """A claim that was selected and never came back."""

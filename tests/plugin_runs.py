@@ -54,7 +54,7 @@ def pytest_runtest_logreport(report):
             report.layerclaims_record = None
 
 def pytest_unconfigure(config):
-    heavy = ("torch", "transformers", "sklearn", "matplotlib", "datasets")
+    heavy = ("torch", "transformers", "sklearn", "matplotlib", "datasets", "scipy.stats", "pandas")
     print("imported:", *[name for name in heavy if name in sys.modules])
 """
 

@@ -194,6 +194,14 @@ def test_layers_in_random_order_do_not_drift():
     assert abs(np.mean(found)) < 0.05
 
 
+@pytest.mark.parametrize("decimals", [0, 8])  # with ties among the distances, and without
+def test_drift_is_the_rank_correlation_that_scipy_has(decimals):
+    c = np.random.default_rng(0).standard_normal((31, 1)).round(decimals)
+    i, j = np.triu_indices(31, 1)
+    expected = spearmanr(j - i, np.abs(c[i, 0] - c[j, 0])).statistic
+    assert drift_correlation(c) == pytest.approx(expected)
+
+
 def test_known_ratios():
     path = np.array([[0.0, 0], [1, 0], [2, 0], [2, 3]])
     assert last_step_ratio(path) == 3

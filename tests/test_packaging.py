@@ -136,7 +136,7 @@ class TestWheel:
             names = archive.namelist()
         for name in ("harness/py.typed", "harness/results.schema.json", "claims/test_norm.py"):
             assert name in names
-        for suffix in (".html.j2", ".md.j2", ".css", ".woff2"):
+        for suffix in (".html.j2", ".md.j2", ".css", ".woff"):
             assert any(name.startswith("templates/") and name.endswith(suffix) for name in names), suffix
 
     def test_carries_its_licences(self, wheel: Path) -> None:

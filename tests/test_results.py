@@ -156,11 +156,12 @@ class TestReading:
         assert "not a sound results file" in message
         assert str(place[0]) in message
 
-    def test_a_claim_that_stands_twice_is_refused(self) -> None:
+    def test_a_claim_that_stands_twice_is_refused(self, tmp_path: Path) -> None:
         made = sample_results.single_claim()
         made["claims"] *= 2
         with pytest.raises(LayerclaimsError, match="twice"):
-            results.dumps(made)
+            results.write(tmp_path / "results.json", made)
+        assert not list(tmp_path.iterdir())
 
     def test_large_counts_are_checked_quickly(self) -> None:
         made = sample_results.single_claim()

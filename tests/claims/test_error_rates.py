@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 
 from harness import calibration
 from harness.claim import Verdict
@@ -31,6 +31,12 @@ def verdicts(row, knob, seeds):
 def border(row):
     (cell,) = (cell for cell in KEPT[row]["cells"] if cell["knob"] == KEPT[row]["border"])
     return cell
+
+
+@pytest.mark.parametrize(("count", "n"), [(0, 200), (3, 200), (100, 200), (199, 200), (200, 200)])
+def test_shares_have_exact_intervals(count, n):
+    interval = binomtest(count, n).proportion_ci(calibration.CONFIDENCE, method="exact")
+    assert calibration.share_of(count, n) == pytest.approx((count / n, interval.low, interval.high))
 
 
 def test_every_row_has_a_plant_and_is_calibrated():

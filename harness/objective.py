@@ -66,13 +66,12 @@ class _Moments:
 
 @dataclass(kw_only=True)
 class _Part:
-    """One problem's training set: how its features are standardised and whitened."""
+    """How a training set's features are standardised: z = (x - mean) / divisor."""
 
     n: int
     mean: Floats  # [d]
-    sd: Floats  # [d]
-    divisor: Floats  # [d]; sd, or 1 where features stay as they come
-    factor: "torch.Tensor"  # R [d, d] upper triangular
+    sd: Floats  # [d]; infinite for a feature that is constant
+    divisor: Floats  # [d]; sd, or 1 where features that vary stay as they come
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +116,10 @@ class _Sums:
 
 
 class Objective:
-    """Values and gradients of some problems on one matrix, in whitened coordinates; one pass over their rows."""
+    """Values and gradients of some problems on one matrix, in whitened coordinates; one pass over their rows.
+
+    The coordinates are of all problems' rows together, so that a point means the same weights to each problem.
+    """
 
     def __init__(
         self,
@@ -136,7 +138,6 @@ class Objective:
         The blocks are shared among the threads of `pool`; what comes out does not depend on how many those are.
         Where it `rounds`, features, weights and errors on a sample are bfloat16, and the sample's features are kept.
         """
-        import torch
 
         self.l2, self.n_labels, self.d = l2, n_labels, X.shape[1]
         self.rounds, self.pool = rounds, pool
@@ -154,7 +155,6 @@ class Objective:
         self.parts = self._prepare(len(sets), standardise)
         worth = [share for share in SAMPLES if share * min(part.n for part in self.parts) * self.d >= LARGE]
         self.samples = {share: self._sample(share) for share in [*worth, 1.0]}
-        self.near = torch.from_numpy(np.mean([part.mean for part in self.parts], axis=0)).float()
 
     def _cut(self, sets: Sequence[TrainingSet]) -> dict[tuple[int, ...], list[_Block]]:
         """Blocks by the problems that are fitted on them, none across the border of a set.
@@ -196,26 +196,33 @@ class Objective:
         return pieces
 
     def _prepare(self, problems: int, standardise: bool) -> list[_Part]:
-        """Moments of every row and products of some, by the sets of problems that share them."""
+        """Moments of every row by problem; of some rows the products that whiten."""
+        import torch
+
         rows = {held: [block.rows for block in blocks] for held, blocks in self.blocks.items()}
-        n = sum(len(held) * sum(part.stop - part.start for part in parts) for held, parts in rows.items())
-        share = min(1.0, max(GRAM_ROWS, 4 * self.d) * problems / n)
+        n = sum(part.stop - part.start for parts in rows.values() for part in parts)
+        share = min(1.0, max(GRAM_ROWS, 4 * self.d) / n)
         rng = np.random.default_rng(0)  # a stride would meet the same positions of every document
         moments: dict[tuple[int, ...], _Moments] = {}
-        products: dict[tuple[int, ...], _Moments] = {}
+        products: list[_Moments] = []
         for held, blocks in self.blocks.items():
             moments[held] = _together(self.pool.map(self._moments, blocks))
             every = np.concatenate([np.arange(part.start, part.stop) for part in rows[held]])
             some = every[rng.random(len(every)) < share]
             cuts = [some[i : i + PIECE * BLOCK] for i in range(0, len(some), PIECE * BLOCK)]
-            if cuts:
-                products[held] = _together(self.pool.map(self._products, cuts))
+            products += self.pool.map(self._products, cuts)
+        whole = _part(_together(moments.values()), standardise)
+        # R'R = Gram matrix of a sample + l2 K, the Hessian at W = 0 times K
+        gram = np.zeros((self.d, self.d))
+        if products:
+            some_rows = _together(products)
+            gram = some_rows.squares / some_rows.n / np.outer(whole.divisor, whole.divisor)
+        gram[np.diag_indices(self.d)] += self.l2 * self.n_labels
+        self.factor: torch.Tensor = torch.linalg.cholesky(torch.from_numpy(gram), upper=True)
+        self.divisor = whole.divisor
+        self.near = torch.from_numpy(whole.mean).float()
         return [
-            self._part(
-                _together(m for held, m in moments.items() if k in held),
-                [m for held, m in products.items() if k in held],
-                standardise,
-            )
+            _part(_together(m for held, m in moments.items() if k in held), standardise)
             for k in range(problems)
         ]
 
@@ -245,46 +252,37 @@ class Objective:
         u -= (mean := u.mean(0))
         return _Moments(n=len(u), mean=mean.numpy(), squares=(u.T @ u).numpy())
 
-    def _part(self, every: _Moments, products: list[_Moments], standardise: bool) -> _Part:
-        import torch
-
-        if not (np.isfinite(every.mean).all() and np.isfinite(every.squares).all()):
-            raise ValueError("the vectors hold values that are not finite")
-        sd = np.sqrt(np.maximum(every.squares, 0) / every.n)
-        # float32 resolves no less: what varies there is rounding
-        sd = np.where(sd <= 1e-6 * np.abs(every.mean), np.inf, sd)
-        # the free bias takes up the mean either way; a constant feature has no weight
-        divisor = sd if standardise else np.where(np.isfinite(sd), 1.0, np.inf)
-        # R'R = Gram matrix of a sample + l2 K, the Hessian at W = 0 times K
-        gram = np.zeros((self.d, self.d))
-        if products:
-            some = _together(products)
-            gram = some.squares / some.n / np.outer(divisor, divisor)
-        gram[np.diag_indices(self.d)] += self.l2 * self.n_labels
-        factor: torch.Tensor = torch.linalg.cholesky(torch.from_numpy(gram), upper=True)
-        return _Part(n=every.n, mean=every.mean, sd=sd, divisor=divisor, factor=factor)
-
-    def parameters(self, part: _Part, v: Floats) -> tuple[Floats, Floats]:
-        """Whitened coordinates -> a problem's weights [d, K] on the centred, divided features, and bias [K]."""
+    def parameters(self, k: int, v: Floats) -> tuple[Floats, Floats]:
+        """Whitened coordinates -> problem k's weights [d, K] on its centred, divided features, and bias [K]."""
         import torch
 
         # 1/K is the curvature at 0 in whitened coordinates; its root makes the first step about right
         v = v.reshape(self.d + 1, self.n_labels) * math.sqrt(self.n_labels)
         # torch's solver, since numpy's threads spin on after a call and take the cores from the products
-        weights = torch.linalg.solve_triangular(part.factor, torch.from_numpy(v[:-1]), upper=True)
-        return weights.numpy(), v[-1]
+        weights = torch.linalg.solve_triangular(self.factor, torch.from_numpy(v[:-1]), upper=True).numpy()
+        on_raw = weights / self.divisor[:, None]
+        scale, offset = self._own(k)
+        return scale * on_raw, v[-1] + offset @ on_raw
+
+    def _own(self, k: int) -> tuple[Floats, Floats]:
+        """What divides problem k's features [d, 1], and how far from `near` their mean lies [d]; 0 where constant."""
+        part = self.parts[k]
+        varies = np.isfinite(part.divisor)
+        offset = part.mean - self.near.double().numpy()
+        return np.where(varies, part.divisor, 0)[:, None], np.where(varies, offset, 0)
 
     def __call__(self, points: Mapping[int, Floats], *, share: float = 1.0) -> dict[int, Value]:
         """The objectives of some problems, each at its own point [(d + 1) * K], on all rows or those of a sample."""
-        parameters = {k: self.parameters(self.parts[k], v) for k, v in points.items()}
+        parameters = {k: self.parameters(k, v) for k, v in points.items()}
         sums, found = self._pass(parameters, self.samples[share], self.rounds and share < 1), {}
-        near = self.near.double().numpy()
         for k, (weights, _) in parameters.items():
             part, here = self.parts[k], sums[k]
+            scale, offset = self._own(k)
             g_raw = here.gradient[: self.n_labels].numpy().T / here.n
             g_bias = here.bias[: self.n_labels].numpy() / here.n
-            g = (g_raw - np.outer(part.mean - near, g_bias)) / part.divisor[:, None] + self.l2 * weights
-            whitened = np.concatenate([_solve_transposed(part.factor, g), g_bias[None]])
+            g = (g_raw - np.outer(offset, g_bias)) / part.divisor[:, None] + self.l2 * weights
+            on_raw = scale * g + np.outer(offset, g_bias)
+            whitened = np.concatenate([self._solve_transposed(on_raw / self.divisor[:, None]), g_bias[None]])
             found[k] = Value(
                 value=float(here.loss) / here.n + self.l2 / 2 * float((weights**2).sum()),
                 gradient=whitened.ravel() * math.sqrt(self.n_labels),
@@ -304,12 +302,10 @@ class Objective:
         dtype = torch.bfloat16 if rounded else torch.float32
         w = torch.zeros(len(self.parts), self.width, self.d, dtype=dtype)
         b = torch.full((len(self.parts), self.width), -torch.inf)
-        near = self.near.double().numpy()
         for k, (weights, bias) in parameters.items():
-            part = self.parts[k]
-            on_raw = weights / part.divisor[:, None]
+            on_raw = weights / self.parts[k].divisor[:, None]
             w[k, : self.n_labels] = torch.from_numpy(on_raw.T)
-            b[k, : self.n_labels] = torch.from_numpy(bias - (part.mean - near) @ on_raw)
+            b[k, : self.n_labels] = torch.from_numpy(bias - self._own(k)[1] @ on_raw)
         asked = {}
         for held in dict.fromkeys(piece.problems for piece in pieces):
             if wanted := [k for k in held if k in parameters]:
@@ -375,6 +371,13 @@ class Objective:
         block.kept.append(x.to(torch.bfloat16))
         return block.kept[0]
 
+    def _solve_transposed(self, g: Floats) -> Floats:
+        """R'^-1 g."""
+        import torch
+
+        found = torch.linalg.solve_triangular(self.factor.T, torch.from_numpy(g), upper=False)
+        return np.asarray(found.numpy())
+
     def forget(self) -> None:
         """Give back the memory of the samples' rounded features."""
         for block in itertools.chain(*self.blocks.values()):
@@ -386,11 +389,16 @@ def _together(moments: Iterable[_Moments]) -> _Moments:
     return reduce(add, moments)
 
 
-def _solve_transposed(factor: "torch.Tensor", g: Floats) -> Floats:
-    """R'^-1 g."""
-    import torch
-
-    return np.asarray(torch.linalg.solve_triangular(factor.T, torch.from_numpy(g), upper=False).numpy())
+def _part(every: _Moments, standardise: bool) -> _Part:
+    """Of a training set with these moments; ValueError where they are not finite."""
+    if not (np.isfinite(every.mean).all() and np.isfinite(every.squares).all()):
+        raise ValueError("the vectors hold values that are not finite")
+    sd = np.sqrt(np.maximum(every.squares, 0) / every.n)
+    # float32 resolves no less: what varies there is rounding
+    sd = np.where(sd <= 1e-6 * np.abs(every.mean), np.inf, sd)
+    # the free bias takes up the mean either way; a constant feature has no weight
+    divisor = sd if standardise else np.where(np.isfinite(sd), 1.0, np.inf)
+    return _Part(n=every.n, mean=every.mean, sd=sd, divisor=divisor)
 
 
 def as_tensor(X: NDArray[np.float32]) -> "torch.Tensor":

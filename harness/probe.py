@@ -1,7 +1,7 @@
 """The layer probe: multinomial logistic regression on standardised features, with a convergence certificate."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     import torch
 
 L2 = 1e-4  # held-out accuracy on SmolLM2 is flat around it; weaker asks for ever more iterations
-TOLERANCE = 3e-3  # relative gap at which held-out accuracy was seen to lie within .001 of the optimum's
+TOLERANCE = 5e-3  # relative gap; held-out accuracy was then seen to lie within .001 of the optimum's or just outside
 NOTHING = 1e-6  # relative gap up to which no weights at all are the solution, and others are rounding
 FEWEST = 8  # iterations from which on progress is judged
-STRETCH = 1.5  # of one window of iterations over the one before
+# of one window of iterations over the one before, from zero and from the solution of another problem, where first
+# steps are quick and say nothing of the last ones
+STRETCH = 1.75, 2.5
+LEAST = 0.4  # of the decrease in one window by that in the window before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,10 +151,29 @@ class LayerProbe:
         Each has a solver of its own; they advance side by side, so that a block is read once for all sets that
         hold it, and one wide matrix product costs about half of the narrow ones. ValueError as `fit` raises it.
         """
+        series = [[one] for one in sets]
+        return [probe for (probe,) in self.fit_growing(X, series, unit=unit, n_labels=n_labels)]
+
+    def fit_growing(
+        self,
+        X: NDArray[np.float32],
+        series: Sequence[Sequence[TrainingSet]],
+        *,
+        unit: bool = False,
+        n_labels: int,
+    ) -> list[list[Probe]]:
+        """The probes of several series, equally long, of training sets that share rows of X [n, d].
+
+        The sets of a series grow: each holds the one before, and is fitted from its solution and with what its
+        solver learnt of the curvature. Series advance side by side, as in `fit_together`. ValueError as `fit`.
+        """
         from threadpoolctl import threadpool_limits
 
-        starts = [np.zeros((X.shape[1] + 1) * n_labels)] * len(sets)
-        descents = [Descent() for _ in sets]
+        sets = [one for grown in series for one in grown]
+        steps = len(sets) // len(series)
+        starts = [np.zeros((X.shape[1] + 1) * n_labels)] * len(series)
+        descents = [Descent() for _ in series]
+        probes: list[list[Probe]] = [[] for _ in series]
         # numpy's own threads spin on after each small product and take the cores from the large ones
         with threadpool_limits(1, user_api="blas"), cores.workers() as pool:
             objective = Objective(
@@ -164,35 +186,41 @@ class LayerProbe:
                 rounds=_multiplies_bfloat16(),
                 pool=pool,
             )
-            for share in objective.samples:
-                tasks = [
-                    partial(self._solve, descent, v) for descent, v in zip(descents, starts, strict=True)
-                ]
-                solutions = side_by_side(tasks, partial(objective, share=share))
-                starts = [solution.v for solution in solutions]
-                objective.forget()
-        probes = []
-        for part, solution in zip(objective.parts, solutions, strict=True):
-            weights, bias = objective.parameters(part, solution.v)
-            weights = weights - weights.mean(1, keepdims=True)  # rounding aside this is so at the minimum
-            if not self.standardise:
-                weights = weights * np.where(np.isfinite(part.sd), part.sd, 0)[:, None]
-            probes.append(
-                Probe(
-                    weights=weights,
-                    bias=bias - bias.mean(),
-                    mean=part.mean,
-                    sd=part.sd,
-                    unit=unit,
-                    certificate=solution.certificate,
-                )
-            )
+            for step in range(steps):
+                problems = range(step, len(sets), steps)
+                for share in objective.samples if step == 0 else [1.0]:
+                    tasks = [
+                        partial(self._solve, descent, v) for descent, v in zip(descents, starts, strict=True)
+                    ]
+                    solutions = side_by_side(tasks, partial(_answer, objective, problems, share))
+                    starts = [solution.v for solution in solutions]
+                    objective.forget()
+                for own, k, solution in zip(probes, problems, solutions, strict=True):
+                    own.append(self._probe(objective, k, solution))
         return probes
+
+    def _probe(self, objective: Objective, k: int, solution: "_Solution") -> Probe:
+        """Of the objective's k-th problem."""
+        part = objective.parts[k]
+        weights, bias = objective.parameters(k, solution.v)
+        weights = weights - weights.mean(1, keepdims=True)  # rounding aside this is so at the minimum
+        if not self.standardise:
+            weights = weights * np.where(np.isfinite(part.sd), part.sd, 0)[:, None]
+        return Probe(
+            weights=weights,
+            bias=bias - bias.mean(),
+            mean=part.mean,
+            sd=part.sd,
+            unit=objective.unit,
+            certificate=solution.certificate,
+        )
 
     def _solve(self, descent: Descent, v: Floats, ask: Callable[[Floats], Value]) -> "_Solution":
         """Minimise one objective from v, with what the descent remembers."""
         at, iterations = ask(v), 0
-        progress = _Progress(l2=self.l2, tolerance=self.tolerance, values=[at.value])
+        progress = _Progress(
+            l2=self.l2, tolerance=self.tolerance, stretch=STRETCH[bool(v.any())], values=[at.value]
+        )
         # labels whose vectors are the same have no gradient but rounding; followed, it would look like weights
         if progress.gap(at) > NOTHING:
             v, at, iterations = descent.run(ask, (v, at), iterations=self.max_iterations, done=progress.done)
@@ -207,6 +235,14 @@ class LayerProbe:
                 relative_gap=float(gap),
             ),
         )
+
+
+def _answer(
+    objective: Objective, problems: Sequence[int], share: float, points: Mapping[int, Floats]
+) -> dict[int, Value]:
+    """The objective of some problems, points and values by place among those."""
+    found = objective({problems[i]: v for i, v in points.items()}, share=share)
+    return {i: found[problems[i]] for i in points}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,12 +266,13 @@ class _Progress:
     The gap is the smaller of a bound and an estimate. The bound |gradient|^2 / (2 l2) follows from strong
     convexity and is far too large on the way. The estimate takes the gap to fall as 1/k^p, an accelerated method's
     rate, with p from the progress itself: with d1 and d2 the decreases over the last two windows of iterations,
-    each `STRETCH` times as long as the one before, and r = d2/d1, what remains is d2 r / (1 - r). Where progress
+    each `stretch` times as long as the one before, and r = d2/d1, what remains is d2 r / (1 - r). Where progress
     is geometric this is too much, up to threefold.
     """
 
     l2: float
     tolerance: float
+    stretch: float
     values: list[float]  # at the start, and after each iteration
 
     def gap(self, at: Value) -> float:
@@ -243,10 +280,12 @@ class _Progress:
         bound, remaining = at.gradient_norm**2 / (2 * self.l2), math.inf
         seen = len(self.values) - 1
         if seen >= FEWEST:
-            times = [seen / STRETCH**2, seen / STRETCH, seen]
+            times = [seen / self.stretch**2, seen / self.stretch, seen]
             first, middle, last = np.interp(times, range(seen + 1), self.values)
             if 0 < middle - last < first - middle:
-                ratio = max((middle - last) / (first - middle), 0.4)  # some lucky steps are no reason to stop
+                ratio = max(
+                    (middle - last) / (first - middle), LEAST
+                )  # some lucky steps are no reason to stop
                 remaining = (middle - last) * ratio / (1 - ratio)
             elif first <= middle <= last:
                 remaining = 0.0  # rounding is all that is left

@@ -148,11 +148,28 @@ def _shuffled(study: "Study") -> Measurement:
 
 
 def _smaller(study: "Study", name: str, share: float) -> Measurement:
-    vectors, rng = study.rows("main"), study.rng(12)
-    label = f"layer probe on {share:.3g} of the documents"
-    return _cross_fitted(
-        study, name, label, vectors, lambda fold: accuracy.training_share(vectors, fold, share, rng)
-    )
+    """The probes of a share of the training documents; KeyError for one that is not among `SHARES`."""
+    if share not in SHARES:
+        raise KeyError(name)
+    grown = fits.probes(study.keep("size-probes", lambda: _size_probes(study)))
+    vectors, probes = study.rows("main"), grown[SHARES.index(share) :: len(SHARES)]
+    return _counted(name, vectors, _held_out(vectors, probes), [probe.certificate for probe in probes])
+
+
+def _size_probes(study: "Study") -> Measurement:
+    """Of each share of a fold's training documents, growing, fold by fold."""
+    vectors, folds, rngs = study.rows("main"), _chosen(study.rows("main")), [study.rng(12) for _ in SHARES]
+    series = [
+        [accuracy.training_share(vectors, fold, share, rng) for share, rng in zip(SHARES, rngs, strict=True)]
+        for fold in folds
+    ]
+    with screen.Progress(
+        "layer probe on growing shares of the documents", len(folds) * len(SHARES), "probes"
+    ) as bar:
+        grown = fitting.fit_growing(vectors, study.protocol.setting, series)
+        probes = [probe for of_fold in grown for probe in of_fold]
+        bar.advance(len(probes))
+    return fits.of_probes(probes)
 
 
 def _shorter(study: "Study", name: str, positions: int) -> Measurement:

@@ -1,5 +1,6 @@
 """Variants of the probe: what each is fitted on and tested on, on a tiny real model."""
 
+import itertools
 import unicodedata
 
 import numpy as np
@@ -49,7 +50,7 @@ class Fits(list):
 
     def __init__(self, monkeypatch):
         super().__init__()
-        fit, fit_sets = fitting.fit, fitting.fit_sets
+        fit, fit_sets, fit_growing = fitting.fit, fitting.fit_sets, fitting.fit_growing
 
         def seen_alone(X, y, setting, *, rows=None, **how):
             self.note(X, y, [slice(0, len(X))] if rows is None else rows)
@@ -63,7 +64,16 @@ class Fits(list):
                 for part in rows:
                     self.note(vectors.flat, vectors.labels, part)
 
+        def seen_growing(vectors, setting, series):
+            before = len(self)
+            found = fit_growing(vectors, setting, series)
+            if len(self) == before:
+                for part in itertools.chain(*series):
+                    self.note(vectors.flat, vectors.labels, part)
+            return found
+
         monkeypatch.setattr(fitting, "fit", seen_alone)
+        monkeypatch.setattr(fitting, "fit_growing", seen_growing)
         monkeypatch.setattr(fitting, "fit_sets", seen_together)
 
     def note(self, X, y, rows):
@@ -122,14 +132,26 @@ def test_as_many_folds_are_fitted_as_hold_forty_documents():
 
 @pytest.mark.parametrize(("name", "share"), [("size 1/2", 0.5), ("size 1/16", 1 / 16)])
 def test_a_smaller_training_set_is_that_share_of_what_the_probe_may_see(fresh, fits, name, share):
-    fresh.series(name)
+    series = fresh.series(name)
     vectors = fresh.rows("main")
-    assert len(fits) == fresh.protocol.folds
-    for fold, (seen, labels) in enumerate(fits):
+    place, sizes, right = variants.SHARES.index(share), len(variants.SHARES), 0
+    assert len(fits) == sizes * fresh.protocol.folds
+    for fold, (seen, labels) in enumerate(fits[place::sizes]):
         allowed, _ = accuracy.take(vectors, vectors.training(fold))
         assert len(seen) == pytest.approx(share * len(allowed), rel=0.2, abs=vectors.n_labels)
         assert rows_of(seen) <= rows_of(allowed)
         assert len(np.unique(labels)) == vectors.n_labels
+        alone, tested = (
+            fitting.fit(seen, labels, fresh.protocol.setting, n_labels=vectors.n_labels),
+            vectors.tested(fold),
+        )
+        right += (alone.predict(vectors.flat[tested]) == vectors.labels[tested]).sum()
+    assert series.correct.sum() == pytest.approx(right, rel=0.02)
+
+
+def test_a_share_that_is_none_of_the_sizes_is_no_series(fresh):
+    with pytest.raises(KeyError):
+        fresh.series("size 1/3")
 
 
 def test_a_shorter_context_sees_and_is_asked_the_first_positions_only(fresh, fits):

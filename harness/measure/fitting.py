@@ -51,14 +51,30 @@ def fit_sets(
 ) -> Iterator[Probe]:
     """A probe of each of some choices of the vectors, as ranges or masks of their flat rows."""
     labels = [vectors.labels] * len(rows) if labels is None else labels
-    ranges = [part for part in rows if not isinstance(part, np.ndarray)]
-    if setting.solver == "converged" and len(ranges) == len(rows):
+    if ranges := _solved_in_place(setting, rows):
         probe = LayerProbe(standardise=setting.features == "standardised")
         sets = [TrainingSet(rows=part, y=y) for part, y in zip(ranges, labels, strict=True)]
         yield from probe.fit_together(vectors.flat, sets, unit=unit, n_labels=vectors.n_labels)
         return
     for part, y in zip(rows, labels, strict=True):
         yield fit(vectors.flat, y, setting, rows=part, unit=unit, n_labels=vectors.n_labels)
+
+
+def fit_growing(
+    vectors: Vectors, setting: Setting, series: Sequence[Sequence[Rows | Mask]]
+) -> list[list[Probe]]:
+    """The probes of several series of choices of the vectors, each choice within the next one."""
+    if all(ranges := [_solved_in_place(setting, grown) for grown in series]):
+        probe = LayerProbe(standardise=setting.features == "standardised")
+        sets = [[TrainingSet(rows=part, y=vectors.labels) for part in grown] for grown in ranges]
+        return probe.fit_growing(vectors.flat, sets, n_labels=vectors.n_labels)
+    return [list(fit_sets(vectors, setting, grown)) for grown in series]
+
+
+def _solved_in_place(setting: Setting, rows: Sequence[Rows | Mask]) -> list[Rows]:
+    """The choices, where all are ranges and solved, so that no vector has to be copied; else none."""
+    ranges = [part for part in rows if not isinstance(part, np.ndarray)]
+    return ranges if setting.solver == "converged" and len(ranges) == len(rows) else []
 
 
 def fit_fold(

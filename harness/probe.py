@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     import torch
 
 L2 = 1e-4  # held-out accuracy on SmolLM2 is flat around it; weaker asks for ever more iterations
-TOLERANCE = 5e-3  # relative gap; held-out accuracy was then seen to lie within .001 of the optimum's or just outside
+TOLERANCE = (
+    5e-3  # relative gap; held-out accuracy was then seen to lie within .001 of the optimum's or just outside
+)
 NOTHING = 1e-6  # relative gap up to which no weights at all are the solution, and others are rounding
 FEWEST = 8  # iterations from which on progress is judged
 # of one window of iterations over the one before, from zero and from the solution of another problem, where first

@@ -28,15 +28,14 @@ if TYPE_CHECKING:
     import torch
 
 L2 = 1e-4  # held-out accuracy on SmolLM2 is flat around it; weaker asks for ever more iterations
-TOLERANCE = (
-    5e-3  # relative gap; held-out accuracy was then seen to lie within .001 of the optimum's or just outside
-)
+TOLERANCE = 4e-3  # relative gap at which held-out accuracy was seen to lie within .001 of the optimum's
 NOTHING = 1e-6  # relative gap up to which no weights at all are the solution, and others are rounding
 FEWEST = 8  # iterations from which on progress is judged
-# of one window of iterations over the one before, from zero and from the solution of another problem, where first
-# steps are quick and say nothing of the last ones
-STRETCH = 1.75, 2.5
-LEAST = 0.4  # of the decrease in one window by that in the window before
+STRETCH = 1.75  # of one window of iterations over the one before
+LONG_STRETCH = (
+    2.5  # the same from another problem's solution, where quick first steps say nothing of the last ones
+)
+LEAST = 0.4  # of the decrease in one window by that in the one before: some lucky steps are no reason to stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,9 +219,7 @@ class LayerProbe:
     def _solve(self, descent: Descent, v: Floats, ask: Callable[[Floats], Value]) -> "_Solution":
         """Minimise one objective from v, with what the descent remembers."""
         at, iterations = ask(v), 0
-        progress = _Progress(
-            l2=self.l2, tolerance=self.tolerance, stretch=STRETCH[bool(v.any())], values=[at.value]
-        )
+        progress = _Progress(l2=self.l2, tolerance=self.tolerance, values=[at.value])
         # labels whose vectors are the same have no gradient but rounding; followed, it would look like weights
         if progress.gap(at) > NOTHING:
             v, at, iterations = descent.run(ask, (v, at), iterations=self.max_iterations, done=progress.done)
@@ -268,13 +265,12 @@ class _Progress:
     The gap is the smaller of a bound and an estimate. The bound |gradient|^2 / (2 l2) follows from strong
     convexity and is far too large on the way. The estimate takes the gap to fall as 1/k^p, an accelerated method's
     rate, with p from the progress itself: with d1 and d2 the decreases over the last two windows of iterations,
-    each `stretch` times as long as the one before, and r = d2/d1, what remains is d2 r / (1 - r). Where progress
+    each `STRETCH` times as long as the one before, and r = d2/d1, what remains is d2 r / (1 - r). Where progress
     is geometric this is too much, up to threefold.
     """
 
     l2: float
     tolerance: float
-    stretch: float
     values: list[float]  # at the start, and after each iteration
 
     def gap(self, at: Value) -> float:
@@ -282,12 +278,10 @@ class _Progress:
         bound, remaining = at.gradient_norm**2 / (2 * self.l2), math.inf
         seen = len(self.values) - 1
         if seen >= FEWEST:
-            times = [seen / self.stretch**2, seen / self.stretch, seen]
+            times = [seen / STRETCH**2, seen / STRETCH, seen]
             first, middle, last = np.interp(times, range(seen + 1), self.values)
             if 0 < middle - last < first - middle:
-                ratio = max(
-                    (middle - last) / (first - middle), LEAST
-                )  # some lucky steps are no reason to stop
+                ratio = max((middle - last) / (first - middle), LEAST)
                 remaining = (middle - last) * ratio / (1 - ratio)
             elif first <= middle <= last:
                 remaining = 0.0  # rounding is all that is left

@@ -4,6 +4,7 @@ Each is compared with the probe on the whole main corpus, document by document. 
 `TESTED` documents, the same ones for all: a fold more would cost every variant another fit. The control has all.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -158,16 +159,15 @@ def _smaller(study: "Study", name: str, share: float) -> Measurement:
 
 def _size_probes(study: "Study") -> Measurement:
     """Of each share of a fold's training documents, growing, fold by fold."""
-    vectors, folds, rngs = study.rows("main"), _chosen(study.rows("main")), [study.rng(12) for _ in SHARES]
+    vectors = study.rows("main")
+    drawn = {share: study.rng(12) for share in SHARES}
     series = [
-        [accuracy.training_share(vectors, fold, share, rng) for share, rng in zip(SHARES, rngs, strict=True)]
-        for fold in folds
+        [accuracy.training_share(vectors, fold, share, rng) for share, rng in drawn.items()]
+        for fold in _chosen(vectors)
     ]
-    with screen.Progress(
-        "layer probe on growing shares of the documents", len(folds) * len(SHARES), "probes"
-    ) as bar:
-        grown = fitting.fit_growing(vectors, study.protocol.setting, series)
-        probes = [probe for of_fold in grown for probe in of_fold]
+    label = "layer probe on growing shares of the documents"
+    with screen.Progress(label, len(series) * len(SHARES), "probes") as bar:
+        probes = list(itertools.chain(*fitting.fit_growing(vectors, study.protocol.setting, series)))
         bar.advance(len(probes))
     return fits.of_probes(probes)
 

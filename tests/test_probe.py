@@ -139,19 +139,15 @@ class TestProgress:
     """What is left by the estimate, of progress whose end is known."""
 
     @staticmethod
-    def estimate(gaps, floor=1.0, stretch=2.5):
-        progress = harness.probe._Progress(
-            l2=1e-12, tolerance=1e-9, stretch=stretch, values=[floor + gap for gap in gaps]
-        )
+    def estimate(gaps, floor=1.0):
+        progress = harness.probe._Progress(l2=1e-12, tolerance=1e-9, values=[floor + gap for gap in gaps])
         return progress.gap(Value(value=floor, gradient=np.ones(1), gradient_norm=1.0)) * floor
 
-    @pytest.mark.parametrize(
-        ("stretch", "power"), [(1.75, 0.5), (1.75, 1), (1.75, 1.5), (2.5, 0.5), (2.5, 1)]
-    )
+    @pytest.mark.parametrize("power", [0.3, 0.5, 1, 1.3])
     @pytest.mark.parametrize("seen", [40, 100, 400])
-    def test_is_right_of_a_power_of_the_iterations(self, stretch, power, seen):
+    def test_is_right_of_a_power_of_the_iterations(self, power, seen):
         gaps = np.maximum(np.arange(seen + 1.0), 0.5) ** -power
-        assert self.estimate(gaps, stretch=stretch) == pytest.approx(gaps[-1], rel=0.05)
+        assert self.estimate(gaps) == pytest.approx(gaps[-1], rel=0.05)
 
     @pytest.mark.parametrize("rate", [0.8, 0.9, 0.98])
     def test_is_at_least_what_is_left_where_progress_is_geometric(self, rate):
@@ -159,8 +155,8 @@ class TestProgress:
         assert gaps[-1] <= self.estimate(gaps)
 
     def test_is_at_least_what_is_left_where_a_power_is_quicker(self):
-        gaps = np.maximum(np.arange(61.0), 0.5) ** -1.5
-        assert gaps[-1] <= self.estimate(gaps) < 2 * gaps[-1]
+        gaps = np.maximum(np.arange(61.0), 0.5) ** -2
+        assert gaps[-1] <= self.estimate(gaps) < 3 * gaps[-1]
 
     def test_knows_nothing_of_progress_that_gathers_speed_or_was_short(self):
         assert self.estimate(1 - np.linspace(0, 0.9, 40) ** 2) > 1e3

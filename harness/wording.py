@@ -141,7 +141,7 @@ def certificate(probe: dict[str, Any] | None) -> str:
     if probe.get("gradient_norm") is not None:
         details.append(f"gradient norm {short(probe['gradient_norm'])}")
     if probe.get("relative_gap") is not None:
-        details.append(f"relative objective gap at most {short(probe['relative_gap'])}")
+        details.append(f"relative objective gap estimated at {short(probe['relative_gap'])} at most")
     return " ".join(words) + (f" ({', '.join(details)})." if details else ".")
 
 

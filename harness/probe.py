@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
 L2 = 1e-4  # held-out accuracy on SmolLM2 is flat around it; weaker asks for ever more iterations
-TOLERANCE = 4e-3  # relative gap at which held-out accuracy was seen to lie within .001 of the optimum's
+TOLERANCE = 4e-3  # relative gap at which held-out accuracy on IMDB was seen within .001 of the optimum's
 NOTHING = 1e-6  # relative gap up to which no weights at all are the solution, and others are rounding
 FEWEST = 8  # iterations from which on progress is judged
 STRETCH = 1.75  # of one window of iterations over the one before
@@ -99,8 +99,8 @@ class LayerProbe:
     probe are stated on standardised ones all the same, so that a share is |weight| whatever was penalised.
 
     The bias is free. The minimum is unique but for a constant added to the bias. L-BFGS runs in whitened
-    coordinates: with G = R'R the Gram matrix of a sample of the training features, V = R W, in which the Hessian
-    at W = 0 is the same in all directions. This is a change of variables on the weights, as standardising is:
+    coordinates: with G = R'R the Gram matrix of a sample of the features that any set trains on, V = R W, in which
+    the Hessian at W = 0 is the same in all directions. This is a change of variables on the weights, as standardising is:
     the data are read as they are, in float32, block by block, so that the matrix may as well be one of numpy's
     memory maps. Sums over blocks are float64.
 

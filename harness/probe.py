@@ -100,9 +100,9 @@ class LayerProbe:
 
     The bias is free. The minimum is unique but for a constant added to the bias. L-BFGS runs in whitened
     coordinates: with G = R'R the Gram matrix of a sample of the features that any set trains on, V = R W, in which
-    the Hessian at W = 0 is the same in all directions. This is a change of variables on the weights, as standardising is:
-    the data are read as they are, in float32, block by block, so that the matrix may as well be one of numpy's
-    memory maps. Sums over blocks are float64.
+    the Hessian at W = 0 is the same in all directions. This is a change of variables on the weights, as
+    standardising is: the data are read as they are, in float32, block by block, so that the matrix may as well be
+    one of numpy's memory maps. Sums over blocks are float64.
 
     Many vectors are first fitted on samples of them, each from the solution and with the curvature of the one
     before. On samples, where the processor multiplies bfloat16 matrices faster, centred features, weights and

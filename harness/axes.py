@@ -26,6 +26,7 @@ from harness.drawing import (
     tick_text,
 )
 
+SMALLEST = 1e-300  # that a logarithmic axis shows: half of a denormal number may be 0
 LEFT, RIGHT, TOP = 56.0, 12.0, 12.0  # the plot area's margins, in user units; a legend adds to the top
 
 
@@ -119,7 +120,7 @@ def axis_y(
         inner = scale(math.log10(low), math.log10(high), plot.bottom, plot.top, pad=0.04)
 
         def y(value: float) -> float:
-            return inner(math.log10(max(value, 1e-300)))
+            return inner(math.log10(max(value, SMALLEST)))
 
         placed: Callable[[float], float] = y
     else:
@@ -208,7 +209,7 @@ def range_of(
     ]
     values += [line["value"] for line in lines]
     if log:
-        values = [value for value in values if value > 0]
+        values = [value for value in values if value > SMALLEST]
     if not values:
         return (1.0, 10.0) if log else (0.0, 1.0)
     low, high = min(values), max(values)
@@ -222,7 +223,7 @@ def range_of(
 def is_log(figure: Mapping[str, Any]) -> bool:
     """Return whether the y axis is logarithmic; data with nothing positive fall back to linear."""
     return bool(figure["y"].get("log")) and any(
-        v is not None and v > 0 for s in figure["series"] for v in s["values"]
+        v is not None and v > SMALLEST for s in figure["series"] for v in s["values"]
     )
 
 

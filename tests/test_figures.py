@@ -5,7 +5,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness import drawing, figures, forest
@@ -102,6 +102,7 @@ finite = st.floats(min_value=-1e12, max_value=1e12, allow_nan=False)
     log=st.booleans(),
     kind=st.sampled_from(["lines", "bars"]),
 )
+@example(values=[5e-324], log=True, kind="lines")
 def test_any_series_can_be_drawn(values: list[float | None], log: bool, kind: str) -> None:
     figure = {
         "kind": kind,

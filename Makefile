@@ -7,6 +7,7 @@ JOBS ?= 2
 PYTHON ?=
 
 VENV := .venv/bin
+LINK := build/links/layerclaims
 
 # Another project's modules must not leak into .venv.
 unexport PYTHONPATH PYTHONHOME
@@ -21,8 +22,12 @@ help: ## this list
 	@echo '  make test ARGS="-k probe" JOBS=4                           options of pytest, number of processes'
 	@echo '  make PYTHON=/path/to/python3 setup                         the Python that makes .venv'
 
-setup: ## create, complete or repair .venv from requirements/ (every target does it first)
-	@python=$$(requirements/find-python.sh $(PYTHON)) && "$$python" requirements/install.py
+setup: $(LINK) ## create or complete .venv from requirements/ (every target does it first)
+	@PYTHON="$(PYTHON)" requirements/setup.sh
+
+# Type checker, linter and editors find the package by its import name here.
+$(LINK):
+	@mkdir -p $(@D) && ln -sfn ../../harness $@
 
 verdict: setup ## judge the claims on the embedded model, write reports/; 0 once every claim has a verdict
 	@requirements/system.sh report
@@ -33,10 +38,11 @@ test: setup ## run the tests
 	@requirements/system.sh test
 	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-lint: setup ## ruff (rules and format), mypy --strict
+lint: setup ## ruff (rules and format), mypy --strict, who may import whom
 	$(VENV)/python -m ruff check .
 	$(VENV)/python -m ruff format --check .
-	$(VENV)/python -m mypy --strict harness
+	$(VENV)/python -m mypy --strict -p layerclaims
+	PYTHONPATH=$(dir $(LINK)) $(VENV)/lint-imports --no-cache --no-logo
 
 bench: setup ## measure speed and memory against what one would pick instead
 	@set -e; for file in benchmarks/bench_*.py; do \

@@ -22,9 +22,11 @@ ROUNDS = 3  # of all in turn, since the machine's speed drifts
 
 def _model_and_ids(texts: int) -> tuple[Any, Any, Any]:
     import torch
-
-    from harness.corpora import load_corpus, select
-    from harness.models import LanguageModel, Tokenizer, resolve
+    from layerclaims.corpora.load import load_corpus
+    from layerclaims.corpora.selection import select
+    from layerclaims.models.model import LanguageModel
+    from layerclaims.models.source import resolve
+    from layerclaims.models.tokenizer import Tokenizer
 
     source, corpus = resolve("embedded"), load_corpus("embedded:movies")
     chosen = select(corpus, Tokenizer(source), n_texts=texts, context=CONTEXT, seed=0)
@@ -115,8 +117,8 @@ def memory(texts: str) -> None:
 
 def _capture(source: Any, model: Any, texts: int) -> float:
     """Seconds."""
-    from harness.capture import capture
-    from harness.corpora import load_corpus
+    from layerclaims.activations.capture import capture
+    from layerclaims.corpora.load import load_corpus
 
     corpus = load_corpus("embedded:movies")  # the bare pass finds its ids read and selected too
     with tempfile.TemporaryDirectory() as directory:

@@ -26,9 +26,8 @@ def best(works: dict[str, Callable[[], Any]]) -> dict[str, float]:
 def main() -> None:
     common.parser(__doc__ or "").parse_args()
     import torch
-
-    from harness import cores
-    from harness.objective import BLOCK, Objective, TrainingSet
+    from layerclaims.probing.objective import BLOCK, Objective, TrainingSet
+    from layerclaims.runtime import threads as cores
 
     rng = np.random.default_rng(0)
     per = LABELS * POSITIONS

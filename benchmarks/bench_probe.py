@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import common
+import layerclaims.probing.probe
 import numpy as np
+from layerclaims.probing.objective import Objective, TrainingSet
+from layerclaims.probing.probe import L2, LayerProbe
+from layerclaims.runtime import threads as cores
 from numpy.typing import NDArray
-
-import harness.probe
-from harness import cores
-from harness.objective import Objective, TrainingSet
-from harness.probe import L2, LayerProbe
 
 LABELS, WIDTH, POSITIONS, FOLDS = 31, 576, 30, 5  # as the embedded model's
 SIZES = 4  # 1/16 to 1/2 of the documents
@@ -136,7 +135,7 @@ def probe(path: str, wanted: str) -> None:
             trail.append((time.perf_counter() - begin, self, points))
             return super().__call__(points, share=share)
 
-    harness.probe.Objective = Watched  # type: ignore[misc]
+    layerclaims.probing.probe.Objective = Watched  # type: ignore[misc]
     begin = time.perf_counter()
     fitted = LayerProbe().fit(X, y, n_labels=LABELS)
     seconds, peak = time.perf_counter() - begin, common.peak_bytes()

@@ -8,12 +8,14 @@ sys.path.insert(0, str(common.ROOT))
 
 
 def render(format_: str) -> None:
-    from harness import report
+    from layerclaims.report import render as report
+    from layerclaims.results.checking import checked
+
     from tests import sample_results
 
-    results = sample_results.everything()
+    results = checked(sample_results.everything())
     _, seconds = common.timed(lambda: getattr(report, format_)(results))
-    common.answer(seconds=seconds, claims=len(results["claims"]))
+    common.answer(seconds=seconds, claims=len(results.claims))
 
 
 def main() -> None:

@@ -92,9 +92,8 @@ def shown(value: Any) -> str:
 
 def machine() -> dict[str, Any]:
     """What a figure depends on beside the code."""
+    import layerclaims.probing.probe
     import torch
-
-    import harness.probe
 
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -103,7 +102,7 @@ def machine() -> dict[str, Any]:
         "commit": commit.stdout.strip(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
-        "bfloat16 units": harness.probe._multiplies_bfloat16(),
+        "bfloat16 units": layerclaims.probing.probe.multiplies_bfloat16(),
         "python": platform.python_version(),
         "torch": torch.__version__,
     }

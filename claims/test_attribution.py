@@ -1,91 +1,99 @@
 """Question 1: Visualization of classify attribution?"""
 
-from harness.claim import claim
-from harness.questions import attribution
+from layerclaims import MASKED, MASKED_AT_RANDOM, MASKED_TO_MEAN, MASKED_WIDEST, POST, RAW, claim, difference
+from layerclaims.quantities import attribution
+from layerclaims.recording import figures
 
 
 @claim(
     section="attribution",
     says="the largest contribution of one dimension is about 1 %",
+    source=POST,
     where="Question 1: Visualization of classify attribution?",
     estimand="largest share of one dimension in one layer's sum of |weight| x standard deviation of the feature",
     reported="~.01",
     reported_value=0.01,
     rationale="Five times what the post saw would be a dimension that stands out.",
 )
-def test_no_dimension_dominates(study, judge):
+def test_no_dimension_dominates(judge):
     """Max share over dimensions and layers < .05."""
-    judge(attribution.largest_share(study).below(0.05), figures=["largest-shares"])
+    judge(attribution.largest_share.below(0.05), figures=[figures.largest_shares])
 
 
 @claim(
     section="attribution",
     says="almost all dimensions are involved, and the cumulative contribution of each layer is almost the same",
+    source=POST,
     where="Question 1: Visualization of classify attribution?",
     estimand="share of dimensions behind 90 % of a layer's contribution, in the layer that needs the fewest; and the "
     "coefficient of variation over the layers of the number of dimensions behind 50 %",
     reported="Fig. 8",
     rationale="Half of the dimensions for nine tenths, and counts that differ by a quarter at most.",
 )
-def test_contribution_is_distributed(study, judge):
+def test_contribution_is_distributed(judge):
     """n90/d > .5 in every layer, and the coefficient of variation of n50 over layers < .25."""
     judge(
-        attribution.fewest_dimensions(study).above(0.5),
-        attribution.variation_over_layers(study).below(0.25),
-        figures=["cumulative-contribution"],
+        attribution.fewest_dimensions.above(0.5),
+        attribution.variation_over_layers.below(0.25),
+        figures=[figures.cumulative_contribution],
     )
 
 
 @claim(
     section="attribution",
     says="a few dimensions appear again and again among the most contributing ones",
+    source=POST,
     where="Question 1: Visualization of classify attribution?",
     estimand="share of the layers in whose ten largest contributions the most frequent dimension stands",
     reported="dimensions 591, 690, 581 and 239",
     rationale="Ten random dimensions a layer would also repeat some: what they reach in 95 % of draws is the bar.",
 )
-def test_few_dimensions_recur(study, judge):
+def test_few_dimensions_recur(judge):
     """The most frequent dimension exceeds the 95 % quantile of the maximum under independent random lists."""
-    share, null = attribution.recurrence(study)
     judge(
-        share.above(null),
-        figures=["top-dimensions"],
-        facts={"recurring dimensions": ", ".join(map(str, study.recurring_dimensions))},
+        attribution.recurrence.above(attribution.chance_recurrence),
+        figures=[figures.top_dimensions],
+        facts=[attribution.named_recurring_dimensions],
     )
 
 
 @claim(
     section="attribution",
     says="large contributions are mostly negative in the early layers and positive in the late ones",
+    source=POST,
     where="Question 1: Visualization of classify attribution?",
     estimand="share of negative weights among a layer's ten largest contributions, in the first and the last third",
     reported="Fig. 8",
     rationale="“Mostly” is more than half, at both ends.",
 )
-def test_attribution_sign_flips_with_depth(study, judge):
+def test_attribution_sign_flips_with_depth(judge):
     """Negative share of the top-10: first third > .5 and last third < .5."""
-    first, last = attribution.negative_shares(study)
-    judge(first.above(0.5), last.below(0.5), figures=["top-dimensions"])
+    judge(
+        attribution.negative_share_first_third.above(0.5),
+        attribution.negative_share_last_third.below(0.5),
+        figures=[figures.top_dimensions],
+    )
 
 
 @claim(
     section="attribution",
     says="masking the four recurring dimensions barely matters",
+    source=POST,
     where="Question 1: Visualization of classify attribution?",
     estimand="accuracy minus accuracy with the four recurring dimensions set to zero",
     reported=".8322 -> .8303",
     reported_value=0.0019,
     rationale="“Barely” is a claim of equivalence: it takes an interval inside the margin, not a missing difference.",
 )
-def test_masking_recurring_dimensions_is_negligible(study, judge):
+def test_masking_recurring_dimensions_is_negligible(judge):
     """Equivalence: the 90 % interval of acc - acc(masked) lies inside +-.01."""
     judge(
-        study.difference("raw", "masked", name="accuracy lost by masking", equivalence=True).inside(0.01),
+        difference(RAW, MASKED, name="accuracy lost by masking").inside(0.01),
         controls=[
-            study.difference("raw", "masked to mean", name="lost with the mean in place of zero"),
-            study.difference("raw", "masked at random", name="lost by masking four random dimensions"),
-            study.difference("raw", "masked widest", name="lost by masking the four of largest variance"),
+            difference(RAW, MASKED_TO_MEAN, name="lost with the mean in place of zero"),
+            difference(RAW, MASKED_AT_RANDOM, name="lost by masking four random dimensions"),
+            difference(RAW, MASKED_WIDEST, name="lost by masking the four of largest variance"),
         ],
-        figures=["accuracy-masked"],
-        facts={"recurring dimensions": ", ".join(map(str, study.recurring_dimensions))},
+        figures=[figures.accuracy_masked],
+        facts=[attribution.named_recurring_dimensions],
     )

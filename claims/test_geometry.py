@@ -1,68 +1,72 @@
 """Do embeddings form different spaces? Reduction."""
 
-from harness.claim import claim
-from harness.questions import geometry
+from layerclaims import POST, claim
+from layerclaims.quantities import geometry
+from layerclaims.recording import figures
 
 
 @claim(
     section="geometry",
     says="in PCA the layers form a drift, in order",
+    source=POST,
     where="Reduction",
     estimand="Spearman correlation of the distance in depth |i - j| with the distance of the layers' centroids in the "
     "first two principal components of unit vectors",
     reported="Fig. 3",
     rationale="A correlation of .5 is what Cohen calls large.",
 )
-def test_pca_shows_drift(study, judge):
+def test_pca_shows_drift(judge):
     """Spearman correlation of |i-j| with centroid distance in 2-D PCA of unit vectors > .5."""
     judge(
-        geometry.drift(study).above(0.5),
-        controls=[geometry.raw_drift(study)],
-        figures=["path-of-layers", "reductions"],
+        geometry.drift.above(0.5),
+        controls=[geometry.raw_drift],
+        figures=[figures.path_of_layers, figures.reductions],
     )
 
 
 @claim(
     section="geometry",
     says="after normalisation the last layer is no longer far away",
+    source=POST,
     where="Reduction",
     estimand="log of the last step of the path of centroids over its median step, for vectors as they are, minus the "
     "same for unit vectors; the final-normed state is the last layer",
     reported="Fig. 2 against Fig. 3",
     rationale="If the norm alone put the last layer far away, unit vectors must bring it nearer: any amount counts.",
 )
-def test_normalising_tightens_drift(study, judge):
+def test_normalising_tightens_drift(judge):
     """(last step / median step) raw > the same for unit vectors."""
-    judge(geometry.tightening(study).above(0.0), figures=["path-of-layers"])
+    judge(geometry.tightening.above(0.0), figures=[figures.path_of_layers])
 
 
 @claim(
     section="geometry",
     says="with layer 0 included, the path of the layers closes to a ring (in GPT-2; not in GPT-2 XL)",
+    source=POST,
     where="Reduction",
     estimand="distance of the centroid of layer 0 from that of the final-normed state over the largest distance of two "
     "centroids, in the PCA plane of unit vectors",
     reported="Fig. 4",
     rationale="Ends that lie less than half the path's extent apart are what the eye reads as a ring.",
 )
-def test_layer_zero_closes_a_ring(study, judge):
+def test_layer_zero_closes_a_ring(judge):
     """distance(centroid 0, final-normed centroid) / largest centroid distance < .5."""
-    judge(
-        geometry.ring(study).below(0.5),
-        figures=["path-of-layers"],
-        facts={"embeddings tied": "yes" if study.facts.tied_embeddings else "no"},
-    )
+    judge(geometry.ring_gap.below(0.5), figures=[figures.path_of_layers], facts=[geometry.embeddings_tied])
 
 
 @claim(
     section="geometry",
     says="PCA shows the ideal result, t-SNE is more cluttered, UMAP inadequate",
+    source=POST,
     where="Reduction",
     estimand="drift correlation of the layers' centroids under PCA minus that under t-SNE, and minus that under UMAP, "
     "all of the same sample of unit vectors",
     rationale="PCA has to be better than either by whatever amount.",
 )
-def test_pca_orders_layers_better(study, judge):
+def test_pca_orders_layers_better(judge):
     """The drift correlation of PCA exceeds that of t-SNE and of UMAP."""
-    over_tsne, over_umap = geometry.advantages_of_pca(study)
-    judge(over_tsne.above(0.0), over_umap.above(0.0), figures=["reductions"])
+    judge(
+        geometry.advantage_over_tsne.above(0.0),
+        geometry.advantage_over_umap.above(0.0),
+        figures=[figures.reductions],
+    )

@@ -1,64 +1,69 @@
 """Question 4: Just learned the norm?"""
 
-from harness.claim import claim
-from harness.questions import norm
+from layerclaims import NORM, POST, RANDOM, RAW, UNIT, accuracy, claim, difference, quarter
+from layerclaims.quantities import norm
+from layerclaims.recording import figures
 
 
 @claim(
     section="norm",
     says="unit-normalising the vectors lowers accuracy: the size of the norm is a learnable feature",
+    source=POST,
     where="Question 4: Just learned the norm?",
     estimand="accuracy on vectors as they are minus accuracy on unit vectors, each with its own probe",
     reported=".83 -> .64",
     reported_value=0.19,
     rationale="One point is the smallest loss that anyone would call one.",
 )
-def test_norm_is_a_feature(study, judge):
+def test_norm_is_a_feature(judge):
     """acc(raw) - acc(unit) > .01."""
     judge(
-        study.difference("raw", "unit", name="accuracy lost by unit-normalising").above(0.01),
-        figures=["accuracy-by-features"],
+        difference(RAW, UNIT, name="accuracy lost by unit-normalising").above(0.01),
+        figures=[figures.accuracy_by_features],
     )
 
 
 @claim(
     section="norm",
     says="accuracy stays far above guessing after unit-normalising: the norm is not the only thing learned",
+    source=POST,
     where="Question 4: Just learned the norm?",
     estimand="accuracy on unit vectors, and accuracy on vectors as they are minus accuracy on their norm alone",
     reported=".64",
     reported_value=0.64,
     rationale="Direction alone has to do, and the norm alone has to fall short.",
 )
-def test_norm_is_not_the_only_feature(study, judge):
+def test_norm_is_not_the_only_feature(judge):
     """acc(unit) > quarter(.25), and acc(raw) - acc(norm only) > .05."""
     judge(
-        study.accuracy("unit", name="accuracy on unit vectors").above(study.quarter(0.25)),
-        study.difference("raw", "norm", name="accuracy lost when only the norm is seen").above(0.05),
-        controls=[study.accuracy("norm", name="accuracy on the norm alone")],
-        figures=["accuracy-by-features"],
+        accuracy(UNIT, name="accuracy on unit vectors").above(quarter(0.25)),
+        difference(RAW, NORM, name="accuracy lost when only the norm is seen").above(0.05),
+        controls=[accuracy(NORM, name="accuracy on the norm alone")],
+        figures=[figures.accuracy_by_features],
     )
 
 
 @claim(
     section="norm",
     says="random vectors drawn to each layer's norm distribution are not classified",
+    source=POST,
     where="Question 4: Just learned the norm?",
     estimand="accuracy of the layer probe on isotropic directions scaled to the norms of the layer's own vectors",
     reported="Fig. 10",
     rationale="A probe that had learned norms only could not tell these vectors from real ones.",
 )
-def test_random_vectors_fail(study, judge):
+def test_random_vectors_fail(judge):
     """acc on isotropic directions scaled to the layer's own norms < quarter(.10)."""
     judge(
-        study.accuracy("random", name="accuracy on random directions").below(study.quarter(0.10)),
-        figures=["accuracy-by-features"],
+        accuracy(RANDOM, name="accuracy on random directions").below(quarter(0.10)),
+        figures=[figures.accuracy_by_features],
     )
 
 
 @claim(
     section="norm",
     says="norms grow exponentially with depth",
+    source=POST,
     where="Reduction",
     estimand="slope of the log mean norm over states 1 to L, and how much better a straight line in the log "
     "predicts a layer left out than a straight line does",
@@ -66,24 +71,21 @@ def test_random_vectors_fail(study, judge):
     reported_value=0.044,
     rationale="Growth alone is not exponential growth: held-out error on one scale tells the two forms apart.",
 )
-def test_layer_norms_grow_exponentially(study, judge):
+def test_layer_norms_grow_exponentially(judge):
     """Growth rate > 0, and log-linear beats linear in 95 % of document resamples."""
-    judge(
-        norm.growth_rate(study).above(0.0),
-        norm.log_linear_advantage(study).above(0.0),
-        figures=["norms-by-layer"],
-    )
+    judge(norm.growth_rate.above(0.0), norm.log_linear_advantage.above(0.0), figures=[figures.norms_by_layer])
 
 
 @claim(
     section="norm",
     says="the norms of the last layer are much larger than those of the others",
+    source=POST,
     where="Reduction",
     estimand="mean norm of the final-normed state divided by the mean norm of state L-1",
     reported="Fig. 2",
     rationale="The library's last hidden state, which the post plots, comes after the final norm: half as large again "
     "is the least that “much larger” can mean.",
 )
-def test_last_layer_norm_dominates(study, judge):
+def test_last_layer_norm_dominates(judge):
     """Mean norm of the final-normed state / mean norm of state L-1 > 1.5."""
-    judge(norm.last_norm_ratio(study).above(1.5), figures=["norms-by-layer"])
+    judge(norm.last_norm_ratio.above(1.5), figures=[figures.norms_by_layer])

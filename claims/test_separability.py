@@ -1,12 +1,28 @@
 """Do embeddings form different spaces? Machine learning method."""
 
-from harness.claim import claim
-from harness.questions import separability
+from layerclaims import (
+    CHANCE,
+    POST,
+    RAW,
+    SHUFFLED,
+    SIZES,
+    TREE,
+    accuracy,
+    at_context,
+    claim,
+    difference,
+    lowest_recall,
+    quarter,
+    trend,
+)
+from layerclaims.quantities import separability
+from layerclaims.recording import figures
 
 
 @claim(
     section="separability",
     says="a linear classifier tells a vector's layer far above guessing",
+    source=POST,
     where="Machine learning method",
     estimand="accuracy of the layer probe on documents it never saw",
     reported="gpt2 .92; gpt2-medium .8322; gpt2-xl ~.60 (chance ~.02)",
@@ -14,90 +30,92 @@ from harness.questions import separability
     rationale="A quarter of the way from chance to perfect is far above guessing for any number of layers; a probe "
     "on shuffled labels that beats chance would say that answers leak.",
 )
-def test_layers_linearly_separable(study, judge):
+def test_layers_linearly_separable(judge):
     """acc > quarter(.25), and the shuffled-label control's interval contains chance."""
     judge(
-        study.accuracy("raw", name="accuracy").above(study.quarter(0.25)),
-        study.accuracy("shuffled", name="accuracy on shuffled labels").contains(study.chance),
-        figures=["confusion"],
+        accuracy(RAW, name="accuracy").above(quarter(0.25)),
+        accuracy(SHUFFLED, name="accuracy on shuffled labels").contains(CHANCE),
+        figures=[figures.confusion],
     )
 
 
 @claim(
     section="separability",
     says="embeddings of different layers belong to different subspaces",
+    source=POST,
     where="Conclusion",
     estimand="the lowest recall that any one layer has under the layer probe",
     rationale="The conclusion speaks of every layer, so the worst one decides.",
 )
-def test_every_layer_recognised(study, judge):
+def test_every_layer_recognised(judge):
     """The lowest per-layer recall > quarter(.10)."""
-    judge(study.lowest_recall("raw").above(study.quarter(0.10)), figures=["accuracy-by-layer"])
+    judge(lowest_recall(RAW).above(quarter(0.10)), figures=[figures.accuracy_by_layer])
 
 
 @claim(
     section="separability",
     says="other interpretable models, such as a decision tree, can classify embeddings",
+    source=POST,
     where="Further Plans",
     estimand="accuracy of a decision tree (CART, depth 20, 10,000 training vectors) on documents it never saw",
     rationale="The bar of the linear probe; how far the tree stays behind it is reported beside it.",
 )
-def test_decision_tree_separates(study, judge):
+def test_decision_tree_separates(judge):
     """Tree acc > quarter(.25); its gap to the linear probe is reported."""
     judge(
-        study.accuracy("tree", name="accuracy of a decision tree").above(study.quarter(0.25)),
-        controls=[study.difference("raw", "tree", name="what the linear probe has beyond the tree")],
-        figures=["accuracy-by-classifier"],
+        accuracy(TREE, name="accuracy of a decision tree").above(quarter(0.25)),
+        controls=[difference(RAW, TREE, name="what the linear probe has beyond the tree")],
+        figures=[figures.accuracy_by_classifier],
     )
 
 
 @claim(
     section="separability",
     says="the more data points are used for training, the higher the accuracy",
+    source=POST,
     where="Machine learning method",
     estimand="Page's trend of a document's accuracy over probes of 1/16, 1/8, 1/4, 1/2 and all of the training "
     "documents; and the accuracy with all of them minus that with 1/16",
     reported="Fig. 6",
     rationale="A trend alone may be too small to matter, so the whole gain has to exceed one point.",
 )
-def test_more_data_higher_accuracy(study, judge):
+def test_more_data_higher_accuracy(judge):
     """Page trend over 1/16 to all training documents has p < alpha, and acc(1) - acc(1/16) > .01."""
     judge(
-        study.difference("raw", "size 1/16", name="accuracy gained by more data").above(0.01),
-        study.trend(
-            ["size 1/16", "size 1/8", "size 1/4", "size 1/2", "raw"],
-            name="trend of accuracy with training size",
-        ).above(0.0),
-        figures=["accuracy-by-size"],
+        difference(RAW, SIZES[0], name="accuracy gained by more data").above(0.01),
+        trend(SIZES, name="trend of accuracy with training size").above(0.0),
+        figures=[figures.accuracy_by_size],
     )
 
 
 @claim(
     section="separability",
     says="as the context window increases, the accuracy improves",
+    source=POST,
     where="Machine learning method",
     estimand="accuracy at the run's own context minus accuracy at 5 tokens, each with a probe of its own",
     reported="Fig. 7",
     rationale="One point is the least that a curve shows. States of a causal model do not depend on later tokens, so "
     "a shorter context is the beginning of the same texts.",
 )
-def test_longer_context_higher_accuracy(study, judge):
+def test_longer_context_higher_accuracy(judge):
     """acc(longest) - acc(5 tokens) > .01 over contexts 5, 10, 20, 30 ... up to the run's own."""
-    judge(separability.gain_of_context(study).above(0.01), figures=["accuracy-by-context"])
+    judge(
+        difference(RAW, at_context(5), name="accuracy gained by a longer context").above(0.01),
+        figures=[figures.accuracy_by_context],
+    )
 
 
 @claim(
     section="separability",
     says="the larger the model, the worse the classifier",
+    source=POST,
     where="Machine learning method",
     estimand="accuracy on a model minus accuracy on the next larger one of the run, paired by document, for each pair "
     "of neighbours in parameter count",
     reported="gpt2 .92 > gpt2-medium .83 > gpt2-xl .60",
     rationale="Every step has to go down: one that rises refutes a rule of size.",
 )
-def test_larger_model_lower_accuracy(study, judge):
+def test_larger_model_lower_accuracy(judge):
     """acc falls between each pair of neighbours in parameter count, over the models of the run (2 or more)."""
-    judge(
-        *(step.above(0.0) for step in separability.steps_of_size(study)),
-        figures=["accuracy-by-model"],
-    )
+    judge(separability.steps_of_size.above(0.0), figures=[figures.accuracy_by_model])

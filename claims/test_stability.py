@@ -1,31 +1,37 @@
 """Question 3: Training stability?"""
 
-from harness.claim import claim
-from harness.questions import attribution, stability
+from layerclaims import POST, claim
+from layerclaims.quantities import attribution, stability
+from layerclaims.recording import figures
 
 
 @claim(
     section="stability",
     says="training is stable: the accuracy range of the model is guaranteed",
+    source=POST,
     where="Question 3: Training stability?",
     estimand="standard deviation of accuracy over runs with other training and test documents",
     rationale="A point of accuracy is the smallest difference that the post speaks of.",
 )
-def test_accuracy_stable_across_runs(study, judge):
+def test_accuracy_stable_across_runs(judge):
     """Upper 95 % bound of the standard deviation of acc over 5 or more document resplits < .01."""
-    judge(stability.spread_of_accuracy(study).below(0.01), figures=["accuracy-by-run"])
+    judge(stability.spread_of_accuracy.below(0.01), figures=[figures.accuracy_by_run])
 
 
 @claim(
     section="stability",
     says="the same dimensions recur in repeated experiments",
+    source=POST,
     where="Question 3: Training stability?",
     estimand="mean pairwise Jaccard overlap of the runs' ten most recurring dimensions; each run is a probe of one "
     "fold's documents alone",
     reported="dimensions 591, 690, 581 and 239",
     rationale="Overlap above .3 means that two runs share about half of their ten; chance is reported beside it.",
 )
-def test_top_dimensions_recur_across_runs(study, judge):
+def test_top_dimensions_recur_across_runs(judge):
     """Mean pairwise Jaccard overlap of the runs' top-10 recurring dimensions > .3 and above its permutation null."""
-    overlap, null = attribution.overlap_of_runs(study)
-    judge(overlap.above(0.3), overlap.above(null), figures=["top-dimensions"])
+    judge(
+        attribution.overlap_of_runs.above(0.3),
+        attribution.overlap_of_runs.above(attribution.chance_overlap),
+        figures=[figures.top_dimensions],
+    )

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "claims.md"
@@ -20,19 +19,19 @@ of the way from chance to perfect. How an interval and a region become a verdict
 
 def lines() -> Iterator[str]:
     """The page, block by block."""
-    from harness.catalogue import entries
-    from harness.claim import Section
+    from layerclaims.report.present import SECTIONS
+    from layerclaims.verdicts.registry import post_claims
 
     yield HEAD
-    for section in get_args(Section):  # in the order of the post
-        members = [entry for entry in entries().values() if entry.claim.section == section]
+    for section in SECTIONS:  # in the order of the post
+        members = [entry for entry in post_claims().values() if entry.claim.section == section]
         if members:
             yield f"## {section.capitalize()}\n"
         for entry in members:
             claim = entry.claim
             yield f"### {claim.id}\n"
             yield f"The post says: {claim.statement}.\n"
-            yield f"- Where: {claim.source}"
+            yield f"- Where: {claim.cited}"
             if claim.reported:
                 yield f"- Reported: {claim.reported}"
             yield f"- Estimated: {claim.estimand}"

@@ -1,13 +1,12 @@
 """The cache directory: where it is, what it holds, whether that is sound, and making room.
 
-Layout: `states/<key>/` is one model on one corpus (see `store`), `measurements/<key>/` the measurements of
-one study (see `kept`). A key is 32 hexadecimal digits; nothing else there is ever counted, read or removed.
+Layout: `states/<key>/` is one model on one corpus, `measurements/<key>/` the measurements of one study. A key is
+32 hexadecimal digits; nothing else there is ever counted, read or removed.
 """
 
 import contextlib
 import json
 import os
-import re
 import shutil
 import stat
 import time
@@ -16,28 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from harness.errors import LayerclaimsError
-from harness.files import TEMPORARY_SUFFIX, shown
+from layerclaims.errors import LayerclaimsError
+from layerclaims.runtime.files import TEMPORARY_SUFFIX
+from layerclaims.runtime.paths import KEY, KINDS, MANIFEST, Kind
+from layerclaims.runtime.text import shown
 
-Kind = Literal["states", "measurements"]
-KINDS: Final[tuple[Kind, ...]] = ("states", "measurements")
 DAY: Final = 86_400.0  # seconds
-_KEY: Final = re.compile("[0-9a-f]{32}")
-_MANIFEST: Final = "manifest.json"
 _LARGEST_MANIFEST: Final = 512_000_000  # bytes; token ids of 1e6 texts
 
 
-def default_cache_dir() -> Path:
-    """`$XDG_CACHE_HOME/layerclaims`, or `~/.cache/layerclaims` where that is unset, empty or relative.
-
-    The base directory specification says to ignore relative paths. The directory need not exist.
-    """
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "layerclaims"  # noqa: PTH117
-
-
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class CacheEntry:
     """One directory of the cache."""
 
     kind: Kind
@@ -54,7 +42,7 @@ class Entry:
         return self.path.name
 
 
-def entries(cache_dir: Path) -> list[Entry]:
+def entries(cache_dir: Path) -> list[CacheEntry]:
     """All entries, states first, the one used last on top. A cache directory that is not there has none.
 
     A link in place of an entry is listed as such and not looked into.
@@ -63,7 +51,7 @@ def entries(cache_dir: Path) -> list[Entry]:
     return sorted(found, key=lambda entry: (KINDS.index(entry.kind), -entry.used, entry.key))
 
 
-def damaged(entry: Entry) -> list[str]:
+def damaged(entry: CacheEntry) -> list[str]:
     """Read every byte of an entry again; the names of files that are not what was written.
 
     An unfinished entry is no damage: the next run goes on with what is there, and checks that itself.
@@ -71,15 +59,15 @@ def damaged(entry: Entry) -> list[str]:
     if entry.state != "whole":
         return []
     if entry.kind == "states":
-        from harness.store import ActivationStore
+        from layerclaims.activations.store import ActivationStore
 
         try:
             return ActivationStore.open(entry.path).verify()
         except LayerclaimsError:
             return [_first_damaged(entry.path)]
         except (KeyError, TypeError, ValueError, RecursionError):
-            return [_MANIFEST]
-    from harness.kept import load
+            return [MANIFEST]
+    from layerclaims.experiments.kept import load
 
     return [path.name for path in sorted(entry.path.glob("*.safetensors")) if load(path) is None]
 
@@ -88,7 +76,7 @@ def damaged(entry: Entry) -> list[str]:
 class Removal:
     """What became of an entry that was to be removed."""
 
-    entry: Entry
+    entry: CacheEntry
     kept: str  # why it is still there; "" when it is gone
 
 
@@ -104,13 +92,13 @@ def prune(cache_dir: Path, *, older_than: float | None = None, now: float | None
             yield _remove(entry)
 
 
-def _of_kind(cache_dir: Path, kind: Kind) -> Iterator[Entry]:
+def _of_kind(cache_dir: Path, kind: Kind) -> Iterator[CacheEntry]:
     directory = cache_dir / kind
     try:
         # a directory that is a link leads out of the cache: what is behind it belongs to someone else
         if not stat.S_ISDIR(directory.lstat().st_mode):
             return
-        names = sorted(entry.name for entry in os.scandir(directory) if _KEY.fullmatch(entry.name))
+        names = sorted(entry.name for entry in os.scandir(directory) if KEY.fullmatch(entry.name))
     except FileNotFoundError:
         return
     except OSError as error:
@@ -122,10 +110,12 @@ def _of_kind(cache_dir: Path, kind: Kind) -> Iterator[Entry]:
             yield _entry(kind, directory / name)
 
 
-def _entry(kind: Kind, path: Path) -> Entry:
+def _entry(kind: Kind, path: Path) -> CacheEntry:
     about = path.lstat()
     if not stat.S_ISDIR(about.st_mode):
-        return Entry(kind=kind, path=path, size=0, used=about.st_mtime, model="", corpus="", state="link")
+        return CacheEntry(
+            kind=kind, path=path, size=0, used=about.st_mtime, model="", corpus="", state="link"
+        )
     size, used = 0, about.st_mtime
     for root, _, files in os.walk(path, followlinks=False):
         for name in files:
@@ -137,10 +127,10 @@ def _entry(kind: Kind, path: Path) -> Entry:
     model = corpus = ""
     whole = True
     if kind == "states":
-        manifest = _manifest(path / _MANIFEST)
-        whole = (path / _MANIFEST).exists()
+        manifest = _manifest(path / MANIFEST)
+        whole = (path / MANIFEST).exists()
         model, corpus = _name(manifest, "model"), _name(manifest, "corpus")
-    return Entry(
+    return CacheEntry(
         kind=kind,
         path=path,
         size=size,
@@ -172,15 +162,15 @@ def _name(manifest: dict[str, Any], key: str) -> str:
 
 def _first_damaged(directory: Path) -> str:
     """Which file keeps a store from being opened: a shard that is missing or cut off, else the manifest."""
-    for shard in _manifest(directory / _MANIFEST).get("shards", []):
+    for shard in _manifest(directory / MANIFEST).get("shards", []):
         if isinstance(shard, dict) and isinstance(shard.get("name"), str):
             file = directory / Path(shard["name"]).name
             if not file.is_file() or file.stat().st_size != shard.get("bytes"):
                 return file.name
-    return _MANIFEST
+    return MANIFEST
 
 
-def _remove(entry: Entry) -> Removal:
+def _remove(entry: CacheEntry) -> Removal:
     if entry.state == "link":
         entry.path.unlink(missing_ok=True)
         return Removal(entry=entry, kept="")

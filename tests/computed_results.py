@@ -1,21 +1,25 @@
-"""A small results dictionary whose numbers were really computed from counts, through the suite's own functions."""
+"""The content of a small results file, its numbers computed from counts through the suite's own functions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-from harness import catalogue
-from harness.claim import Certificate, Evidence, Measured, Part, quarter
-from harness.protocol import resolve_options
-from harness.recipes import Series, compute
-from harness.record import judged, with_holm
-from harness.results import plain
-from harness.statistics import jackknife_groups
+from layerclaims.probing.certificate import Certificate
+from layerclaims.protocol import resolve_options
+from layerclaims.recording.record import judged, with_holm
+from layerclaims.results.checking import checked
+from layerclaims.results.file import plain
+from layerclaims.results.records import ClaimRecord
+from layerclaims.statistics.counts import AnswerCounts, compute
+from layerclaims.statistics.jackknife import jackknife_groups
+from layerclaims.verdicts import registry
+from layerclaims.verdicts.evidence import Evidence, Finding, Part
+from layerclaims.verdicts.quantity import Quantity, Setup
 
 N_BLOCKS = 5
 LABELS = N_BLOCKS + 1
 CONTEXT = 10
+WIDTH = 16
 # share of right answers by series; "transfer" is the other corpus
 SHARES = {
     "raw": 0.9,
@@ -31,13 +35,13 @@ CERTIFICATE = Certificate(converged=True, iterations=12, gradient_norm=1e-7, rel
 
 def draw(
     shares: Mapping[str, float], *, n_texts: int, sample: int, spread: float = 0.03
-) -> dict[str, Series]:
+) -> dict[str, AnswerCounts]:
     """Counts [n_texts, labels] of CONTEXT answers each; documents differ by `spread` around the share."""
     rng = np.random.default_rng(sample)
     total = np.full((n_texts, LABELS), CONTEXT)
     offsets = rng.normal(0, spread, size=(n_texts, 1))
     return {
-        name: Series(
+        name: AnswerCounts(
             corpus="transfer" if name == "transfer" else "main",
             documents=np.arange(n_texts),
             correct=rng.binomial(total, np.clip(share + offsets, 0, 1)),
@@ -57,7 +61,7 @@ def computed(
     model: str = "planted",
 ) -> dict[str, Any]:
     """A run of five claims, some of whose parts rest on counts, as the plugin would write it."""
-    claims: list[dict[str, Any]] = []
+    claims: list[ClaimRecord] = []
     documents: dict[str, Any] = {}
     for number, name in enumerate(protocols):
         protocol = resolve_options(
@@ -70,9 +74,9 @@ def computed(
         documents |= {f"{name}/{key}": counts.as_json() for key, counts in series.items()}
         claims += [
             judged(
-                catalogue.entries()[id_].claim,
+                registry.post_claims()[id_].claim,
                 evidence,
-                rule=catalogue.entries()[id_].rule,
+                rule=registry.post_claims()[id_].rule,
                 protocol=protocol,
                 seconds=1.0,
             )
@@ -81,7 +85,7 @@ def computed(
     hash_ = resolve_options({o["name"]: (o["value"], "test") for o in protocol.as_json()["options"]} | {
         "name": (protocols[0], "test")}).hash  # fmt: skip
     stated = protocol.as_json()
-    return plain({
+    return plain(checked({
         "schema_version": 1,
         "created": "2026-11-24T02:00:00Z",
         "harness": {"version": "0.1.0", "git_commit": None},
@@ -91,7 +95,7 @@ def computed(
         },
         "model": {
             "name": model, "revision": None, "architecture": "LlamaForCausalLM", "n_blocks": N_BLOCKS,
-            "hidden_size": 16, "n_parameters": 1000, "dtype": "float32", "tied_embeddings": True,
+            "hidden_size": WIDTH, "n_parameters": 1000, "dtype": "float32", "tied_embeddings": True,
             "weights_sha256": "3c" * 32,
         },
         "corpora": [
@@ -101,57 +105,52 @@ def computed(
              "skipped": 3, "ids_sha256": f"{sample + 1:064x}"},
         ],
         "environment": {"python": "3.11.7", "platform": "Linux", "cpu": None, "threads": 1, "packages": {}},
-        "claims": with_holm(claims, alpha=0.05),
+        "claims": [plain(claim, exact=True) for claim in with_holm(claims, alpha=0.05)],
         "documents": documents,
         "figures": {},
-    })  # fmt: skip
+    }))  # fmt: skip
 
 
-def _evidence(series: Mapping[str, Series], seed: int) -> dict[str, Evidence]:
-    def measured(name: str, statistic: str, *names: str, confidence: float = 0.95) -> Measured:
-        recipe = {"statistic": statistic, "series": list(names)}
-        chosen = {key: series[key] for key in names}
-        return Measured(
-            name=name,
-            estimate=compute(recipe, chosen, confidence=confidence, seed=seed),
-            n_documents=min(len(one.documents) for one in chosen.values()),
-            n_vectors=sum(int(one.total.sum()) for one in chosen.values()),
-            certificate=CERTIFICATE,
-            recipe=recipe,
+JUDGED = (
+    "layers-linearly-separable",
+    "every-layer-recognised",
+    "norm-is-a-feature",
+    "norm-is-not-the-only-feature",
+    "masking-recurring-dimensions-is-negligible",
+    "accuracy-drops-on-another-corpus",
+    "no-dimension-dominates",
+)
+
+
+def _evidence(series: Mapping[str, AnswerCounts], seed: int) -> dict[str, Evidence]:
+    """The evidence that the claims' own rules ask for, of these counts."""
+    setup = Setup(n_labels=LABELS, hidden_size=WIDTH, folds=5, seed=seed, alpha=0.05)
+    found = {}
+    for claim in JUDGED:
+        rule = registry.post_claims()[claim].declaration
+        assert rule is not None
+        parts = (
+            Part(finding=_finding(one.quantity, series, seed), criterion=one.criterion(setup))
+            for one in rule.conditions
         )
+        found[claim] = Evidence(parts=tuple(parts))
+    return found
 
-    def evidence(*parts: Part) -> Evidence:
-        return Evidence(parts=parts)
 
-    shares = np.random.default_rng(3).normal(0.02, 0.001, size=5)
-    largest = Measured(
-        name="largest share of one dimension",
-        estimate=jackknife_groups(shares, support=(0, 1), n_documents=len(series["raw"].documents)),
-        n_documents=len(series["raw"].documents),
-        n_vectors=int(series["raw"].total.sum()),
+def _finding(quantity: Quantity, series: Mapping[str, AnswerCounts], seed: int) -> Finding:
+    if quantity.recipe is None:  # the largest share of one dimension
+        shares = np.random.default_rng(3).normal(0.02, 0.001, size=5)
+        chosen = {"raw": series["raw"]}
+        estimate = jackknife_groups(shares, support=(0, 1), n_documents=len(series["raw"].documents))
+    else:
+        chosen = {name: series[name] for name in quantity.recipe.series}
+        confidence = 0.9 if quantity.equivalence else 0.95
+        estimate = compute(quantity.recipe, chosen, confidence=confidence, seed=seed)
+    return Finding(
+        name=quantity.name,
+        estimate=estimate,
+        n_documents=min(len(one.documents) for one in chosen.values()),
+        n_vectors=sum(int(one.total.sum()) for one in chosen.values()),
         certificate=CERTIFICATE,
+        recipe=quantity.recipe,
     )
-    border = quarter(0.25, LABELS)
-    return {
-        "layers-linearly-separable": evidence(
-            measured("accuracy", "accuracy", "raw").above(border),
-            measured("accuracy on shuffled labels", "accuracy", "shuffled").contains(1 / LABELS),
-        ),
-        "every-layer-recognised": evidence(
-            measured("lowest recall of a layer", "lowest recall", "raw").above(quarter(0.10, LABELS))
-        ),
-        "norm-is-a-feature": evidence(
-            measured("accuracy lost by unit-normalising", "difference", "raw", "unit").above(0.01)
-        ),
-        "norm-is-not-the-only-feature": evidence(
-            measured("accuracy on unit vectors", "accuracy", "unit").above(border),
-            measured("accuracy lost when only the norm is seen", "difference", "raw", "norm").above(0.05),
-        ),
-        "masking-recurring-dimensions-is-negligible": evidence(
-            measured("accuracy lost by masking", "difference", "raw", "masked", confidence=0.9).inside(0.01)
-        ),
-        "accuracy-drops-on-another-corpus": evidence(
-            measured("accuracy lost on the other corpus", "difference", "raw", "transfer").above(0.02)
-        ),
-        "no-dimension-dominates": evidence(largest.below(0.05)),
-    }

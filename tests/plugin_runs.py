@@ -1,5 +1,6 @@
 """Real runs of `pytest claims/` on a tiny model, each in a process of its own."""
 
+import importlib.metadata
 import json
 import os
 import re
@@ -15,6 +16,11 @@ from xml.etree import ElementTree
 from tests import tiny
 
 ROOT = Path(__file__).resolve().parents[1]
+# an installed layerclaims registers its plugin itself, and one module must not be registered twice
+INSTALLED = any(
+    ep.value == "layerclaims.plugin.hooks" for ep in importlib.metadata.entry_points(group="pytest11")
+)
+LOADED = () if INSTALLED else ("-p", "layerclaims.plugin.hooks")
 CLAIMS = ROOT / "claims"
 TEXTS, CONTEXT = 40, 8
 
@@ -34,7 +40,7 @@ def pytest_runtest_call(item):
         if fault == "skip":
             pytest.skip("UMAP is not installed")
         if fault == "note":
-            from harness import progress
+            from layerclaims.runtime import progress
             progress.note("a line of progress")
         if fault == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -42,7 +48,7 @@ def pytest_runtest_call(item):
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(20)
         if fault == "silent":
-            silent = lambda study, judge: None
+            silent = lambda judge: None
             silent.claim = item.obj.claim
             item.obj = silent
 

@@ -1,4 +1,4 @@
-"""Results dictionaries as runs write them, without a model: the numbers are plausible, not measured."""
+"""The content of results files as runs write it, without a model: the numbers are plausible, not measured."""
 
 # ruff: noqa: E501  the table of claims is easier to check with one claim a line
 
@@ -598,7 +598,7 @@ def hostile(name: str = HOSTILE) -> dict[str, Any]:
         if entry["control_untrained"]:
             entry["control_untrained"] |= {"estimate": None, "interval": None, "reason": name}
         for part in entry["parts"]:
-            part["name"] = part["estimand"] = part["method"] = name
+            part["name"] = part["estimand"] = name
         for control in entry["controls"]:
             control["name"] = control["note"] = name
     for figure in made["figures"].values():

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from harness.cache import DAY, Entry, damaged, default_cache_dir, entries, prune
-from harness.errors import LayerclaimsError
-from harness.files import locked, sha256_file
-from harness.kept import Kept, Measurement
-from harness.store import ActivationStore, shard_name, write_manifest
+from layerclaims.activations.shards import shard_name
+from layerclaims.activations.store import ActivationStore, write_manifest
+from layerclaims.cache import DAY, CacheEntry, damaged, entries, prune
+from layerclaims.errors import LayerclaimsError
+from layerclaims.experiments.kept import KeptValues
+from layerclaims.experiments.measurement import Values
+from layerclaims.runtime.files import locked, sha256_file
+from layerclaims.runtime.paths import default_cache_dir
 
 KEY, OTHER = "0a" * 16, "1b" * 16
 FACTS = {
@@ -56,7 +58,7 @@ def make_states(cache_dir: Path, key: str = KEY, *, model: str = "tiny", corpus:
 
 def make_measurements(cache_dir: Path, key: str = OTHER) -> Path:
     directory = cache_dir / "measurements" / key
-    Kept(directory).get("linear", lambda: Measurement(arrays={"a": np.arange(5)}, facts={}))
+    KeptValues(directory).get("linear", lambda: Values(arrays={"a": np.arange(5)}, facts={}))
     return directory
 
 
@@ -76,12 +78,22 @@ def cache_dir(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-def only(cache_dir: Path) -> Entry:
+def only(cache_dir: Path) -> CacheEntry:
     (entry,) = entries(cache_dir)
     return entry
 
 
 class TestDefaultDirectory:
+    @pytest.fixture(autouse=True)
+    def _unnamed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("LAYERCLAIMS_CACHE", raising=False)
+
+    def test_is_what_our_own_variable_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", "/home/someone")
+        monkeypatch.setenv("XDG_CACHE_HOME", "/big/disk")
+        monkeypatch.setenv("LAYERCLAIMS_CACHE", "~/states")
+        assert default_cache_dir() == Path("/home/someone/states")
+
     def test_is_below_the_home_directory(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
         monkeypatch.setenv("HOME", "/home/someone")

@@ -84,9 +84,10 @@ def test_the_commands_run_in_the_order_of_the_recipe(repository, job):
 
 
 def test_the_cache_step_keeps_the_directory_that_is_used(job):
-    from harness.cache import default_cache_dir
+    from layerclaims.runtime.paths import default_cache_dir
 
     (step,) = [step for step in job["steps"] if "cache" in step.get("uses", "")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("XDG_CACHE_HOME", raising=False)
+        for name in ("XDG_CACHE_HOME", "LAYERCLAIMS_CACHE"):
+            patch.delenv(name, raising=False)
         assert default_cache_dir() == Path(step["with"]["path"]).expanduser()

@@ -9,9 +9,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-from harness import catalogue
-from harness.protocol import PROFILES, Protocol
+from layerclaims.protocol import PROFILES, Protocol
+from layerclaims.verdicts import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -35,13 +34,13 @@ def replication_options() -> set[str]:
         if line and not line.startswith(" "):
             break
         lines.append(line)
-    return {found[1] for line in lines if (found := re.match(r"  (--[a-z-]+)", line))}
+    return {f"--{found[1]}" for line in lines if (found := re.match(r"  --layerclaims-([a-z-]+)", line))}
 
 
 @cache
 def command_help(*command: str) -> str:
     run = subprocess.run(
-        [sys.executable, "-m", "harness.cli", *command, "--help"],
+        [sys.executable, "-m", "layerclaims.cli", *command, "--help"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return run.stdout
@@ -83,6 +82,10 @@ def claims_writer() -> ModuleType:
 def test_readme_lists_the_options_that_pytest_has() -> None:
     rows = re.findall(r"^\| (`--.*?) \| ", section(ROOT / "README.md", "Options"), re.MULTILINE)
     assert set(OPTION.findall(" ".join(rows))) == replication_options()
+
+
+def test_help_gives_the_short_names_too() -> None:
+    assert replication_options() <= set(re.findall(r"or (--[a-z-]+):", pytest_help()))
 
 
 def test_commands_in_the_documentation_use_options_that_exist() -> None:
@@ -131,7 +134,7 @@ def test_help_of_make_lists_every_target() -> None:
 def test_claims_page_is_what_the_claims_declare() -> None:
     page = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
     assert re.findall(r"^### (.+)$", page, re.MULTILINE)
-    assert set(re.findall(r"^### (.+)$", page, re.MULTILINE)) == set(catalogue.entries())
+    assert set(re.findall(r"^### (.+)$", page, re.MULTILINE)) == set(registry.post_claims())
     assert page == claims_writer().text(), "make docs writes it anew"
 
 

@@ -14,11 +14,14 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests import tiny
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LOCK = ROOT / "requirements" / "lock.txt"
 EMBEDDED = ROOT / "requirements" / "embedded.txt"
-SHIPPED = ("harness", "claims", "templates")
+# folder -> where a wheel has it
+SHIPPED = {"harness": "layerclaims", "claims": "layerclaims/claims", "templates": "layerclaims/templates"}
 
 
 def entries(file: Path) -> list[str]:
@@ -122,8 +125,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestWheel:
     def test_holds_the_packages_whole_and_nothing_else(self, wheel: Path) -> None:
         expected = {
-            path.relative_to(ROOT).as_posix()
-            for name in SHIPPED
+            f"{place}/{path.relative_to(ROOT / name).as_posix()}"
+            for name, place in SHIPPED.items()
             for path in (ROOT / name).rglob("*")
             if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
         }
@@ -134,25 +137,97 @@ class TestWheel:
     def test_holds_what_is_easily_forgotten(self, wheel: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             names = archive.namelist()
-        for name in ("harness/py.typed", "harness/results.schema.json", "claims/test_norm.py"):
+        for name in (
+            "layerclaims/py.typed",
+            "layerclaims/__init__.pyi",
+            "layerclaims/verdicts/calibration.json",
+            "layerclaims/claims/test_norm.py",
+        ):
             assert name in names
         for suffix in (".html.j2", ".md.j2", ".css", ".woff"):
-            assert any(name.startswith("templates/") and name.endswith(suffix) for name in names), suffix
+            assert any(name.startswith("layerclaims/templates/") and name.endswith(suffix) for name in names)
 
     def test_carries_its_licences(self, wheel: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             held = {Path(name).name for name in archive.namelist() if ".dist-info/licenses/" in name}
         assert held == {"LICENSE", *(path.name for path in (ROOT / "templates").glob("OFL-*.txt"))}
 
-    def test_brings_claims_and_options_to_another_directory(self, wheel: Path, tmp_path: Path) -> None:
-        site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
-        elsewhere.mkdir()
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps"]
-        subprocess.run([*pip, "--target", site, wheel], check=True)
-        run = subprocess.run(
-            [sys.executable, "-m", "pytest", "--pyargs", "claims", "--collect-only", "-q", "--model", "x"],
-            cwd=elsewhere, env=os.environ | {"PYTHONPATH": str(site)}, capture_output=True, text=True,
-            check=False,
+    def test_brings_claims_and_options_to_another_directory(self, elsewhere: "Elsewhere") -> None:
+        for command in (
+            (*PYTEST, "--pyargs", "layerclaims.claims"),
+            (*COMMAND, "run"),
+        ):
+            run = elsewhere(*command, "--collect-only", "-q", "--model", "x")
+            assert run.returncode == 0, run.stdout + run.stderr
+            assert "test_random_vectors_fail" in run.stdout
+
+    def test_collides_with_no_folder_of_a_project(self, elsewhere: "Elsewhere") -> None:
+        """The project has packages of its own that are called like our folders, and a test that uses them."""
+        for name in SHIPPED:
+            (elsewhere.place / name).mkdir()
+            (elsewhere.place / name / "__init__.py").write_text(f"NAME = {name!r}\n")
+        (elsewhere.place / "test_own.py").write_text(
+            "import claims, harness, templates\n\n\ndef test_own():\n"
+            "    assert [m.NAME for m in (claims, harness, templates)] == ['claims', 'harness', 'templates']\n"
+        )
+        own = elsewhere(*PYTEST, "-q", "test_own.py")
+        assert (own.returncode, "layerclaims" in own.stdout) == (0, False), own.stdout + own.stderr
+        results = elsewhere.place / "results.json"
+        shutil.copy(next((ROOT / "tests" / "results" / "results_v1").glob("*.json")), results)
+        for command in (("explain",), ("explain", "norm-is-a-feature"), ("verify", results),
+                        ("report", results, "--report", "html,md", "--out", "out")):  # fmt: skip
+            run = elsewhere(*COMMAND, *command)
+            assert run.returncode == 0, run.stdout + run.stderr
+        assert (elsewhere.place / "out" / "report.html").exists()
+
+    def test_runs_the_worked_example_of_the_documentation(self, elsewhere: "Elsewhere") -> None:
+        """A claims file of somebody else's, with a measurement of its own, judged where nothing of ours lies."""
+        page = (ROOT / "docs" / "own-claims.md").read_text("utf-8")
+        claims, notebook = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+        (elsewhere.place / "test_own_claims.py").write_text(claims)
+        assert len([line for line in claims.splitlines() if line.strip()]) <= 30
+        tiny.build("llama", elsewhere.place / "model")
+        tiny.write_jsonl(elsewhere.place / "texts.jsonl", tiny.texts(60))
+        run = elsewhere(
+            *PYTEST, "test_own_claims.py", "--model", "./model", "--corpus", "texts.jsonl", "--n-texts", "40",
+            "--context", "8", "--transfer-corpus", "none", "--report", "md", "--cache-dir", "cache",
+            "--verdicts-only",
         )  # fmt: skip
         assert run.returncode == 0, run.stdout + run.stderr
-        assert "test_random_vectors_fail" in run.stdout
+        (written,) = elsewhere.place.glob("reports/*/results.json")
+        assert elsewhere(*COMMAND, "verify", written, "--claims", "test_own_claims.py").returncode == 0
+        program = notebook.replace('"gpt2"', '"./model"').replace('"imdb"', '"texts.jsonl"')
+        program = program.replace("n_texts=200", "n_texts=40, context=8")
+        script = elsewhere(sys.executable, "-c", program, LAYERCLAIMS_CACHE="cache")
+        assert script.returncode == 0, script.stdout + script.stderr
+        assert re.match("REPLICATED|NOT_REPLICATED|INCONCLUSIVE", script.stdout)
+
+
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+COMMAND = (sys.executable, "-m", "layerclaims.cli")
+
+
+class Elsewhere:
+    """A directory of somebody else's, where layerclaims is installed from its wheel."""
+
+    def __init__(self, place: Path, site: Path) -> None:
+        self.place, self._site = place, site
+
+    def __call__(self, *command: object, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            list(map(str, command)), cwd=self.place, capture_output=True, text=True, check=False,
+            env=os.environ | {"PYTHONPATH": str(self._site), "OMP_NUM_THREADS": "1", **variables},
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("site")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps"]
+    subprocess.run([*pip, "--target", made, wheel], check=True)
+    return made
+
+
+@pytest.fixture
+def elsewhere(site: Path, tmp_path: Path) -> Elsewhere:
+    return Elsewhere(tmp_path, site)

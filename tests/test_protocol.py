@@ -3,9 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from harness.errors import LayerclaimsError
-from harness.protocol import Protocol, report_name, resolve_options
+from layerclaims.errors import LayerclaimsError
+from layerclaims.protocol import Protocol, report_name, resolve_options
 
 
 class TestDefaults:

@@ -4,20 +4,34 @@ import dataclasses
 
 import numpy as np
 import pytest
+from layerclaims.experiments.ablation import FOLD, ablation, steps
+from layerclaims.experiments.geometry import layer_geometry
+from layerclaims.experiments.probes import RAW, layer_probe
+from layerclaims.experiments.study import Study
+from layerclaims.probing import fit as fitting
+from layerclaims.probing.library import library_probe
+from layerclaims.probing.probe import LayerProbe
+from layerclaims.probing.vectors import Vectors, fold_order, shuffled_labels, split_vectors
+from layerclaims.protocol import SETTINGS, Protocol, Setting
+from layerclaims.quantities import norm
+from layerclaims.recording import record
+from layerclaims.recording.figure import figure
+from layerclaims.report import protocols as contrast
+from layerclaims.report import render as report
+from layerclaims.report import wording
+from layerclaims.results import file as results
+from layerclaims.results import verify
+from layerclaims.results.checking import checked
+from layerclaims.results.file import sealed
+from layerclaims.results.records import AblationRecord, ProbeRecord, RecipeRecord
+from layerclaims.statistics.bootstrap import bootstrap_documents
+from layerclaims.verdicts import registry
+from layerclaims.verdicts.criterion import Criterion
+from layerclaims.verdicts.evidence import Evidence, Finding, Part
+from layerclaims.verdicts.verdict import Verdict, decide
 from sklearn.linear_model import LogisticRegression
 
-from claims import test_norm, test_separability
-from harness import contrast, record, report, results, verify, wording
-from harness.ablation import FOLD, ablation, steps
-from harness.claim import Evidence, Measured, Verdict, decide
-from harness.measure import accuracy, fitting
-from harness.measure.accuracy import Vectors
-from harness.probe import LayerProbe
-from harness.protocol import SETTINGS, Protocol, Setting
-from harness.questions import geometry, norm
-from harness.statistics import bootstrap_documents
-from harness.study import Study
-from tests import tiny
+from tests import sample_results, tiny
 
 RIGOROUS, PUBLISHED = SETTINGS["rigorous"], SETTINGS["as-published"]
 N_TEXTS, CONTEXT = 40, 8
@@ -29,7 +43,7 @@ def planted(*, documents=25, labels=3, positions=4, d=6, folds=5, scales=None, s
     x = rng.normal(size=(documents, labels, positions, d)) + rng.normal(size=(labels, 1, d))
     if scales is not None:
         x = x * scales
-    order, parts = accuracy.fold_order(documents, folds, seed)
+    order, parts = fold_order(documents, folds, seed)
     return Vectors(x=np.ascontiguousarray(x[order], dtype=np.float32), rows=order, folds=parts)
 
 
@@ -50,7 +64,7 @@ class TestSplits:
             assert not {row // per for row in seen} & {row // per for row in tested}
 
     def test_by_vector_shares_documents_and_tests_each_vector_once(self):
-        vectors = accuracy.split_vectors(planted(), 0)
+        vectors = split_vectors(planted(), 0)
         n, per = len(vectors.flat), 3 * 4
         times = np.zeros(n)
         for fold in range(5):
@@ -62,12 +76,12 @@ class TestSplits:
         assert (times == 1).all()
 
     def test_by_vector_is_another_for_another_seed(self):
-        one, other = (accuracy.split_vectors(planted(), seed).fold_of for seed in (0, 1))
+        one, other = (split_vectors(planted(), seed).fold_of for seed in (0, 1))
         assert (one != other).any()
 
     def test_by_vector_shuffles_labels_without_telling_a_token_s_from_its_others(self):
-        vectors = accuracy.split_vectors(planted(), 0)
-        shuffled = accuracy.shuffled_labels(vectors, np.random.default_rng(0))
+        vectors = split_vectors(planted(), 0)
+        shuffled = shuffled_labels(vectors, np.random.default_rng(0))
         assert sorted(shuffled) == sorted(vectors.labels)
         tokens = shuffled.reshape(vectors.x.shape[:3]).transpose(0, 2, 1).reshape(-1, 3)
         assert any(len(set(token)) < 3 for token in tokens.tolist())
@@ -76,7 +90,7 @@ class TestSplits:
 class TestAsPublished:
     @pytest.mark.parametrize("unit", [False, True])
     def test_is_scikit_learn_with_its_defaults_on_features_as_they_come(self, unit):
-        vectors = accuracy.split_vectors(planted(), 0)
+        vectors = split_vectors(planted(), 0)
         mask = vectors.training(1)
         X = vectors.flat / np.linalg.norm(vectors.flat, axis=1, keepdims=True) if unit else vectors.flat
         model = LogisticRegression().fit(X[mask], vectors.labels[mask])
@@ -87,7 +101,7 @@ class TestAsPublished:
         assert probe.certificate.converged
 
     def test_standardised_is_the_same_on_standardised_features(self):
-        vectors = accuracy.split_vectors(planted(scales=np.geomspace(0.1, 10, 6)), 0)
+        vectors = split_vectors(planted(scales=np.geomspace(0.1, 10, 6)), 0)
         mask = vectors.training(0)
         mean, sd = vectors.flat[mask].mean(0), vectors.flat[mask].std(0)
         model = LogisticRegression().fit((vectors.flat[mask] - mean) / sd, vectors.labels[mask])
@@ -106,7 +120,7 @@ class TestAsPublished:
     def test_has_the_gradient_of_its_own_solution_in_the_certificate(self):
         vectors = planted()
         X, y = vectors.flat, vectors.labels
-        probe = fitting.library_probe(X, y, standardise=False, unit=False, n_labels=3)
+        probe = library_probe(X, y, standardise=False, unit=False, n_labels=3)
         model = LogisticRegression().fit(X, y)
         error = model.predict_proba(X) - np.eye(3)[y]
         gradient = X.T @ error / len(y) + model.coef_.T / len(y)
@@ -115,7 +129,7 @@ class TestAsPublished:
 
     def test_tells_two_labels_apart_too(self):
         vectors = planted(labels=2)
-        probe = fitting.library_probe(vectors.flat, vectors.labels, standardise=False, unit=False, n_labels=2)
+        probe = library_probe(vectors.flat, vectors.labels, standardise=False, unit=False, n_labels=2)
         model = LogisticRegression().fit(vectors.flat, vectors.labels)
         assert probe.weights.shape == (6, 2)
         assert (probe.predict(vectors.flat) == model.predict(vectors.flat)).all()
@@ -124,7 +138,7 @@ class TestAsPublished:
     def test_refuses_a_label_without_vectors(self):
         vectors = planted()
         with pytest.raises(ValueError, match="each of the 4 labels"):
-            fitting.library_probe(vectors.flat, vectors.labels, standardise=False, unit=False, n_labels=4)
+            library_probe(vectors.flat, vectors.labels, standardise=False, unit=False, n_labels=4)
 
 
 @pytest.fixture(scope="module")
@@ -135,21 +149,22 @@ def vectors() -> Vectors:
 
 class TestUnconverged:
     def test_scikit_learn_is_recorded_and_not_a_warning(self, vectors):
-        probe = fitting.fit_fold(accuracy.split_vectors(vectors, 0), 0, PUBLISHED)
+        probe = fitting.fit_fold(split_vectors(vectors, 0), 0, PUBLISHED)
         assert not probe.certificate.converged
         assert probe.certificate.iterations == 100
         assert probe.certificate.gradient_norm > 1e-3
 
     def test_makes_a_row_inconclusive_whatever_its_number(self, vectors):
-        probe = fitting.fit_fold(accuracy.split_vectors(vectors, 0), 0, PUBLISHED)
+        probe = fitting.fit_fold(split_vectors(vectors, 0), 0, PUBLISHED)
         counts = np.tile([9.0, 10.0], (40, 1)) - np.arange(40)[:, None] % 2 * [1, 0]
         estimate = bootstrap_documents(
             counts, lambda s: s[..., 0] / s[..., 1], support=(0, 1), rng=np.random.default_rng(0)
         )
-        measured = Measured(
+        found = Finding(
             name="accuracy", estimate=estimate, n_documents=40, n_vectors=400, certificate=probe.certificate
         )
-        verdict, reason = decide(Evidence(parts=(measured.above(0.2),)))
+        part = Part(finding=found, criterion=Criterion(relation=">", threshold=0.2))
+        verdict, reason = decide(Evidence(parts=(part,)))
         assert verdict is Verdict.INCONCLUSIVE
         assert "did not converge in 100 iterations" in reason
 
@@ -195,7 +210,7 @@ class TestWalk:
     def test_changes_only_that_ingredient_of_a_fit(self, change):
         vectors = planted(scales=np.geomspace(0.1, 10, 6))
         setting = dataclasses.replace(RIGOROUS, **{change: PUBLISHED.ingredients[change]})
-        chosen = accuracy.split_vectors(vectors, 0) if setting.split == "vector" else vectors
+        chosen = split_vectors(vectors, 0) if setting.split == "vector" else vectors
         base, other = fitting.fit_fold(vectors, 0, RIGOROUS), fitting.fit_fold(chosen, 0, setting)
         same_rows = np.allclose(base.mean, other.mean, rtol=1e-5)
         assert same_rows == (change != "split")
@@ -247,11 +262,13 @@ class TestStudies:
         store = studies["rigorous"].store("main")
         assert studies["rigorous"].states == [*range(store.n_blocks + 1)]
         assert studies["as-published"].states == [*range(store.n_blocks), store.final]
-        raw, final = (geometry.measured(studies[name]).arrays for name in ("rigorous", "as-published"))
+        raw, final = (studies[name].values(layer_geometry).arrays for name in ("rigorous", "as-published"))
         assert np.array_equal(final["unit/layers"], final["unit/final"])
         np.testing.assert_allclose(final["unit/layers"], raw["unit/final"], rtol=1e-6)
         assert not np.allclose(raw["unit/layers"], final["unit/layers"])
-        one, other = (norm.growth_rate(studies[name]).estimate.value for name in ("rigorous", "as-published"))
+        one, other = (
+            norm.growth_rate.find(studies[name])[0].estimate.value for name in ("rigorous", "as-published")
+        )
         assert one != other
 
     def test_are_made_from_one_capture(self, studies):
@@ -266,64 +283,64 @@ class TestStudies:
             seen, tested = vectors.training(fold), vectors.tested(fold)
             model = LogisticRegression().fit(vectors.flat[seen], vectors.labels[seen])
             right.append((model.predict(vectors.flat[tested]) == vectors.labels[tested]).sum())
-        np.testing.assert_allclose(study.linear.arrays["runs"][:, 0], right, atol=1)
-        series = study.series("raw")
+        np.testing.assert_allclose(study.values(layer_probe).arrays["runs"][:, 0], right, atol=1)
+        series = study.counts(RAW)
         assert len(series.documents) == N_TEXTS  # the unit of intervals under both
         assert (series.total == CONTEXT).all()
-        assert series.correct.sum() == study.linear.arrays["runs"][:, 0].sum()
+        assert series.correct.sum() == study.values(layer_probe).arrays["runs"][:, 0].sum()
 
     def test_rigorous_keeps_its_own_measurements(self, studies, directory):
-        before = studies["rigorous"].series("raw").correct
-        again = study_of("rigorous", directory, directory / "cache").series("raw").correct
+        before = studies["rigorous"].counts(RAW).correct
+        again = study_of("rigorous", directory, directory / "cache").counts(RAW).correct
         assert (before == again).all()
-        assert (before != studies["as-published"].series("raw").correct).any()
+        assert (before != studies["as-published"].counts(RAW).correct).any()
 
 
 @pytest.fixture(scope="module")
 def both(studies):
-    """results.json of two claims under both protocols."""
-    records = []
-    for test in (test_separability.test_layers_linearly_separable, test_norm.test_norm_is_a_feature):
-        for study in studies.values():
-
-            def judge(*parts, controls=(), figures=(), facts=None, test=test, study=study):
-                evidence = Evidence(parts=parts, controls=tuple(controls), figures=tuple(figures))
-                rule = " ".join(test.__doc__.split())
-                records.append(
-                    record.judged(test.claim, evidence, rule=rule, protocol=study.protocol, seconds=0.0)
-                )
-
-            test(study, judge)
-    return record.assemble(studies, records, options=[])
+    """The results of two claims under both protocols."""
+    records, shown = [], {name: record.Exhibits() for name in studies}
+    for claim in ("layers-linearly-separable", "norm-is-a-feature"):
+        for name, study in studies.items():
+            found, rule = study.judge(claim), registry.post_claims()[claim].rule
+            records.append(
+                record.judged(found.claim, found.evidence, rule=rule, protocol=study.protocol, seconds=0.0)
+            )
+            bare = dataclasses.replace(found.evidence, figures=())
+            shown[name].add(record.exhibits(study, bare, known=shown[name]))
+    return record.assemble(studies, records, shown, options=[])
 
 
 class TestBoth:
     def test_stand_in_one_valid_file_with_the_ablation(self, both):
         read = results.loads(results.dumps(both).encode(), origin="results.json")
-        assert read["protocol"]["name"] == "both"
-        assert [(c["id"], c["protocol"]) for c in read["claims"]] == [
+        assert read.protocol.name == "both"
+        assert [(c.id, c.protocol) for c in read.claims] == [
             (claim, protocol)
             for claim in ("layers-linearly-separable", "norm-is-a-feature")
             for protocol in ("rigorous", "as-published")
         ]
-        assert [(row["start"], row["changed"]) for row in read["ablation"]] == [
+        assert [(row.start, row.changed) for row in read.ablation] == [
             (step.start, step.changed) for step in steps()
         ]
 
     def test_have_an_ablation_whose_ends_are_the_protocols_themselves(self, both, studies):
-        for row in both["ablation"]:
-            if row["changed"] is None:
-                correct, total = studies[row["start"]].linear.arrays["runs"][FOLD]
-                assert row["accuracy"] == pytest.approx(correct / total)
-                low, high = row["interval"]
-                assert low < row["accuracy"] < high
+        for row in both.ablation:
+            if row.changed is None:
+                correct, total = studies[row.start].values(layer_probe).arrays["runs"][FOLD]
+                assert row.accuracy == pytest.approx(correct / total)
+                low, high = row.interval
+                assert low < row.accuracy < high
 
     def test_keep_the_ablation_on_disk(self, both, directory, monkeypatch):
         def never(*_, **__):
             raise AssertionError("was fitted again")
 
         monkeypatch.setattr(fitting, "fit_fold", never)
-        assert ablation(study_of("rigorous", directory, directory / "cache")) == both["ablation"]
+        again = ablation(study_of("rigorous", directory, directory / "cache"))
+        assert [results.plain(AblationRecord.model_validate(row)) for row in again] == [
+            results.plain(row) for row in both.ablation
+        ]
 
     def test_are_verified(self, both, tmp_path):
         path = results.write(tmp_path / "results.json", both)
@@ -331,7 +348,7 @@ class TestBoth:
         assert outcome.mismatches == ()
 
     def test_stand_side_by_side_in_page_and_summary(self, both, tmp_path):
-        report.render(results.plain(both), tmp_path, ("html", "md"), say=print)
+        report.render(both, tmp_path, ("html", "md"), say=print)
         page, summary = ((tmp_path / name).read_text("utf-8") for name in ("report.html", "summary.md"))
         assert "Protocols side by side" in page
         for text in (page, summary):
@@ -340,70 +357,81 @@ class TestBoth:
             assert "scikit-learn’s defaults" in text
 
     def test_say_that_only_a_converged_probe_would_decide(self, both):
-        stalled = {"probe": {"converged": False}, "verdict": "INCONCLUSIVE"}
-        entry = {**results.plain(both)["claims"][1], **stalled}
-        assert "A probe that converges" in wording.change(entry, entry["parts"][0])
+        claim = both.claims[1]
+        probe = claim.probe.model_copy(update={"converged": False})
+        stalled = claim.model_copy(update={"probe": probe, "verdict": Verdict.INCONCLUSIVE})
+        assert "A probe that converges" in wording.change(stalled, stalled.parts[0])
 
     def test_leave_the_table_out_where_there_is_no_ablation(self, both, tmp_path):
         bare = {key: value for key, value in results.plain(both).items() if key != "ablation"}
-        report.render(record.sealed(bare), tmp_path, ("html", "md"), say=print)
+        report.render(sealed(checked(bare)), tmp_path, ("html", "md"), say=print)
         for name in ("report.html", "summary.md"):
             assert "From one protocol to the other" not in (tmp_path / name).read_text("utf-8")
 
-    def test_a_figure_that_fails_costs_no_verdict(self, both, studies, monkeypatch):
+    def test_a_figure_that_fails_costs_no_verdict(self, studies, monkeypatch):
         said = []
 
-        def broken(study, name):
+        @figure()
+        def norms(study):
             raise ImportError("no drawing")
 
-        monkeypatch.setattr(record, "exhibit", broken)
         monkeypatch.setattr(record.screen, "note", said.append)
-        mine = [
-            {**entry, "figures": ["norms"]} for entry in both["claims"] if entry["protocol"] == "rigorous"
-        ]
-        made = record.assemble({"rigorous": studies["rigorous"]}, mine, options=[])
-        assert (made["figures"], made["claims"][0]["figures"]) == ({}, [])
-        assert [entry["verdict"] for entry in made["claims"]] == [entry["verdict"] for entry in mine]
+        study = studies["rigorous"]
+        found = study.judge("layers-linearly-separable")
+        evidence = dataclasses.replace(found.evidence, figures=(norms,))
+        shown = record.exhibits(study, evidence, known=record.Exhibits())
+        mine = [record.judged(found.claim, evidence, rule="", protocol=study.protocol, seconds=0.0)]
+        made = record.assemble({"rigorous": study}, mine, {"rigorous": shown}, options=[])
+        assert (made.figures, made.claims[0].figures) == ({}, ())
+        assert [claim.verdict for claim in made.claims] == [claim.verdict for claim in mine]
         assert said == ["layerclaims: the figure norms is left out: ImportError: no drawing"]
 
     def test_a_protocol_alone_makes_no_ablation(self, both, studies):
-        mine = [entry for entry in both["claims"] if entry["protocol"] == "rigorous"]
-        mine = [{**entry, "figures": []} for entry in mine]
-        assert "ablation" not in record.assemble({"rigorous": studies["rigorous"]}, mine, options=[])
+        study = studies["rigorous"]
+        found = study.judge("layers-linearly-separable")
+        mine = [claim for claim in both.claims if (claim.id, claim.protocol) == (found.claim.id, "rigorous")]
+        shown = record.exhibits(study, found.evidence, known=record.Exhibits())
+        made = record.assemble({"rigorous": study}, mine, {"rigorous": shown}, options=[])
+        assert "ablation" not in results.plain(made)
 
 
 def walked(values, *, stalled=()):
     """Rows of an ablation whose accuracy is `values(setting)`; probes of the `stalled` solvers do not converge."""
     return [
-        {
-            "start": step.start,
-            "changed": step.changed,
-            "ingredients": step.setting.ingredients,
-            "accuracy": values(step.setting),
-            "interval": None,
-            "unit_accuracy": 0.9,
-            "unit_interval": None,
-            "converged": step.setting.solver not in stalled,
-            "unit_converged": True,
-        }
+        AblationRecord(
+            start=step.start,
+            changed=step.changed,
+            ingredients=step.setting.ingredients,
+            accuracy=values(step.setting),
+            interval=None,
+            unit_accuracy=0.9,
+            unit_interval=None,
+            converged=step.setting.solver not in stalled,
+            unit_converged=True,
+        )
         for step in steps()
     ]
 
 
-def entry(protocol, verdict, *, converged=True, probe=True, series=("raw",), holds=True):
-    return {
-        "protocol": protocol,
-        "verdict": verdict,
-        "probe": {"converged": converged} if probe else None,
-        "parts": [{"recipe": {"series": list(series)} if series else None, "holds": holds}],
-    }
+def claimed(protocol, verdict, *, converged=True, probe=True, series=("raw",), holds=True):
+    """A claim with one part, as far as the sentence looks at it."""
+    (claim,) = checked(sample_results.single_claim()).claims
+    recipe = RecipeRecord(statistic="accuracy", series=series) if series else None
+    return claim.model_copy(
+        update={
+            "protocol": protocol,
+            "verdict": Verdict(verdict),
+            "probe": ProbeRecord(converged=converged, gradient_norm=None, iterations=None) if probe else None,
+            "parts": (claim.parts[0].model_copy(update={"recipe": recipe, "holds": holds}),),
+        }
+    )
 
 
 class TestSentence:
     def test_names_the_ingredient_that_moves_the_number(self):
         rows = walked(lambda s: 0.9 if s.split == "vector" else 0.5)
         text = contrast.disagreement(
-            [entry("rigorous", "NOT_REPLICATED", holds=False), entry("as-published", "REPLICATED")], rows
+            [claimed("rigorous", "NOT_REPLICATED", holds=False), claimed("as-published", "REPLICATED")], rows
         )
         assert "mostly because of the split" in text
         assert "from .500 to .900" in text
@@ -412,7 +440,8 @@ class TestSentence:
     def test_names_what_lets_the_probe_converge(self):
         rows = walked(lambda s: 0.3 if s.solver == "defaults" else 0.9, stalled=("defaults",))
         text = contrast.disagreement(
-            [entry("rigorous", "REPLICATED"), entry("as-published", "INCONCLUSIVE", converged=False)], rows
+            [claimed("rigorous", "REPLICATED"), claimed("as-published", "INCONCLUSIVE", converged=False)],
+            rows,
         )
         assert "did not converge" in text
         assert "once the solver alone is changed" in text
@@ -423,41 +452,46 @@ class TestSentence:
             lambda s: 0.3 if (s.solver, s.features) == ("defaults", "as they come") else 0.9,
             stalled=("defaults",),
         )
-        pair = [entry("rigorous", "REPLICATED"), entry("as-published", "INCONCLUSIVE", converged=False)]
+        pair = [claimed("rigorous", "REPLICATED"), claimed("as-published", "INCONCLUSIVE", converged=False)]
         text = contrast.disagreement(pair, rows)
         assert "the scaling of the features alone takes it to .900 without converging" in text
 
     def test_says_when_the_ablation_s_probe_did_converge(self):
-        pair = [entry("rigorous", "REPLICATED"), entry("as-published", "INCONCLUSIVE", converged=False)]
+        pair = [claimed("rigorous", "REPLICATED"), claimed("as-published", "INCONCLUSIVE", converged=False)]
         assert "on fewer documents" in contrast.disagreement(pair, walked(lambda _: 0.9))
 
     def test_says_when_it_takes_more_than_one_change_to_converge(self):
-        pair = [entry("rigorous", "REPLICATED"), entry("as-published", "INCONCLUSIVE", converged=False)]
-        rows = [{**row, "converged": row["start"] == "rigorous"} for row in walked(lambda _: 0.9)]
+        pair = [claimed("rigorous", "REPLICATED"), claimed("as-published", "INCONCLUSIVE", converged=False)]
+        rows = [
+            row.model_copy(update={"converged": row.start == "rigorous"}) for row in walked(lambda _: 0.9)
+        ]
         assert "two ingredients or more" in contrast.disagreement(pair, rows)
 
     def test_says_when_none_explains_it(self):
-        pair = [entry("rigorous", "REPLICATED"), entry("as-published", "INCONCLUSIVE", holds=None)]
+        pair = [claimed("rigorous", "REPLICATED"), claimed("as-published", "INCONCLUSIVE", holds=None)]
         assert "no ingredient alone explains it" in contrast.disagreement(pair, walked(lambda _: 0.9))
 
     def test_says_when_the_ablation_is_about_something_else(self):
-        pair = [entry("rigorous", "REPLICATED", series=()), entry("as-published", "INCONCLUSIVE", series=())]
+        pair = [
+            claimed("rigorous", "REPLICATED", series=()),
+            claimed("as-published", "INCONCLUSIVE", series=()),
+        ]
         text = contrast.disagreement(pair, walked(lambda s: 0.9 if s.last == "final" else 0.5))
         assert "a number that the ablation does not follow" in text
         assert "the last label" in text
 
     def test_blames_the_last_label_where_there_is_no_probe(self):
         pair = [
-            entry(name, verdict, probe=False, series=())
+            claimed(name, verdict, probe=False, series=())
             for name, verdict in (("rigorous", "REPLICATED"), ("as-published", "NOT_REPLICATED"))
         ]
         assert "because of the last label" in contrast.disagreement(pair, [])
 
     @pytest.mark.parametrize("other", ["REPLICATED", "NOT_TESTED", "ERROR"])
     def test_is_missing_where_there_is_nothing_to_explain(self, other):
-        pair = [entry("rigorous", "REPLICATED"), entry("as-published", other)]
+        pair = [claimed("rigorous", "REPLICATED"), claimed("as-published", other)]
         assert contrast.disagreement(pair, walked(lambda _: 0.5)) == ""
 
     def test_is_missing_where_the_walk_is_not_whole(self):
-        pair = [entry("rigorous", "REPLICATED"), entry("as-published", "NOT_REPLICATED")]
+        pair = [claimed("rigorous", "REPLICATED"), claimed("as-published", "NOT_REPLICATED")]
         assert contrast.disagreement(pair, walked(lambda _: 0.5)[1:]) == ""

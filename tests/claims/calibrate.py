@@ -1,8 +1,8 @@
 """Measure how often each row's verdict is wrong: `make calibrate`, or `python -m tests.claims.calibrate --rows ID`.
 
 Every row judges hundreds of data sets with a known truth (plants.py) by its own test. What is counted goes to
-harness/calibration.json after each row, so that a run that was stopped can go on with the rows that are left; the
-page and its copy in docs/ are written from there.
+harness/verdicts/calibration.json after each row, so that a run that was stopped can go on with the rows that are left;
+docs/calibration.md is written from there.
 """
 
 import argparse
@@ -18,11 +18,10 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from layerclaims.metrics import geometry
+from layerclaims.verdicts.calibration import FILE, share_of
+from layerclaims.verdicts.verdict import Verdict
 
-from harness.calibration import FILE, share_of
-from harness.claim import Verdict, decide
-from harness.measure import geometry
-from tests.claims import planted
 from tests.claims.plants import LARGE, PLANTS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -39,11 +38,11 @@ COUNTED = {
 
 def judged(row, knob, seed, **size):
     """Verdict, the estimate that the knob turns, and its threshold, of one plant."""
-    plant, judge = PLANTS[row], planted.Judge()
+    plant = PLANTS[row]
     with mock.patch.object(geometry, "check_installed"):  # paths are drawn: UMAP itself is not needed
-        planted.rows()[row](plant.draw(seed, knob, **size), judge)
-    part = judge.evidence.parts[plant.part]
-    return decide(judge.evidence)[0], part.measured.estimate.value, part.criterion.bounds[-1]
+        found = plant.draw(seed, knob, **size).judge(row)
+    part = found.evidence.parts[plant.part]
+    return found.verdict, part.finding.estimate.value, part.criterion.bounds[-1]
 
 
 def cell(row, knob, pool, n):
@@ -81,7 +80,6 @@ def write(rows):
     rows = {row: rows[row] for row in PLANTS if row in rows}
     text = json.dumps({"alpha": ALPHA, "rows": rows}, indent=1) + "\n"
     FILE.write_text(text, encoding="utf-8")
-    (DOCS / "calibration.json").write_text(text, encoding="utf-8")
     (DOCS / "calibration.md").write_text(page(rows), encoding="utf-8")
 
 

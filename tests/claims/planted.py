@@ -14,18 +14,17 @@ adds exactly nothing; what the MLP adds is set by hand, so that state i is known
 The other corpus is written in tokens of its own (capital letters), whose embeddings are drawn like the others.
 """
 
-import importlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from layerclaims.experiments.study import Study
+from layerclaims.protocol import Protocol
+from layerclaims.verdicts.verdict import Verdict
 
-from harness.claim import Evidence, Measured, Part, Verdict, decide
-from harness.protocol import Protocol
-from harness.study import Study
 from tests import tiny
 
 BLOCKS = 4
@@ -219,38 +218,12 @@ def study(
         seed=seed,
     )
     made = Study(protocol, cache_dir=directory / "cache", device="cpu", batch_size=batch_size)
-    made.prepare()
+    for role in ("main", "transfer"):
+        made.store(role)
     return made
 
 
-class Judge:
-    """Stands for the fixture `judge` and keeps the evidence."""
-
-    evidence: Evidence
-
-    def __call__(
-        self,
-        *parts: Part,
-        controls: Sequence[Measured] = (),
-        figures: Sequence[str] = (),
-        facts: Mapping[str, str] | None = None,
-    ) -> None:
-        self.evidence = Evidence(
-            parts=parts, controls=tuple(controls), figures=tuple(figures), extra=dict(facts or {})
-        )
-
-
-def rows() -> dict[str, Any]:
-    """The claims' test functions by id, in the order of the files."""
-    found = {}
-    for path in sorted((Path(__file__).parents[2] / "claims").glob("test_*.py")):
-        module = importlib.import_module(f"claims.{path.stem}")
-        found.update({row.claim.id: row for row in vars(module).values() if hasattr(row, "claim")})
-    return found
-
-
 def verdict(claim: str, of: Study) -> tuple[Verdict, str]:
-    """Verdict and reason of one row, by the row's own test."""
-    judge = Judge()
-    rows()[claim](of, judge)
-    return decide(judge.evidence)
+    """Verdict and reason of one row."""
+    found = of.judge(claim)
+    return found.verdict, found.reason

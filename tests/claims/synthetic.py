@@ -4,20 +4,21 @@ Studies here are the suite's own Study with some of its measurements put in plac
 them as they stand. Drawing counts is cheap: hundreds of runs show how often a verdict is wrong.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from harness.claim import Certificate
-from harness.kept import Measurement
-from harness.models import ModelFacts
-from harness.probe import Probe
-from harness.protocol import Protocol
-from harness.study import RAW_OF, Study
+from layerclaims.experiments import fitted
+from layerclaims.experiments.measurement import Measurement, Values
+from layerclaims.experiments.norms import norms_by_state
+from layerclaims.experiments.probes import RAW, accuracy_by_model
+from layerclaims.experiments.study import Study
+from layerclaims.models.facts import ModelFacts
+from layerclaims.probing.certificate import Certificate
+from layerclaims.probing.probe import Probe
+from layerclaims.protocol import Protocol
 
 CERTIFICATE = {"converged": True, "gradient_norm": 1e-6, "iterations": 50, "relative_gap": 1e-6}
 CORRELATION = 0.1  # of two answers of a document: the upper end of what real probes show
@@ -68,42 +69,30 @@ class Drawn(Study):
         d = 32 if self._weights is None else self._weights.shape[1]
         return replace(facts(self._labels - 1, d), n_parameters=self._parameters)
 
-    def keep(self, name: str, compute: Callable[[], Measurement]) -> Measurement:
-        path = self._paths.get(name.removeprefix("reduced-").removesuffix("-folds"))
-        return compute() if path is None else Measurement(arrays={"centroids": path}, facts={})
-
     @property
     def states(self) -> list[int]:
         return list(range(self._labels))
 
-    @property
-    def recurring_dimensions(self) -> list[int]:
-        return [0, 1, 2, 3]
-
-    @property
-    def norms(self) -> Measurement:
-        assert self._sums is not None
-        return Measurement(arrays={"sums": self._sums}, facts={})
-
-    @property
-    def probes(self) -> list[Probe]:
-        assert self._weights is not None
-        _, d, labels = self._weights.shape
-        return [
-            Probe(
-                weights=weights,
-                bias=np.zeros(labels),
-                mean=np.zeros(d),
-                sd=np.ones(d),
-                unit=False,
-                certificate=Certificate(**CERTIFICATE),
-            )
-            for weights in self._weights
-        ]
-
-    @property
-    def linear(self) -> Measurement:
-        return self._measurement_of("raw")
+    def values(self, measurement: Measurement) -> Values:
+        if measurement is accuracy_by_model:
+            return measurement.compute(self)
+        if measurement is norms_by_state:
+            return Values(arrays={"sums": self._sums}, facts={})
+        if measurement.name.startswith("reduced-"):
+            reducer = measurement.name.removeprefix("reduced-").removesuffix("-folds")
+            return Values(arrays={"centroids": self._paths[reducer]}, facts={})
+        folds = self.protocol.folds
+        weights = np.ones((folds, 32, self._labels)) if self._weights is None else self._weights
+        parts = [fitted.of_probes([_probe(one) for one in weights])]
+        for name, correct in self._counts.items():
+            total = np.full_like(correct, self._totals)
+            certificates = [CERTIFICATE] * folds
+            parts.append(fitted.of_series(name, np.arange(len(correct)), correct, total, certificates))
+            if name == RAW.name:
+                split = (np.array_split(counts.sum(1), folds) for counts in (correct, total))
+                runs = np.array([[part.sum() for part in of] for of in split]).T
+                parts.append(Values(arrays={"runs": runs}, facts={}))
+        return fitted.joined(*parts)
 
     def store(self, role: str) -> Any:  # noqa: ARG002  for the numbers of documents behind the norms
         drawn = [self._sums] if self._sums is not None else list(self._counts.values())
@@ -115,19 +104,17 @@ class Drawn(Study):
             n_blocks=self._labels - 1,
         )
 
-    def _measurement_of(self, name: str) -> Measurement:
-        if name.startswith(RAW_OF):
-            return self.family[name.removeprefix(RAW_OF)].linear
-        correct = self._counts[name]
-        total = np.full_like(correct, self._totals)
-        folds = (np.array_split(counts.sum(1), self.protocol.folds) for counts in (correct, total))
-        arrays = {
-            "documents": np.arange(len(correct)),
-            f"{name}/correct": correct,
-            f"{name}/total": total,
-            "runs": np.array([[part.sum() for part in parts] for parts in folds]).T,
-        }
-        return Measurement(arrays=arrays, facts={"unit": [False] * 5, "certificates": [CERTIFICATE] * 5})
+
+def _probe(weights: np.ndarray) -> Probe:
+    d, labels = weights.shape
+    return Probe(
+        weights=weights,
+        bias=np.zeros(labels),
+        mean=np.zeros(d),
+        sd=np.ones(d),
+        unit=False,
+        certificate=Certificate(**CERTIFICATE),
+    )
 
 
 class _Sizes:
@@ -186,19 +173,12 @@ class InMemory(Study):
             "transfer": States(main if transfer is None else transfer, "t"),
         }
 
-    @cached_property
-    def _kept(self) -> Any:
-        return _Memory()
+        self._found: dict[str, Values] = {}
 
-
-class _Memory:
-    def __init__(self) -> None:
-        self._found: dict[str, Measurement] = {}
-
-    def get(self, name: str, compute: Callable[[], Measurement]) -> Measurement:
-        if name not in self._found:
-            self._found[name] = compute()
-        return self._found[name]
+    def values(self, measurement: Measurement) -> Values:
+        if measurement.name not in self._found:
+            self._found[measurement.name] = measurement.compute(self)
+        return self._found[measurement.name]
 
 
 def gaussian(

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layerclaims.corpora import load as corpora
+from layerclaims.corpora.selection import select
+from layerclaims.experiments.probes import layer_probes
+from layerclaims.statistics.counts import AnswerCounts, Recipe, compute
+from layerclaims.verdicts.verdict import Verdict
 
-from harness import corpora
-from harness.claim import Verdict, decide
-from harness.recipes import Series, compute
 from tests import tiny
 from tests.claims import planted
 from tests.claims.synthetic import InMemory, gaussian
@@ -64,13 +66,9 @@ def found(study, rows):
     """Row -> verdict, and values and bounds of its parts."""
     out = {}
     for row in rows:
-        judge = planted.Judge()
-        planted.rows()[row](study, judge)
-        numbers = [
-            (p.measured.estimate.value, p.measured.estimate.low, p.measured.estimate.high)
-            for p in judge.evidence.parts
-        ]
-        out[row] = decide(judge.evidence)[0], np.array(numbers)
+        judged = study.judge(row)
+        estimates = [part.finding.estimate for part in judged.evidence.parts]
+        out[row] = judged.verdict, np.array([(e.value, e.low, e.high) for e in estimates])
     return out
 
 
@@ -158,7 +156,7 @@ def test_a_constant_feature_concerns_no_probe(seed, constant):
     x = states(seed)
     wider = np.concatenate([x, np.full((*x.shape[:3], 1), constant)], axis=3)
     plain, more = InMemory(x, seed=seed), InMemory(wider, seed=seed)
-    assert all(not probe.weights[-1].any() for probe in more.probes)
+    assert all(not probe.weights[-1].any() for probe in layer_probes(more))
     assert more.recurring_dimensions == plain.recurring_dimensions
     rows = ["every-layer-recognised", "no-dimension-dominates", "attribution-sign-flips-with-depth"]
     assert_same(found(plain, rows), found(more, rows), value=0.01, bounds=0.02)
@@ -178,7 +176,7 @@ def counts(seed, n, *, vectors=8):
 
 
 def series_of(correct, total):
-    return Series(corpus="main", documents=np.arange(len(correct)), correct=correct, total=total)
+    return AnswerCounts(corpus="main", documents=np.arange(len(correct)), correct=correct, total=total)
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
@@ -187,9 +185,9 @@ def test_the_same_vectors_again_in_every_document_narrow_no_interval(seed, n, ti
     correct, total = counts(seed, n)
     better = np.minimum(correct + np.random.default_rng(seed).integers(0, 2, size=correct.shape), total)
     for recipe in (
-        {"statistic": "accuracy", "series": ["a"]},
-        {"statistic": "lowest recall", "series": ["a"]},
-        {"statistic": "difference", "series": ["b", "a"]},
+        Recipe(statistic="accuracy", series=("a",)),
+        Recipe(statistic="lowest recall", series=("a",)),
+        Recipe(statistic="difference", series=("b", "a")),
     ):
         once, again = (
             compute(
@@ -209,7 +207,7 @@ def test_a_corpus_whose_documents_all_stand_twice_gives_each_once(tmp_path):
     twice = tmp_path / "twice.jsonl"
     twice.write_text(path.read_text() * 2)
     once, again = (
-        corpora.select(
+        select(
             corpora.load_corpus(str(corpus)),
             tiny.tokenizer().encode,
             n_texts=80,

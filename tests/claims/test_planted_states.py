@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from layerclaims.experiments.probes import recurring_dimensions
+from layerclaims.experiments.series import MASKED, MASKED_AT_RANDOM, RAW, SHUFFLED
+from layerclaims.quantities.counts import lowest_recall
+from layerclaims.verdicts.verdict import Verdict
 
-from harness.claim import Verdict
 from tests.claims import planted
 from tests.claims.synthetic import InMemory, gaussian
 
@@ -57,9 +60,9 @@ def test_what_only_a_document_of_its_own_would_give_away_is_not_learned(seed):
     rng = np.random.default_rng(seed)
     study = InMemory(gaussian(rng, np.zeros((3, 150)), documents=40, own=3.0), seed=seed)
     assert verdict("layers-linearly-separable", study) is N
-    assert study.series("raw").accuracy < 0.45
+    assert study.counts(RAW).accuracy < 0.45
     from_vectors = InMemory(study.store("main")._states, seed=seed, name="as-published")
-    assert from_vectors.series("raw").accuracy > 0.6  # the leak is there for a split by vectors
+    assert from_vectors.counts(RAW).accuracy > 0.6  # the leak is there for a split by vectors
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -71,11 +74,11 @@ def test_the_last_label_is_the_raw_state_and_labels_are_states(seed):
     states = gaussian(rng, offsets)
     states[-1] = states[0]
     study = InMemory(states, seed=seed)
-    recall = study.series("raw").recall
+    recall = study.counts(RAW).recall
     assert recall[[0, 3]].min() > 0.98
     assert recall[[1, 2]].max() < 0.9
     assert recall[[1, 2]].sum() == pytest.approx(1, abs=0.1)
-    assert study.lowest_recall("raw").note.split()[1] in ("1", "2")
+    assert lowest_recall(RAW).find(study)[0].note.split()[1] in ("1", "2")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -85,22 +88,24 @@ def test_the_dimensions_that_carry_the_layers_are_the_ones_named_and_masked(seed
     offsets = np.zeros((5, 30))
     offsets[1:, carrying] = 8 * np.eye(4)
     study = InMemory(gaussian(rng, offsets), seed=seed)
-    assert sorted(study.recurring_dimensions) == carrying
+    assert sorted(recurring_dimensions(study)) == carrying
     assert verdict("masking-recurring-dimensions-is-negligible", study) is N
-    assert study.series("masked").accuracy < 0.35
-    assert study.series("masked at random").accuracy > 0.95
+    assert study.counts(MASKED).accuracy < 0.35
+    assert study.counts(MASKED_AT_RANDOM).accuracy > 0.95
 
 
 def test_documents_and_not_vectors_are_what_an_interval_counts():
     """Documents of which every vector is right or every one wrong: 60 facts, however many vectors there are."""
-    from harness.recipes import Series, compute
+    from layerclaims.statistics.counts import AnswerCounts, Recipe, compute
 
     right = np.random.default_rng(0).random(60) < 0.7
     widths = []
     for vectors in (1, 100):
         total = np.full((60, 1), vectors)
-        series = Series(corpus="main", documents=np.arange(60), correct=right[:, None] * total, total=total)
-        e = compute({"statistic": "accuracy", "series": ["raw"]}, {"raw": series}, confidence=0.95, seed=0)
+        series = AnswerCounts(
+            corpus="main", documents=np.arange(60), correct=right[:, None] * total, total=total
+        )
+        e = compute(Recipe(statistic="accuracy", series=("raw",)), {"raw": series}, confidence=0.95, seed=0)
         widths.append((e.low, e.high))
     assert widths[0] == pytest.approx(widths[1])
     assert widths[0][1] - widths[0][0] > 0.2
@@ -114,6 +119,6 @@ def test_shuffled_labels_meet_chance_as_often_as_their_interval_says(seed):
         rng = np.random.default_rng([seed, run])
         states = gaussian(rng, np.zeros((4, 6)), documents=40, positions=5)
         study = InMemory(states, seed=1000 * seed + run)
-        e = study.accuracy("shuffled").estimate
+        e = study.estimate("accuracy", (SHUFFLED,), confidence=0.95)
         missed += not e.low <= 0.25 <= e.high
     assert missed <= 9

@@ -1,0 +1,1 @@
+"""Activations: the states of a model on a corpus, captured once, kept on disk, read back."""

@@ -1,0 +1,75 @@
+"""The command `layerclaims`: everything that needs no run of pytest."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+from layerclaims import __version__
+from layerclaims.cli.cache import add_cache
+from layerclaims.cli.capture import add_capture
+from layerclaims.cli.explain import add_explain
+from layerclaims.cli.parser import CLOSED_PIPE, FAILED, INTERRUPTED, USAGE, Parser, UsageError
+from layerclaims.cli.report import add_report
+from layerclaims.cli.results import add_compare, add_schema, add_verify
+from layerclaims.cli.run import add_run
+from layerclaims.errors import LayerclaimsError
+from layerclaims.runtime.text import inert
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status. `arguments` are those after the program's name.
+
+    0: done. 1: it failed, or found what it was asked to fail on. 2: a mistake in the command line. 130: Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            # a terminal of another encoding shows an escape and not a traceback
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        parsed = parse(sys.argv[1:] if arguments is None else arguments)
+        status = int(parsed.command(parsed))
+        sys.stdout.flush()
+    except LayerclaimsError as error:
+        print(f"layerclaims: {inert(error)}", file=sys.stderr)
+        return USAGE if isinstance(error, UsageError) else FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader has gone, as with `| head`; what Python still wants to flush must not complain either
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return CLOSED_PIPE
+    return status
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line as the commands take it; a mistake in it ends the program with one sentence."""
+    given = list(arguments)
+    # what comes after `run` is pytest's, but for a question about `run` itself
+    own = given[:1] if given[:1] == ["run"] and given[1:2] not in (["-h"], ["--help"]) else given
+    return _parser().parse_args(own, argparse.Namespace(arguments=given[1:]))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="layerclaims",
+        description="Reports, comparisons and checks of what `pytest claims/` measured.",
+        epilog="example: layerclaims verify reports/smollm2-135m-instruct/report.pdf",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"layerclaims {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+    for add in (
+        add_run,
+        add_report,
+        add_compare,
+        add_verify,
+        add_cache,
+        add_explain,
+        add_schema,
+        add_capture,
+    ):
+        add(commands)
+    return parser

@@ -1,0 +1,79 @@
+"""`layerclaims compare`, `verify` and `schema`: what results files say."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from layerclaims.cli.claims import add_claims, known_claims
+from layerclaims.cli.parser import FAILED, command
+
+
+def add_compare(commands: Any) -> None:
+    """Declare the command."""
+    parser = command(
+        commands,
+        "compare",
+        _compare,
+        "Compare two runs claim by claim. A claim regressed when its verdict got worse and the intervals "
+        "separate; another sample of documents is no regression.",
+        "layerclaims compare baseline.json reports/gpt2/results.json --fail-on regression",
+    )
+    parser.add_argument("baseline", type=Path, metavar="BASELINE", help="results.json or report.pdf")
+    parser.add_argument("new", type=Path, metavar="NEW", help="results.json or report.pdf")
+    parser.add_argument(
+        "--fail-on",
+        choices=("regression", "change"),
+        help="exit 1 on a regression (or a claim that broke, or nothing comparable), or on any change",
+    )
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from layerclaims.results import compare
+    from layerclaims.results import file as results
+
+    baseline, new = results.read_results(arguments.baseline), results.read_results(arguments.new)
+    changes = compare.compare(baseline, new)
+    print(compare.heading(baseline, new), compare.table(changes), sep="\n\n")
+    return compare.exit_status(changes, arguments.fail_on)
+
+
+def add_verify(commands: Any) -> None:
+    """Declare the command."""
+    parser = command(
+        commands,
+        "verify",
+        _verify,
+        "Recompute every verdict that a file allows. Estimates, intervals, p-values and verdicts are computed "
+        "again from the counts per document; a mismatch exits with 1.",
+        "layerclaims verify reports/gpt2/report.pdf",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="results.json or report.pdf")
+    add_claims(parser)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from layerclaims.results.verify import verify_file
+
+    outcome = verify_file(arguments.file, claims=known_claims(arguments))
+    print(outcome.text())
+    return FAILED if outcome.mismatches else 0
+
+
+def add_schema(commands: Any) -> None:
+    """Declare the command."""
+    command(
+        commands,
+        "schema",
+        _schema,
+        "Print the JSON Schema of results.json.",
+        "layerclaims schema > results.schema.json",
+    )
+
+
+def _schema(_: argparse.Namespace) -> int:
+    import json
+
+    from layerclaims.results.file import schema
+
+    print(json.dumps(schema(), indent=2))
+    return 0

@@ -1,0 +1,56 @@
+"""Corpus: the documents behind a name, and the same without punctuation."""
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final, Literal
+
+Role = Literal["main", "transfer", "main without punctuation", "transfer without punctuation"]
+PLAIN: Final[tuple[Role, ...]] = ("main", "transfer")
+STRIPPED: Final[tuple[Role, ...]] = ("main without punctuation", "transfer without punctuation")  # of PLAIN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Texts in the order of their source."""
+
+    name: str  # as the user gave it
+    revision: str | None  # commit on the hub, or version of the embedded package
+    texts: Sequence[str] = field(repr=False)
+    sha256: str  # of the texts, in order
+
+
+def make_corpus(name: str, texts: Iterable[str], *, revision: str | None = None) -> Corpus:
+    """A corpus of these texts. Lone surrogates, which no tokenizer accepts, become U+FFFD."""
+    kept: list[str] = []
+    digest = hashlib.sha256()
+    for text in texts:
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+            data = text.encode()
+        kept.append(text)
+        digest.update(len(data).to_bytes(8, "little"))  # lengths: ["ab", "c"] is not ["a", "bc"]
+        digest.update(data)
+    return Corpus(name=name, revision=revision, texts=kept, sha256=digest.hexdigest())
+
+
+def without_punctuation(corpus: Corpus) -> Corpus:
+    """The same texts, in the same places, with a space for each punctuation mark (Unicode P) and symbol (S)."""
+
+    def strip(text: str) -> str:
+        for mark in filter(_is_mark, set(text)):  # a corpus has few characters, a text a thousand
+            text = text.replace(mark, " ")
+        return " ".join(text.split())
+
+    return make_corpus(
+        f"{corpus.name} without punctuation", map(strip, corpus.texts), revision=corpus.revision
+    )
+
+
+@cache
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] in "PS"

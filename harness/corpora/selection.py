@@ -1,0 +1,82 @@
+"""Selection: which documents of a corpus are read, as token ids."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from layerclaims.corpora.corpus import Corpus
+from layerclaims.errors import LayerclaimsError
+from layerclaims.runtime.text import shown
+from numpy.typing import NDArray
+
+FEWEST: Final = 10  # texts of a run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The documents of a run: `ids[row]` are the first `context` tokens of `texts[document_ids[row]]`."""
+
+    ids: NDArray[np.int64]  # [n_texts, context]
+    document_ids: tuple[int, ...]
+    skipped: int  # texts passed over because they are shorter than the context
+    repeated: int  # texts passed over because their tokens equal those of an earlier one
+    n_available: int  # texts in the corpus
+    sha256: str  # of the shape and of the ids as little-endian int64
+
+
+def select(
+    corpus: Corpus,
+    encode: Callable[[str], list[int]],
+    *,
+    n_texts: int,
+    context: int,
+    seed: int,
+    fewer: bool = False,
+) -> Selection:
+    """Take the first `n_texts` long enough texts in an order shuffled by `seed`, cut to `context` tokens.
+
+    A text that begins as an earlier one does is passed over: on both sides of a split it would be known by heart,
+    and counted twice it would narrow an interval that speaks of independent documents.
+    No more texts are tokenised than it takes. `encode` may have a method `batch(texts)`, which is then used.
+    Raises LayerclaimsError when the corpus has too few texts of `context` tokens or more; with `fewer` all that
+    there are will do, from FEWEST on.
+    """
+    if n_texts < 1 or context < 1:
+        raise LayerclaimsError(f"n_texts {n_texts} and context {context} must be 1 or more.")
+    order = np.random.default_rng(seed).permutation(len(corpus.texts))
+    batch: Callable[[list[str]], list[list[int]]] = getattr(
+        encode, "batch", lambda ts: [encode(t) for t in ts]
+    )
+    rows: dict[tuple[int, ...], int] = {}  # tokens -> index of the text
+    skipped = repeated = 0
+    at = 0
+    while len(rows) < n_texts and at < len(order):
+        piece = [int(i) for i in order[at : at + max(16, min(n_texts - len(rows), 512))]]
+        at += len(piece)
+        for index, encoded in zip(piece, batch([corpus.texts[i] for i in piece]), strict=True):
+            if len(rows) == n_texts:
+                break  # the surplus of the last batch: neither chosen nor skipped
+            if len(encoded) < context:
+                skipped += 1
+                continue
+            tokens = tuple(encoded[:context])
+            repeated += tokens in rows
+            rows.setdefault(tokens, index)
+    if len(rows) < (min(n_texts, FEWEST) if fewer else n_texts):
+        raise LayerclaimsError(
+            f"The corpus {shown(corpus.name)} has {len(rows)} different texts of {context} tokens or more, of "
+            f"{len(corpus.texts)} in all, but {n_texts} are asked for; lower --n-texts or --context, or give "
+            "a larger corpus."
+        )
+    ids = np.array(list(rows), dtype="<i8")
+    digest = hashlib.sha256(f"{len(rows)} {context}\n".encode() + ids.tobytes())
+    return Selection(
+        ids=ids.astype(np.int64),
+        document_ids=tuple(rows.values()),
+        skipped=skipped,
+        repeated=repeated,
+        n_available=len(corpus.texts),
+        sha256=digest.hexdigest(),
+    )

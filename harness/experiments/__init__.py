@@ -1,0 +1,1 @@
+"""Experiments: what is measured, what it needs, and the study that measures it once."""

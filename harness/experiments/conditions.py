@@ -1,0 +1,235 @@
+"""The layer probe under other conditions: less to learn from, shuffled labels, shorter texts, both corpora; a tree.
+
+Each is compared with the probe on the whole main corpus, document by document. As many folds are fitted as hold
+`TESTED` documents, the same ones for all: a fold more would cost each of them another fit. The control has all.
+"""
+
+import itertools
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cache
+from typing import Final
+
+import numpy as np
+from layerclaims.corpora.corpus import PLAIN, Role
+from layerclaims.errors import NotTestedError
+from layerclaims.experiments import fitted
+from layerclaims.experiments.measurement import Series, Values, measurement
+from layerclaims.experiments.probes import RAW, named_by_all
+from layerclaims.experiments.study import Study
+from layerclaims.probing import fit, tree, vectors
+from layerclaims.probing.probe import Probe
+from layerclaims.probing.vectors import Vectors
+from layerclaims.runtime import progress as screen
+from numpy.typing import NDArray
+
+Rows = Sequence[slice] | NDArray[np.bool_]
+Labels = dict[int, NDArray[np.int64]]  # fold -> labels of all vectors
+
+TESTED: Final = 40  # documents, some more than the 30 below which no interval is trusted
+SHARES: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the training documents; all of them is the series RAW
+SHORTEST: Final = 5  # tokens of context
+
+
+def _chosen(rows: Vectors) -> range:
+    """The folds that are fitted."""
+    fewest = min(fold.stop - fold.start for fold in rows.folds)
+    return range(min(len(rows.folds), -(-TESTED // max(1, fewest))))
+
+
+def _folds(label: str, folds: Collection[int]) -> Iterator[int]:
+    """The folds to fit, with progress."""
+    with screen.Progress(label, len(folds), "probes") as bar:
+        for fold in folds:
+            yield fold
+            bar.advance()
+
+
+def _held_out(series: Series, rows: Vectors, probes: Sequence[Probe]) -> Values:
+    """What each fold's probe says of its fold, of the first folds."""
+    named = {fold: probe.predict(rows.flat[rows.tested(fold)]) for fold, probe in enumerate(probes)}
+    return fitted.counted_folds(series.name, rows, named, probes)
+
+
+def _cross_fitted(
+    study: Study,
+    series: str,
+    label: str,
+    rows: Vectors,
+    training: Callable[[int], Rows],
+    labels: Labels | None = None,
+) -> Values:
+    """A probe a fold, fitted on `training(fold)` and tested on the fold.
+
+    Of the folds that have `labels`, which stand in place of the layers; else of as many as hold enough documents.
+    """
+    folds: Collection[int] = _chosen(rows) if labels is None else labels
+    named: Labels = {}
+    probes = []
+    fits = fit.fit_sets(
+        rows,
+        study.protocol.setting,
+        [training(fold) for fold in folds],
+        labels=None if labels is None else list(labels.values()),
+    )
+    for fold, probe in zip(_folds(label, folds), fits, strict=True):
+        named[fold] = probe.predict(rows.flat[rows.tested(fold)])
+        probes.append(probe)
+    return fitted.counted_folds(series, rows, named, probes, labels)
+
+
+@measurement("main", name="tree", weight=0.3)
+def decision_tree(study: Study) -> Values:
+    """A decision tree in place of the probe; it has no optimum to converge to."""
+    rows, named = study.rows("main"), dict[int, NDArray[np.int64]]()
+    for fold in _folds("decision tree", _chosen(rows)):
+        grown = tree.fit_tree(rows.flat, rows.labels, rows=rows.training(fold), seed=study.protocol.seed)
+        named[fold] = np.asarray(grown.predict(rows.flat[rows.tested(fold)]), dtype=np.int64)
+    return fitted.counted_folds(TREE.name, rows, named, [])
+
+
+TREE: Final = Series("tree", decision_tree)
+
+
+@measurement("main", name="shuffled", weight=0.5)
+def shuffled_labels(study: Study) -> Values:
+    """The control: whether an answer meets a shuffled label is chance. On every fold: few documents mislead often."""
+    rows, rng = study.rows("main"), study.rng(4)
+    # anew for each fold: with one order for all, what two folds have in common by chance would count
+    # twice, once each way, and the interval over documents would miss chance on 15 % of runs
+    labels = {fold: vectors.shuffled_labels(rows, rng) for fold in range(len(rows.folds))}
+    label = "layer probe on shuffled labels"
+    return _cross_fitted(study, SHUFFLED.name, label, rows, rows.training, labels)
+
+
+SHUFFLED: Final = Series("shuffled", shuffled_labels)
+
+
+@measurement("main", name="growing-shares", weight=0.3)
+def growing_shares(study: Study) -> Values:
+    """Probes of growing shares of a fold's training documents, fold by fold."""
+    rows = study.rows("main")
+    drawn = {share: study.rng(12) for share in SHARES}
+    grown = [
+        [vectors.training_share(rows, fold, share, rng) for share, rng in drawn.items()]
+        for fold in _chosen(rows)
+    ]
+    label = "layer probe on growing shares of the documents"
+    with screen.Progress(label, len(grown) * len(SHARES), "probes") as bar:
+        probes = list(itertools.chain(*fit.fit_growing(rows, study.protocol.setting, grown)))
+        bar.advance(len(probes))
+    parts = [_held_out(series, rows, probes[i :: len(SHARES)]) for i, series in enumerate(SIZES[:-1])]
+    return fitted.joined(*parts)
+
+
+# from the smallest share of the training documents to all of them
+SIZES: Final = (*(Series(f"size 1/{round(1 / share)}", growing_shares) for share in SHARES), RAW)
+
+
+@cache
+def at_context(positions: int) -> Series:
+    """The probe on texts of so many tokens, which for a causal model are the beginning of longer ones."""
+    name = f"context {positions}"
+
+    def check(study: Study) -> None:
+        if study.protocol.context <= positions:
+            raise NotTestedError(
+                f"The run's context is {study.protocol.context} tokens, and nothing shorter is compared; raise "
+                "--context."
+            )
+
+    @measurement("main", name=name.replace(" ", "-"), weight=0.3, check=check)
+    def shorter(study: Study) -> Values:
+        rows = vectors.prefix(study.rows("main"), positions, empty=study.memory.empty)
+        return _cross_fitted(study, name, f"layer probe at {positions} tokens", rows, rows.training)
+
+    return Series(name, shorter)
+
+
+def contexts(longest: int) -> dict[int, Series]:
+    """Tokens of context -> series: 5, 10, 20, 30 ... up to the run's own, whose series is RAW."""
+    shorter = [SHORTEST, *range(10, longest, 10)]
+    return {**{n: at_context(n) for n in shorter if n < longest}, longest: RAW}
+
+
+@measurement("main", "transfer", name="transfer-probes")
+def probes_of_transfer(study: Study) -> Values:
+    """The transfer corpus' own probes on documents of it that they never saw, and the whole corpus' on the main one.
+
+    Fitted together they cost less than one after the other.
+    """
+    rows = study.rows("transfer")
+    chosen = [[slice(0, len(rows.flat))], *(rows.training(fold) for fold in _chosen(rows))]
+    fits = fit.fit_sets(rows, study.protocol.setting, chosen)
+    numbers = _folds("layer probe of the transfer corpus", range(len(chosen)))
+    whole, *probes = [probe for _, probe in zip(numbers, fits, strict=True)]
+    own = _held_out(TRANSFER_OWN, rows, probes)
+    del rows
+    rows = study.rows("main")
+    return fitted.joined(
+        own, fitted.counted(rows, {TRANSFER_BACK.name: named_by_all([whole], rows)}, [whole])
+    )
+
+
+TRANSFER_OWN: Final = Series("transfer own", probes_of_transfer, tested_on="transfer")
+TRANSFER_BACK: Final = Series("transfer back", probes_of_transfer)
+
+
+@measurement("main", "transfer", name="mixed", weight=0.5)
+def mixed_training(study: Study) -> Values:
+    """Probes of half of either corpus' training documents, as many as one corpus has, on each of them."""
+    probes: list[Probe] = []
+    folds = list(_chosen(study.rows("main")))
+    for fold in _folds("layer probe on both corpora", folds):
+        x, y = _halves(study, fold)
+        probes.append(fit.fit(x, y, study.protocol.setting, n_labels=study.n_labels))
+        del x, y
+    return fitted.joined(
+        _held_out(MIXED_ON_TRANSFER, study.rows("transfer"), probes),
+        _held_out(MIXED_ON_MAIN, study.rows("main"), probes),
+    )
+
+
+MIXED_ON_MAIN: Final = Series("mixed on main", mixed_training)
+MIXED_ON_TRANSFER: Final = Series("mixed on transfer", mixed_training, tested_on="transfer")
+
+
+def _halves(study: Study, fold: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Half of what the fold's probe may see of either corpus, as one matrix [n, d], and its labels [n].
+
+    The halves are copies, so that the corpora need not lie beside each other.
+    """
+    halves = []
+    for role in PLAIN:
+        rows = study.rows(role)
+        share = vectors.training_share(rows, fold, 0.5, study.rng(13))
+        halves.append(vectors.take(rows, share, empty=study.memory.empty))
+    del rows
+    study.release()
+    x = study.memory.empty((sum(len(half) for half, _ in halves), study.facts.hidden_size))
+    np.concatenate([half for half, _ in halves], out=x)
+    return x, np.concatenate([y for _, y in halves])
+
+
+MAIN_STRIPPED: Final[Role] = "main without punctuation"
+TRANSFER_STRIPPED: Final[Role] = "transfer without punctuation"
+
+
+@measurement(MAIN_STRIPPED, TRANSFER_STRIPPED, name="without-punctuation", weight=0.5)
+def without_punctuation(study: Study) -> Values:
+    """Probes of the main corpus without punctuation, on it and on the transfer corpus without."""
+    for role in (MAIN_STRIPPED, TRANSFER_STRIPPED):
+        study.store(role)  # before anything is fitted: one of them may not be there
+    rows = study.rows(MAIN_STRIPPED)
+    fits = fit.fit_folds(rows, study.protocol.setting, folds=_chosen(rows))
+    folds = _folds("layer probe without punctuation", _chosen(rows))
+    probes = [probe for _, probe in zip(folds, fits, strict=True)]
+    own = _held_out(STRIPPED, rows, probes)
+    del rows
+    rows = study.rows(TRANSFER_STRIPPED)  # where every document is unseen by all of the probes
+    return fitted.joined(
+        own, fitted.counted(rows, {STRIPPED_TRANSFER.name: named_by_all(probes, rows)}, probes)
+    )
+
+
+STRIPPED: Final = Series("stripped", without_punctuation, tested_on=MAIN_STRIPPED)
+STRIPPED_TRANSFER: Final = Series("stripped transfer", without_punctuation, tested_on=TRANSFER_STRIPPED)

@@ -1,0 +1,112 @@
+"""Fitted probes and what they get right, as values that can be kept on disk, and back."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from layerclaims.experiments.measurement import Series, Values
+from layerclaims.metrics import attribution
+from layerclaims.probing import answers
+from layerclaims.probing.certificate import Certificate
+from layerclaims.probing.probe import Probe
+from layerclaims.probing.vectors import Vectors
+from numpy.typing import NDArray
+
+FIELDS = ("weights", "bias", "mean", "sd")
+
+
+def of_probes(probes: Sequence[Probe]) -> Values:
+    """The probes alone."""
+    return Values(
+        arrays={field: np.stack([getattr(probe, field) for probe in probes]) for field in FIELDS},
+        facts={"unit": [probe.unit for probe in probes], "fits": certified(probes)},
+    )
+
+
+def probes_of(values: Values) -> list[Probe]:
+    """The probes as they were fitted."""
+    return [
+        Probe(
+            **{field: values.arrays[field][g] for field in FIELDS},
+            unit=bool(values.facts["unit"][g]),
+            certificate=certificate,
+        )
+        for g, certificate in enumerate(fits_of(values))
+    ]
+
+
+def fits_of(values: Values) -> list[Certificate]:
+    """How well each of the kept probes converged."""
+    return _read(values.facts["fits"])
+
+
+def counted(vectors: Vectors, predicted: Mapping[str, NDArray[np.int64]], probes: Sequence[Probe]) -> Values:
+    """Counts of several series of some probes on all documents: name -> labels [documents, labels, positions]."""
+    own = np.argsort(vectors.rows)
+    parts = []
+    for name, named in predicted.items():
+        correct, total = answers.counts_by_document(named)
+        parts.append(of_series(name, vectors.rows[own], correct[own], total[own], certified(probes)))
+    return joined(*parts)
+
+
+def counted_folds(
+    name: str,
+    vectors: Vectors,
+    named: Mapping[int, NDArray[np.int64]],
+    probes: Sequence[Probe],
+    labels: Mapping[int, NDArray[np.int64]] | None = None,
+) -> Values:
+    """Counts of one series on the documents of some folds: fold -> the labels named for its tested vectors.
+
+    `labels` stand in place of the layers, by fold.
+    """
+    return of_series(name, *answers.counts_of_tested(vectors, named, labels), certified(probes))
+
+
+def of_series(
+    name: str,
+    documents: NDArray[np.int64],
+    correct: NDArray[np.int64],
+    total: NDArray[np.int64],
+    certificates: Sequence[Any],
+) -> Values:
+    """One series: rows of its documents [n], right answers and answers [n, labels], certificates as JSON."""
+    return Values(
+        arrays={f"{name}/documents": documents, f"{name}/correct": correct, f"{name}/total": total},
+        facts={"certificates": {name: list(certificates)}},
+    )
+
+
+def joined(*parts: Values) -> Values:
+    """Several as one: their arrays, facts and certificates side by side."""
+    facts: dict[str, Any] = {}
+    certificates: dict[str, Any] = {}
+    for part in parts:
+        facts.update(part.facts)
+        certificates.update(part.facts.get("certificates", {}))
+    arrays = {name: array for part in parts for name, array in part.arrays.items()}
+    return Values(arrays=arrays, facts={**facts, "certificates": certificates})
+
+
+def certified(probes: Sequence[Probe]) -> list[dict[str, Any]]:
+    """Their certificates as plain JSON types."""
+    return [probe.certificate.as_json() for probe in probes]
+
+
+def certificates_of(values: Values, series: Series) -> list[Certificate]:
+    """How well the probes behind a series converged; none for a classifier that has no optimum."""
+    return _read(values.facts["certificates"][series.name])
+
+
+def _read(certificates: Sequence[Mapping[str, Any]]) -> list[Certificate]:
+    return [
+        Certificate(**{**c, "relative_gap": float("inf") if c["relative_gap"] is None else c["relative_gap"]})
+        for c in certificates
+    ]
+
+
+def recurring(probes: Sequence[Probe]) -> list[int]:
+    """The four dimensions to name and mask, by the folds' mean shares."""
+    shares = np.mean([attribution.contribution_shares(p.weights) for p in probes], axis=0)
+    return list(attribution.recurrence(shares).dimensions[: attribution.MASKED])

@@ -1,0 +1,246 @@
+"""Inputs: one model on its corpora, as states on disk, as matrices of vectors, and as folds of documents."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from layerclaims.activations.capture import capture, capture_key
+from layerclaims.activations.plan import make_plan
+from layerclaims.activations.store import ActivationStore
+from layerclaims.corpora.corpus import PLAIN, STRIPPED, Corpus, Role, without_punctuation
+from layerclaims.corpora.load import load_corpus
+from layerclaims.errors import LayerclaimsError, NotTestedError
+from layerclaims.models.facts import ModelFacts
+from layerclaims.models.loaded import loaded_source
+from layerclaims.models.model import LanguageModel
+from layerclaims.models.source import ModelSource, resolve
+from layerclaims.probing import vectors
+from layerclaims.probing.vectors import Vectors
+from layerclaims.protocol import Protocol
+from layerclaims.runtime import progress as screen
+from layerclaims.runtime.dtypes import DTYPES
+from layerclaims.runtime.memory import Memory, automatic
+from layerclaims.runtime.paths import MANIFEST, default_cache_dir, key_name
+from layerclaims.verdicts.quantity import Setup
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Inputs:
+    """What is measured: nothing is read, loaded or captured before it is asked for."""
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        *,
+        cache_dir: Path | None = None,
+        device: str = "auto",
+        batch_size: int | None = None,
+        offline: bool = False,
+        untrained: bool = False,
+        memory: int | None = None,
+        model: "nn.Module | None" = None,
+        tokenizer: Any = None,
+    ) -> None:
+        """Touch nothing yet.
+
+        `untrained` studies the twin: the same architecture, its weights drawn by the seed. A matrix of vectors that
+        takes more than `memory` bytes (half of the machine's by default) is kept in a file. A causal `model` of
+        transformers and its `tokenizer`, in memory already, stand in place of those that the protocol names.
+        """
+        self.protocol = protocol
+        self.cache_dir = default_cache_dir() if cache_dir is None else cache_dir
+        self.initialise = protocol.seed if untrained else None
+        self._device, self._batch_size, self._offline = device, batch_size, offline
+        self.memory = Memory(
+            limit=automatic() if memory is None else memory, directory=self.cache_dir / "matrices"
+        )
+        self._loaded = None if model is None else (model, tokenizer)
+        self._vectors: tuple[Role, Vectors] | None = None
+        self._stores: dict[Role, ActivationStore] = {}
+        self._verified: set[Role] = set()
+        self._corpora: dict[Role, Corpus] = {}
+
+    @cached_property
+    def source(self) -> ModelSource:
+        """The files behind the model's name; raises LayerclaimsError."""
+        if self._loaded is not None:
+            return loaded_source(*self._loaded, name=self.protocol.model)
+        return resolve(self.protocol.model, offline=self._offline)
+
+    def corpus(self, role: Role) -> Corpus:
+        """The texts of a corpus, or the same without punctuation.
+
+        Raises LayerclaimsError; NotTestedError where the run has no transfer corpus.
+        """
+        if role not in self._corpora:
+            if role in STRIPPED:
+                self._corpora[role] = without_punctuation(self.corpus(PLAIN[STRIPPED.index(role)]))
+            else:
+                name = self.protocol.corpus if role == "main" else self.protocol.transfer_corpus
+                if name is None:
+                    raise NotTestedError("There is no other corpus to transfer to: give --transfer-corpus.")
+                self._corpora[role] = load_corpus(name, offline=self._offline)
+        return self._corpora[role]
+
+    @cached_property
+    def _model(self) -> LanguageModel:
+        return LanguageModel.load(
+            self.source, device=self._device, dtype=self.protocol.dtype, initialise=self.initialise
+        )
+
+    def unload(self) -> None:
+        """Give back the memory of the model, which the measurements need."""
+        self.__dict__.pop("_model", None)
+
+    def store(self, role: Role) -> ActivationStore:
+        """The states of one corpus: captured, or found in the cache. Raises LayerclaimsError.
+
+        Without punctuation a text may be too short: as many as are long enough are taken. NotTestedError where
+        those are too few, or their states find no room.
+        """
+        if role not in self._stores:
+            try:
+                self._stores[role] = self._capture(role)
+            except NotTestedError:
+                raise
+            except LayerclaimsError as error:
+                if role not in STRIPPED:
+                    raise
+                raise NotTestedError(f"The texts without punctuation cannot be studied: {error}") from error
+        return self._stores[role]
+
+    def _capture(self, role: Role) -> ActivationStore:
+        label = f"states of the {role} corpus"
+        with screen.step(label, key=(id(self), role)):
+            return capture(
+                self.source,
+                self.corpus(role),
+                cache_dir=self.cache_dir,
+                device=self._device,
+                batch_size=self._batch_size,
+                load=lambda: self._model,
+                **self._captured(role),
+            )
+
+    def _captured(self, role: Role) -> dict[str, Any]:
+        """What is captured of a corpus, as `capture` and `capture_key` take it."""
+        protocol = self.protocol
+        return {
+            "n_texts": protocol.n_texts,
+            "context": protocol.context,
+            "seed": protocol.seed,
+            "dtype": protocol.dtype,
+            "initialise": self.initialise,
+            "fewer": protocol.fewer or role in STRIPPED,
+        }
+
+    def has_states(self, role: Role) -> bool:
+        """Whether a corpus' states were captured by an earlier run. Raises as `corpus`."""
+        key = capture_key(self.source, self.corpus(role).sha256, **self._captured(role))
+        return (self.cache_dir / "states" / key_name(key) / MANIFEST).exists()
+
+    @property
+    def state_bytes(self) -> int | None:
+        """Bytes on disk of one corpus' states; None where a model says how large it is only when it is loaded."""
+        blocks, width = self.source.n_blocks, self.source.hidden_size
+        if blocks is None or width is None:
+            return None
+        protocol = self.protocol
+        plan = make_plan(
+            n_blocks=blocks,
+            hidden_size=width,
+            n_texts=protocol.n_texts,
+            context=protocol.context,
+            dtype=protocol.dtype,
+            batch_size=self._batch_size,
+        )
+        return plan.document_bytes * plan.n_documents
+
+    @property
+    def matrix_bytes(self) -> int | None:
+        """Bytes of one corpus as a matrix of float32; None as `state_bytes`."""
+        size = self.state_bytes
+        if size is None or self.source.n_blocks is None:
+            return None
+        states = self.source.n_blocks + 2  # of which the matrix has all but the final-normed one
+        return size // states * (states - 1) // DTYPES[self.protocol.dtype].size * 4
+
+    @property
+    def corpora_read(self) -> tuple[Role, ...]:
+        """The corpora whose states were asked for, without those that are another one without punctuation."""
+        return tuple(role for role in PLAIN if role in self._stores)
+
+    def sound(self, role: Role) -> ActivationStore:
+        """The same after reading every byte: what the disk has spoilt since is captured again."""
+        store = self.store(role)
+        if role not in self._verified:
+            if bad := store.verify():
+                screen.note(f"layerclaims: {', '.join(bad)} of {store.directory} are damaged and made again")
+                (store.directory / MANIFEST).unlink(missing_ok=True)  # the shards that are sound stay
+                del self._stores[role]
+                store = self.store(role)
+            self._verified.add(role)
+        return store
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What is known of the model."""
+        return self.store("main").facts
+
+    @property
+    def n_labels(self) -> int:
+        """K = L + 1: the embedding and the state after each block."""
+        return self.facts.n_blocks + 1
+
+    @property
+    def setup(self) -> Setup:
+        """What thresholds may depend on."""
+        protocol = self.protocol
+        return Setup(
+            n_labels=self.n_labels,
+            hidden_size=self.facts.hidden_size,
+            folds=protocol.folds,
+            seed=protocol.seed,
+            alpha=protocol.alpha,
+        )
+
+    @property
+    def states(self) -> list[int]:
+        """The state in the store of each label: under "final" the last one is that after the final norm."""
+        store = self.store("main")
+        last = store.final if self.protocol.setting.last == "final" else store.n_blocks
+        return [*range(store.n_blocks), last]
+
+    def folds(self, role: Role) -> NDArray[np.int64]:
+        """The fold of each document of a corpus, [n_documents], in the store's order."""
+        store = self.store(role)
+        order, parts = vectors.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
+        fold_of = np.empty(store.n_documents, dtype=np.int64)
+        for fold, part in enumerate(parts):
+            fold_of[order[part]] = fold
+        return fold_of
+
+    def rng(self, purpose: int) -> np.random.Generator:
+        """A generator of its own for each purpose, so that no draw depends on which claims ran before."""
+        return np.random.default_rng([self.protocol.seed, purpose])
+
+    def rows(self, role: Role) -> Vectors:
+        """One corpus as a matrix; the last one stays in memory, since measurements come in runs."""
+        if self._vectors is None or self._vectors[0] != role:
+            self._vectors = None  # first, so that two are never held
+            store = self.sound(role)
+            order, folds = vectors.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
+            blocks = store.blocks(self.states)
+            gathered = vectors.gather(blocks, self.n_labels, order, folds, empty=self.memory.empty)
+            if self.protocol.setting.split == "vector":
+                gathered = vectors.split_vectors(gathered, self.protocol.seed)
+            self._vectors = role, gathered
+        return self._vectors[1]
+
+    def release(self) -> None:
+        """Give back the memory of matrices."""
+        self._vectors = None

@@ -1,0 +1,115 @@
+"""Measurement: what is computed once of a study and kept on disk; Series: the answers of a probe that one holds."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Union
+
+from layerclaims.corpora.corpus import Role
+from layerclaims.errors import LayerclaimsError
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from layerclaims.experiments.study import Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class Values:
+    """What a measurement found: named arrays and plain facts."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    facts: Mapping[str, Any]  # plain JSON types
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """A constant: the name under which values are kept, what they are made of, and how."""
+
+    name: str
+    compute: Callable[["Study"], Values]
+    needs: tuple["Need", ...]
+    version: int = 1  # raised when its numbers change: kept ones are then made anew
+    weight: float = 1.0  # how long it takes, where the layer probe takes 1
+    check: Callable[["Study"], None] | None = None  # raises NotTestedError where it cannot be had
+
+    @property
+    def all_needs(self) -> tuple["Need", ...]:
+        """What it is made of, and what that is made of, each before what it is for; itself last."""
+        found: dict[Need, None] = {}
+        for need in self.needs:
+            if isinstance(need, Measurement):
+                found.update(dict.fromkeys(need.all_needs))
+            else:
+                found[need] = None
+        return (*found, self)
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The corpora whose states it reads, of the study's own model."""
+        return tuple(need for need in self.all_needs if isinstance(need, str))
+
+    def __repr__(self) -> str:
+        """Its name."""
+        return f"<measurement {self.name}>"
+
+
+@dataclass(frozen=True)
+class OfEveryModel:
+    """A need: the measurement of every model of the run under the same protocol."""
+
+    measurement: Measurement
+
+
+Need = Union[Role, Measurement, OfEveryModel]  # noqa: UP007  a forward reference joins no "|"
+
+_known: dict[str, Measurement] = {}
+
+
+def measurement(
+    *needs: Need,
+    name: str | None = None,
+    version: int = 1,
+    weight: float = 1.0,
+    check: Callable[["Study"], None] | None = None,
+) -> Callable[[Callable[["Study"], Values]], Measurement]:
+    """Make a function of a study a measurement, kept under its own name or under `name`.
+
+    `needs` are the corpora whose states it reads and the measurements that it is made of; `study.values` answers
+    for no others. Raises LayerclaimsError for a name that another function has: their numbers would be mixed up.
+    """
+
+    def register(compute: Callable[["Study"], Values]) -> Measurement:
+        made = Measurement(
+            name or compute.__name__.strip("_").replace("_", "-"), compute, needs, version, weight, check
+        )
+        return _register(made)
+
+    return register
+
+
+def _register(made: Measurement) -> Measurement:
+    other = _known.setdefault(made.name, made)
+    if _place(other.compute) != _place(made.compute):
+        raise LayerclaimsError(
+            f"There are two measurements called {made.name}, in {_place(other.compute)} and {_place(made.compute)}; "
+            "give one of them another name."
+        )
+    return made
+
+
+def _place(compute: Callable[..., Any]) -> str:
+    code = getattr(compute, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(compute)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A constant: what one probe got right by document and layer, as a measurement holds it."""
+
+    name: str
+    of: Measurement
+    tested_on: Role | None = "main"  # corpus whose rows its documents are; None: places in the main corpus
+
+    @property
+    def corpus(self) -> Literal["main", "transfer"]:
+        """The corpus that its documents are of, with or without punctuation."""
+        return "transfer" if str(self.tested_on).startswith("transfer") else "main"

@@ -1,0 +1,141 @@
+"""Plan: what the selected claims need of each study, what that costs, and whether there is room for it."""
+
+import contextlib
+import shutil
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from layerclaims.activations.capture import SPARE_BYTES
+from layerclaims.corpora.corpus import PLAIN, STRIPPED, Role
+from layerclaims.errors import LayerclaimsError, NotTestedError
+from layerclaims.experiments.measurement import Measurement
+from layerclaims.experiments.study import Study
+from layerclaims.runtime import progress as screen
+from layerclaims.runtime.text import byte_size, shown
+from layerclaims.verdicts.declaration import Declaration
+
+CAPTURE_WEIGHT: Final = 1.0  # of one corpus, where the layer probe takes 1
+
+
+def needed(study: Study, declarations: Iterable[Declaration | None]) -> tuple[Measurement, ...]:
+    """The measurements that some claims need of a study, each before what is made of it.
+
+    A claim whose declaration is not known (None) names none. What cannot be had is left out: the claim that asks
+    for it will say so.
+    """
+    found: dict[str, Measurement] = {}
+    for declaration in declarations:
+        if declaration is None:
+            continue
+        figures = (need for figure in declaration.figures for need in figure.needs(study.protocol))
+        for need in (*declaration.needs, *figures):
+            with contextlib.suppress(NotTestedError):
+                study.check(need)
+                found.update((one.name, one) for one in need.all_needs if isinstance(one, Measurement))
+    return tuple(found.values())
+
+
+def roles_of(study: Study, declarations: Sequence[Declaration | None]) -> tuple[Role, ...]:
+    """The corpora whose states some claims read: both where a claim's needs are not known, always the main one."""
+    roles: set[Role] = {"main"}
+    for measurement in needed(study, declarations):
+        roles.update(measurement.roles)
+    if None in declarations and study.protocol.transfer_corpus is not None:
+        roles.update(PLAIN)
+    return tuple(role for role in (*PLAIN, *STRIPPED) if role in roles)
+
+
+def make_plan(wanted: Sequence[tuple[Study, Sequence[Declaration | None], Collection[str]]]) -> "Plan":
+    """The plan of some studies: of each what claims declare, and corpora that are read whatever they declare."""
+    return Plan(
+        studies=tuple(
+            (
+                study,
+                tuple(
+                    role
+                    for role in (*PLAIN, *STRIPPED)
+                    if role in more or role in roles_of(study, declarations)
+                ),
+                needed(study, declarations),
+            )
+            for study, declarations, more in wanted
+        )
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The work of a run: for each study the states that it reads and what is measured of them."""
+
+    studies: tuple[tuple[Study, tuple[Role, ...], tuple[Measurement, ...]], ...]
+
+    def prepare(self) -> None:
+        """Say what the run takes, refuse it where there is no room, then capture what is not there yet.
+
+        Raises LayerclaimsError. Nothing is loaded, captured or measured before everything is known to fit.
+        """
+        missing = [
+            (study, role) for study, roles, _ in self.studies for role in roles if not _there(study, role)
+        ]
+        self._check_room(missing)
+        screen.plan(self._steps(missing))
+        for study, roles, _ in self.studies:
+            for role in roles:
+                with contextlib.suppress(NotTestedError):  # the claim that asks for these states will say so
+                    study.store(role)
+            study.unload()
+        screen.plan(self._steps(()))
+
+    def _steps(self, missing: Sequence[tuple[Study, Role]]) -> dict[Hashable, float]:
+        """What is left to do, and about how many seconds of it there are for a usual machine."""
+        steps: dict[Hashable, float] = {
+            (id(study), role): CAPTURE_WEIGHT * _probe_seconds(study) for study, role in missing
+        }
+        absent = {id(study) for study, _ in missing}
+        for study, _, measurements in self.studies:
+            for one in measurements:
+                if id(study) in absent or not study.has(one):
+                    steps[id(study), one.name] = one.weight * _probe_seconds(study)
+        return steps
+
+    def _check_room(self, missing: Sequence[tuple[Study, Role]]) -> None:
+        sizes = [study.state_bytes for study, _ in missing]
+        if not missing or None in sizes:  # a model says only when it is loaded; its capture checks then
+            return
+        total = sum(size for size in sizes if size is not None)
+        cache_dir = missing[0][0].cache_dir
+        matrix = max(study.matrix_bytes or 0 for study, _ in missing)
+        limit = missing[0][0].memory.limit
+        on_disk = total + (matrix if matrix > limit else 0)
+        free = shutil.disk_usage(_existing(cache_dir)).free
+        corpora = "corpus" if len(missing) == 1 else "corpora"
+        screen.note(
+            f"layerclaims: the states of {len(missing)} {corpora} take {byte_size(total)} in {cache_dir} "
+            f"({byte_size(free)} free); the largest matrix takes {byte_size(matrix)}, "
+            f"{'in a file there' if matrix > limit else 'in memory'}"
+        )
+        if on_disk + SPARE_BYTES > free:
+            raise LayerclaimsError(
+                f"The run takes {byte_size(on_disk)} on disk, but {shown(cache_dir)} has {byte_size(free)} free; make "
+                "room, lower --n-texts or --context, or choose another disk with --cache-dir."
+            )
+
+
+def _probe_seconds(study: Study) -> float:
+    """About how long the layer probe takes: 20 s on the 430 MB of 200 texts of the embedded model."""
+    return max(0.1, (study.matrix_bytes or 430e6) / 430e6 * 20)
+
+
+def _there(study: Study, role: Role) -> bool:
+    """Whether a corpus' states were captured by an earlier run, or cannot be had at all."""
+    try:
+        return study.has_states(role)
+    except NotTestedError:
+        return True
+
+
+def _existing(directory: Path) -> Path:
+    """The directory, or the nearest one above it that is there."""
+    return next(path for path in (directory, *directory.absolute().parents) if path.exists())

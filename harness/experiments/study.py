@@ -1,0 +1,154 @@
+"""Study: one model under one protocol; what is measured of it is computed once and kept on disk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from layerclaims.errors import LayerclaimsError
+from layerclaims.experiments import fitted
+from layerclaims.experiments.inputs import Inputs
+from layerclaims.experiments.kept import KeptValues
+from layerclaims.experiments.measurement import Measurement, OfEveryModel, Series, Values
+from layerclaims.probing.certificate import Certificate
+from layerclaims.protocol import MEASUREMENTS_VERSION
+from layerclaims.runtime import progress as screen
+from layerclaims.runtime.paths import key_name
+from layerclaims.statistics.counts import AnswerCounts, Recipe, Statistic, compute
+from layerclaims.statistics.estimate import Estimate
+from layerclaims.verdicts.claim import Claim
+from layerclaims.verdicts.declaration import Declaration, Test, declared
+from layerclaims.verdicts.evidence import Evidence, Part
+from layerclaims.verdicts.registry import registered
+from layerclaims.verdicts.verdict import Verdict, decide
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What a study says of a claim."""
+
+    claim: Claim
+    verdict: Verdict
+    reason: str  # one sentence
+    evidence: Evidence
+
+
+class Study(Inputs):
+    """One model under one protocol on its corpora.
+
+    Nothing is read or computed before it is asked for, so that any subset of the claims runs alone; what was
+    computed once is read from the cache directory ever after, also by other processes.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """As Inputs."""
+        super().__init__(*args, **options)
+        self.family: Mapping[str, Study] = {}  # the studies of all models of the run, by name
+        self._kept: dict[Path, KeptValues] = {}
+        self._estimates: dict[tuple[Recipe, float], Estimate] = {}
+
+    # --- what is measured
+
+    def values(self, measurement: Measurement) -> Values:
+        """What a measurement found: from memory, from the cache directory, or computed now and kept there."""
+        return self._of(measurement).get(measurement.name, lambda: self._compute(measurement))
+
+    def has(self, measurement: Measurement) -> bool:
+        """Whether it was computed by an earlier run; the states that it reads must be there."""
+        return self._of(measurement).path(measurement.name).exists()
+
+    def _compute(self, measurement: Measurement) -> Values:
+        self.check(measurement)
+        with screen.step(measurement.name, key=(id(self), measurement.name)):
+            return measurement.compute(self)
+
+    def check(self, measurement: Measurement) -> None:
+        """Raise NotTestedError, before anything takes its time, where a measurement cannot be had."""
+        for need in measurement.all_needs:
+            if isinstance(need, Measurement) and need.check is not None:
+                need.check(self)
+
+    def _of(self, measurement: Measurement) -> KeptValues:
+        directory = self.cache_dir / "measurements" / self._key(measurement)
+        return self._kept.setdefault(directory, KeptValues(directory))
+
+    def _key(self, measurement: Measurement) -> str:
+        """32 hexadecimal digits of everything that changes its numbers, and nothing else."""
+        needs = measurement.all_needs
+        models = [need.measurement for need in needs if isinstance(need, OfEveryModel)]
+        key = {
+            "version": MEASUREMENTS_VERSION,
+            "own version": [
+                need.version for need in needs if isinstance(need, Measurement) and need.version > 1
+            ],
+            "states": {role: self.store(role).manifest["key"] for role in measurement.roles},
+            "models": {
+                name: [study._key(one) for one in models] for name, study in self.family.items() if models
+            },
+            "setting": self.protocol.setting.ingredients,
+            "folds": self.protocol.folds,
+            "seed": self.protocol.seed,
+        }
+        return key_name(key)
+
+    # --- what its counts say
+
+    def counts(self, series: Series) -> AnswerCounts:
+        """Right answers per document and label of a series, documents by their place in the corpus."""
+        arrays = self.values(series.of).arrays
+        documents = arrays[f"{series.name}/documents"]
+        if series.tested_on is not None:
+            documents = np.array(self.store(series.tested_on).document_ids, dtype=np.int64)[documents]
+        return AnswerCounts(
+            corpus=series.corpus,
+            documents=documents,
+            correct=arrays[f"{series.name}/correct"],
+            total=arrays[f"{series.name}/total"],
+        )
+
+    def certificates(self, series: Series) -> list[Certificate]:
+        """How well the probes behind a series converged."""
+        return fitted.certificates_of(self.values(series.of), series)
+
+    def estimate(self, statistic: Statistic, series: tuple[Series, ...], *, confidence: float) -> Estimate:
+        """A statistic of counts, computed once a study."""
+        recipe = Recipe(statistic=statistic, series=tuple(one.name for one in series))
+        if (recipe, confidence) not in self._estimates:
+            found = {one.name: self.counts(one) for one in series}
+            self._estimates[recipe, confidence] = compute(
+                recipe, found, confidence=confidence, seed=self.protocol.seed
+            )
+        return self._estimates[recipe, confidence]
+
+    # --- what claims ask
+
+    def evidence(self, declaration: Declaration) -> Evidence:
+        """The numbers that a declared rule asks for. Raises NotTestedError before any of them takes its time."""
+        for need in declaration.needs:
+            self.check(need)
+        setup = self.setup
+        parts = tuple(
+            Part(finding=finding, criterion=condition.criterion(setup))
+            for condition in declaration.conditions
+            for finding in condition.quantity.find(self)
+        )
+        return Evidence(
+            parts=parts,
+            controls=tuple(found for control in declaration.controls for found in control.find(self)),
+            figures=declaration.figures,
+            facts={fact.name: fact.text(self) for fact in declaration.facts},
+        )
+
+    def judge(self, claim: str | Test) -> Judgement:
+        """Judge a claim: the id of one of the post's, or a test function with @claim. Raises LayerclaimsError.
+
+        Raises NotTestedError where something that the claim needs is absent.
+        """
+        found = registered(claim)
+        declaration = declared(found.test, study=self)
+        if declaration is None:
+            raise LayerclaimsError(f"The test of {found.claim.id} ended without asking for a verdict.")
+        evidence = self.evidence(declaration)
+        verdict, reason = decide(evidence)
+        return Judgement(claim=found.claim, verdict=verdict, reason=reason, evidence=evidence)

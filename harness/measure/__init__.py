@@ -1,1 +1,0 @@
-"""Measurements: pure functions from arrays to numbers, one file a section of the post."""

@@ -1,0 +1,111 @@
+"""First and second moments of a state by fold and half of the documents: what PCA, subspaces and ranks are made of.
+
+Sums add up: over folds, so that a fold can be left out without reading the states again; over halves; over
+states. A state is read once, and what is kept does not grow with the number of documents.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from layerclaims.metrics.norms import FIRST
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+_CELLS = 2**22  # float64 copies of vectors held at once: 32 MB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Covariance:
+    """Mean and covariance of some vectors."""
+
+    count: float
+    mean: Floats  # [d]
+    matrix: Floats  # [d, d]; divided by the count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moments:
+    """Sums over the vectors of each cell, a fold and a half of the documents."""
+
+    counts: Floats  # [folds, halves]
+    sums: Floats  # [folds, halves, d]
+    squares: Floats  # [folds, halves, d, d] sums of x x'
+
+    def __post_init__(self) -> None:
+        """Refuse sums that do not belong together."""
+        d = self.sums.shape[-1]
+        if self.sums.shape != (*self.counts.shape, d) or self.squares.shape != (*self.counts.shape, d, d):
+            raise ValueError(
+                f"moments are [folds, halves], [.., d] and [.., d, d], not {self.counts.shape}, "
+                f"{self.sums.shape} and {self.squares.shape}"
+            )
+
+    @property
+    def n_folds(self) -> int:
+        """Groups of the jackknife."""
+        return int(self.counts.shape[0])
+
+    def covariance(self, *, half: int | None = None, left_out: int | None = None) -> Covariance:
+        """Of all vectors, of one half, or without one fold: E[x x'] - E[x] E[x]'.
+
+        ValueError where no vector is left.
+        """
+        folds = [g for g in range(self.n_folds) if g != left_out]
+        halves = slice(None) if half is None else slice(half, half + 1)
+        count = float(self.counts[folds, halves].sum())
+        if not count:
+            raise ValueError(f"half {half} without fold {left_out} holds no vector")
+        mean = self.sums[folds, halves].sum(axis=(0, 1)) / count
+        squares = sum(self.squares[g, halves].sum(axis=0) for g in folds)
+        return Covariance(count=count, mean=mean, matrix=squares / count - np.outer(mean, mean))
+
+
+def assign_halves(folds: Ints, rng: np.random.Generator) -> Ints:
+    """Split the documents in two at random, each fold evenly: folds [documents] -> 0 or 1 [documents].
+
+    Leaving out a fold then leaves two halves of equal size, as the jackknife over folds needs.
+    """
+    folds = np.asarray(folds)
+    halves = np.empty(len(folds), dtype=np.int64)
+    for g in np.unique(folds):
+        members = np.flatnonzero(folds == g)
+        halves[rng.permutation(members)] = np.arange(len(members)) % 2
+    return halves
+
+
+def state_moments(
+    state: NDArray[Any], folds: Ints, halves: Ints | None = None, *, unit: bool, first: int = FIRST
+) -> Moments:
+    """Moments of one state [documents, positions, d]; folds and halves [documents] count from 0.
+
+    `unit` divides each vector by its norm; a zero vector stays zero. Positions before `first` are left out:
+    by default position 0, where many models put activations a hundred times the usual size, the same for
+    every document. A covariance of raw vectors would be that of this one token. The post used all
+    positions: first=0. Sums are float64, of float64 products, so that turning all vectors changes no more
+    than rounding. Without `halves` there is one. ValueError for shapes that do not go together.
+    """
+    if state.ndim != 3 or not 0 <= first < state.shape[1]:
+        raise ValueError(f"a state of shape {state.shape} has no position {first}")
+    halves = np.zeros(len(state), dtype=np.int64) if halves is None else np.asarray(halves)
+    folds = np.asarray(folds)
+    if folds.shape != (len(state),) or halves.shape != (len(state),):
+        raise ValueError(
+            f"{len(state)} documents need a fold and a half each, not {folds.shape}, {halves.shape}"
+        )
+    d = state.shape[2]
+    shape = (int(folds.max()) + 1, int(halves.max()) + 1)
+    counts, sums, squares = np.zeros(shape), np.zeros((*shape, d)), np.zeros((*shape, d, d))
+    rows = max(1, _CELLS // (state.shape[1] * d))
+    for g, h in np.ndindex(shape):
+        members = np.flatnonzero((folds == g) & (halves == h))
+        for start in range(0, len(members), rows):
+            x = state[members[start : start + rows], first:].reshape(-1, d).astype(np.float64)
+            if unit:
+                norms = np.sqrt(np.einsum("nd,nd->n", x, x))
+                x /= np.where(norms > 0, norms, 1.0)[:, None]
+            counts[g, h] += len(x)
+            sums[g, h] += x.sum(axis=0)
+            squares[g, h] += x.T @ x
+    return Moments(counts=counts, sums=sums, squares=squares)

@@ -1,0 +1,200 @@
+"""Which directions a layer uses: PCA bases on halves of the documents, the angles between them, effective rank.
+
+Two bases of one layer, each from half of the documents, lie some degrees apart by sampling alone. Only what
+two layers lie further apart, across the same halves, is a difference of subspaces. Input throughout:
+`Moments` of one state, of unit vectors, by fold and half.
+"""
+
+from dataclasses import dataclass, field
+from math import nan
+
+import numpy as np
+from layerclaims.metrics.moments import Covariance, Moments
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+VARIANCE = 0.9  # share of the variance that a basis carries
+LEAST, MOST = 2, 64  # components of a basis
+_RANK = 1e-10  # eigenvalues below this share of the largest are rounding of float32 states, squared
+_HALVES = 2
+
+
+def principal_angles(a: Floats, b: Floats) -> Floats:
+    """Principal angles of the subspaces spanned by orthonormal a [d, p] and b [d, q]: degrees [min(p, q)], falling.
+
+    cos theta are the singular values of a'b. Where theta is small its cosine says little, and sin theta,
+    the singular values of the part of one basis outside the other, is taken (Bjorck & Golub 1973; Knyazev &
+    Argentati 2002). ValueError for bases of different spaces.
+    """
+    if a.ndim != 2 or b.ndim != 2 or len(a) != len(b):
+        raise ValueError(f"two bases are [d, p] and [d, q], not {a.shape} and {b.shape}")
+    if a.shape[1] < b.shape[1]:
+        a, b = b, a
+    product = a.T @ b  # [p, q], p >= q
+    cosines = np.linalg.svd(product, compute_uv=False)[::-1]  # rising: angles fall
+    sines = np.linalg.svd(b - a @ product, compute_uv=False)  # falling
+    angles = np.where(cosines**2 >= 0.5, np.arcsin(np.clip(sines, 0, 1)), np.arccos(np.clip(cosines, 0, 1)))
+    return np.asarray(np.degrees(angles), dtype=np.float64)
+
+
+def mean_angle(a: Floats, b: Floats) -> float:
+    """Mean of `principal_angles`, degrees."""
+    return float(principal_angles(a, b).mean())
+
+
+def components_needed(
+    variances: Floats, *, share: float = VARIANCE, least: int = LEAST, most: int = MOST
+) -> int:
+    """How few principal components carry `share` of the variance, kept between `least` and `most`.
+
+    `variances` [d] are the covariance's eigenvalues, falling. Never more than the rank: a direction without
+    variance is no direction of the layer. 0 where there is no variance at all.
+    """
+    variances = np.maximum(variances, 0)
+    rank = int(np.sum(variances > _RANK * variances[0]))
+    if not rank:
+        return 0
+    # counts the partial sums that fall short; rounding must not ask for one component more
+    needed = int(np.sum(np.cumsum(variances) < (share - 1e-12) * variances.sum())) + 1
+    return min(max(needed, least), most, rank)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Bases:
+    """Principal components of one state."""
+
+    k: int  # components that carry the variance, on all documents; 0 for a state that does not vary
+    axes: Floats  # [1 + folds, halves, d, m]: all documents, then without each fold; m >= k
+
+
+@dataclass(kw_only=True)
+class SubspaceAngles:
+    """Angles between neighbouring layers, and of each layer with itself, across two halves of the documents.
+
+    `update` takes the states in order of depth. With Q_i^A the PCA basis of layer i on half A, k_i its
+    components on all documents, and angle(Q, R) the mean principal angle, layers i and i+1 are
+
+        apart_i = angle(Q_i^A[:k_i], Q_i+1^B[:k_i+1]), and layer i from itself
+        self_i  = angle(Q_i^A[:k_i], Q_i^B[:k_i+1]),
+
+    each averaged over both ways to name the halves. Both have the same numbers of components: angles grow
+    with the number of directions that are compared, and the difference must not. The components stay those
+    of all documents when a fold is left out. Only the bases of the state before, and of each state on all
+    documents, are kept.
+    """
+
+    most: int = MOST
+    k: list[int] = field(default_factory=list)  # components of each state
+    _apart: list[Floats] = field(default_factory=list)  # per pair of neighbours [1 + folds]
+    _self: list[Floats] = field(default_factory=list)
+    _whole: list[Floats] = field(default_factory=list)  # per state [halves, d, m], on all documents
+    _last: _Bases | None = None
+
+    def update(self, moments: Moments) -> None:
+        """Add the next state. ValueError unless its moments are by two halves."""
+        if moments.counts.shape[1] != _HALVES:
+            raise ValueError(f"subspaces need two halves of the documents, not {moments.counts.shape[1]}")
+        new, old = _bases(moments, self.most), self._last
+        if old is not None:
+            if old.axes.shape[0] != new.axes.shape[0] or old.axes.shape[2] != new.axes.shape[2]:
+                raise ValueError("states differ in folds or in width")
+            self._apart.append(_across(old, new, old.k, new.k))
+            self._self.append(_across(old, old, old.k, new.k))
+        self.k.append(new.k)
+        self._whole.append(new.axes[0].copy())
+        self._last = new
+
+    @property
+    def excess(self) -> Floats:
+        """Mean over i of apart_i - self_i in degrees, [1 + folds]: on all documents, then without each fold.
+
+        NaN where a state does not vary, or there are fewer than 2 states.
+        """
+        if not self._apart:
+            return np.full(1, nan)
+        return np.asarray(np.mean(np.stack(self._apart) - np.stack(self._self), axis=0))
+
+    @property
+    def apart(self) -> Floats:
+        """Angle of each layer to the next across halves, degrees [S - 1]."""
+        return np.array([angle[0] for angle in self._apart])
+
+    @property
+    def own(self) -> Floats:
+        """Angle of each layer to itself across halves, degrees [S - 1], beside `apart`."""
+        return np.array([angle[0] for angle in self._self])
+
+    def matrix(self) -> Floats:
+        """Angle of every layer on one half to every layer on the other, degrees [S, S], symmetric.
+
+        Each layer with its own number of components; the diagonal is a layer with itself.
+        """
+        states = len(self.k)
+        angles = np.full((states, states), nan)
+        for i in range(states):
+            for j in range(i, states):
+                if not (self.k[i] and self.k[j]):
+                    continue
+                a, b = self._whole[i][..., : self.k[i]], self._whole[j][..., : self.k[j]]
+                angles[i, j] = angles[j, i] = (mean_angle(a[0], b[1]) + mean_angle(a[1], b[0])) / 2
+        return angles
+
+
+def effective_rank(covariance: Covariance) -> float:
+    """exp(H) / d in (0, 1], H = -sum p log p the entropy of the eigenvalues' shares p of the variance.
+
+    1 where all d directions vary alike, 1/d where one does (Roy & Vetterli 2007). Sampling makes a spectrum
+    less even: n independent vectors of d even directions give about exp(-d / 2n). NaN where nothing varies.
+    """
+    values = np.maximum(np.linalg.eigvalsh(covariance.matrix), 0)
+    if values[-1] <= _RANK * (covariance.mean @ covariance.mean):
+        return nan  # all vectors are one: what varies is rounding
+    shares = values / values.sum()
+    shares = shares[shares > 0]
+    return float(np.exp(-(shares @ np.log(shares))) / len(values))
+
+
+def effective_ranks(moments: Moments) -> Floats:
+    """`effective_rank` of one state on all documents, then without each fold: [1 + folds]."""
+    folds = [None, *range(moments.n_folds)]
+    return np.array([effective_rank(moments.covariance(left_out=g)) for g in folds])
+
+
+def without_bias(values: Floats) -> Floats:
+    """The jackknife's correction of a positive number: values [1 + folds, ...] (whole first) -> [...].
+
+    exp(g log v - (g - 1) mean log v_(g)): removes a bias of the logarithm that falls as one over the number
+    of documents, as that of `effective_rank` does, which is too small and so speaks for the claim
+    (Quenouille 1956).
+    """
+    groups = len(values) - 1
+    logs = np.log(values)
+    return np.asarray(np.exp(groups * logs[0] - (groups - 1) * logs[1:].mean(axis=0)))
+
+
+def _bases(moments: Moments, most: int) -> _Bases:
+    from scipy.linalg import eigh
+
+    whole = moments.covariance()
+    d = len(whole.mean)
+    m = min(most, d)
+    variances = np.asarray(np.linalg.eigvalsh(whole.matrix)[::-1], dtype=np.float64)
+    varies = variances[0] > _RANK * (whole.mean @ whole.mean)
+    axes = np.empty((1 + moments.n_folds, _HALVES, d, m))
+    for row, left_out in enumerate([None, *range(moments.n_folds)]):
+        for half in range(_HALVES):
+            matrix = moments.covariance(half=half, left_out=left_out).matrix
+            axes[row, half] = eigh(matrix, subset_by_index=(d - m, d - 1))[1][:, ::-1]
+    return _Bases(k=components_needed(variances, most=most) if varies else 0, axes=axes)
+
+
+def _across(a: _Bases, b: _Bases, p: int, q: int) -> Floats:
+    """Mean angle of p components of a on one half and q of b on the other, both ways: degrees [1 + folds]."""
+    if not (p and q):
+        return np.full(len(a.axes), nan)
+    return np.array(
+        [
+            (mean_angle(x[0, :, :p], y[1, :, :q]) + mean_angle(x[1, :, :p], y[0, :, :q])) / 2
+            for x, y in zip(a.axes, b.axes, strict=True)
+        ]
+    )

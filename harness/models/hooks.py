@@ -1,0 +1,167 @@
+"""Where the states of a model are read: its blocks and its final norm, and a pass that keeps what they give."""
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from layerclaims.errors import LayerclaimsError
+from layerclaims.models.loading import quiet
+from layerclaims.runtime.text import shown
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anatomy:
+    """The modules to listen to: `blocks` in order and the final norm, if there is one."""
+
+    blocks: "tuple[nn.Module, ...]"
+    norm: "nn.Module | None"
+    hidden_size: int
+
+    def listen(self) -> "_Pass":
+        """Have every forward pass tell its states, for as long as the modules live."""
+        here = _Pass()
+
+        def entering(_: "nn.Module", args: Any, kwargs: Any) -> None:
+            here.keep(0, _entering(args, kwargs))
+
+        def leaving(at: int) -> Callable[..., None]:
+            return lambda _, __, output: here.keep(at, _leaving(output))
+
+        self.blocks[0].register_forward_pre_hook(entering, with_kwargs=True)
+        for at, block in enumerate(self.blocks, 1):
+            block.register_forward_hook(leaving(at))
+        if self.norm is not None:
+            self.norm.register_forward_hook(leaving(len(self.blocks) + 1))
+        return here
+
+
+class _Pass(threading.local):
+    """The forward pass that this thread runs, if any: where its states go, and how many came, counting repeats."""
+
+    out: "Tensor | None" = None
+    filled = 0
+
+    def keep(self, at: int, value: "Tensor") -> None:
+        """Copy a state, where it is wanted."""
+        if self.out is not None:
+            self.out[at].copy_(value)
+            self.filled += 1
+
+
+@contextlib.contextmanager
+def _hook(handle: Any) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _entering(args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor":
+    value: Tensor = args[0] if args else kwargs["hidden_states"]
+    return value
+
+
+def _leaving(output: Any) -> "Tensor":
+    # a tensor in transformers 5, a tuple that begins with it before
+    value: Tensor = output[0] if isinstance(output, tuple) else output
+    return value
+
+
+def dissect(decoder: "nn.Module", name: str, config: Any) -> Anatomy:
+    """Find blocks and final norm by watching one small batch go through, and check what will be read.
+
+    The blocks are the list of modules, as long as the configuration says, through which the residual stream
+    passes once and in order: what leaves one enters the next, unchanged. The final norm is the module outside
+    the blocks that takes what leaves the last one. The library's own hidden states, where it has them, must
+    agree; the second row of the batch differs in its last token only, so earlier states must not.
+    """
+    import torch
+    from torch import nn
+
+    def wrong(why: str) -> LayerclaimsError:
+        return LayerclaimsError(
+            f"The residual stream of {shown(name)} ({type(decoder).__name__}) cannot be read: {why}; give a "
+            "decoder-only model with one stream through a list of blocks."
+        )
+
+    text_config = config.get_text_config(decoder=True)
+    expected = getattr(text_config, "num_hidden_layers", None)
+    lists = [
+        m for m in decoder.modules() if isinstance(m, nn.ModuleList) and len(m) == (expected or len(m)) > 0
+    ]
+    inside = {id(m) for blocks in lists for block in blocks for m in block.modules()}
+    members = {id(block) for blocks in lists for block in blocks}
+    events: list[tuple[nn.Module, Any, Any]] = []  # in the order of completion
+
+    def record(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        entering = args[0] if args else kwargs.get("hidden_states")
+        leaving = _leaving(output)
+        if isinstance(entering, torch.Tensor) and isinstance(leaving, torch.Tensor):
+            events.append((module, entering, leaving))
+
+    vocabulary = decoder.get_input_embeddings().num_embeddings  # type: ignore[operator]
+    ids = torch.arange(3, 11).repeat(2, 1)
+    ids[1, -1] = 11
+    ids = (ids % vocabulary).to(next(decoder.parameters()).device)
+    with contextlib.ExitStack() as stack, torch.inference_mode(), quiet():
+        for module in decoder.modules():
+            if id(module) in members or (id(module) not in inside and module is not decoder):
+                stack.enter_context(_hook(module.register_forward_hook(record, with_kwargs=True)))
+        output = decoder(input_ids=ids, use_cache=False, output_hidden_states=True)
+
+    for module, _, leaving in events:
+        if id(module) in members and leaving.is_floating_point() and not bool(leaving.isfinite().all()):
+            raise wrong(f"what {type(module).__name__} gives is not finite in {leaving.dtype}")
+    chain: list[tuple[nn.Module, Any, Any]] = []
+    for blocks in lists:
+        ran = [event for event in events if any(event[0] is block for block in blocks)]
+        if [id(event[0]) for event in ran] == [id(block) for block in blocks] and all(
+            torch.equal(before[2], after[1]) for before, after in itertools.pairwise(ran)
+        ):
+            chain = ran
+            break
+    if not chain:
+        raise wrong(f"found no list of {expected or 'any number of'} blocks that are run once each, in order")
+    streams = [chain[0][1], *(leaving for _, _, leaving in chain)]
+    if any(s.ndim != 3 or s.shape != streams[0].shape for s in streams):
+        raise wrong(f"its states have the shape {tuple(streams[-1].shape)}, not texts x tokens x width")
+    last = streams[-1]
+    position = next(i for i, event in enumerate(events) if event[0] is chain[-1][0])
+    norm = next(
+        (
+            (module, leaving)
+            for module, entering, leaving in events[position + 1 :]
+            if entering.shape == last.shape == leaving.shape
+            and torch.equal(entering, last)
+            and not torch.equal(leaving, entering)  # a dropout at rest
+        ),
+        None,
+    )
+    final = last if norm is None else norm[1]
+    library = getattr(output, "hidden_states", None)
+    if library is not None:
+        if len(library) != len(streams):
+            raise wrong(f"the library gives {len(library)} hidden states, {len(streams)} were found")
+        for i, (mine, theirs) in enumerate(zip(streams, library, strict=True)):
+            same = torch.equal(mine, theirs)
+            if i == len(streams) - 1:  # after the final norm, and in a few models after a projection too
+                same = same or theirs.shape != final.shape or torch.equal(final, theirs)
+            if not same:
+                raise wrong(f"state {i} differs from the library's own hidden state")
+    for i, stream in enumerate([*streams, final]):
+        if not bool(torch.isfinite(stream).all()):
+            raise wrong(f"state {i} is not finite in {stream.dtype}")
+        one, other = stream[0, :-1].double(), stream[1, :-1].double()
+        if not bool(((one - other).norm(dim=-1) <= 1e-3 * one.norm(dim=-1) + 1e-12).all()):
+            raise wrong(f"state {i} of a token depends on the tokens after it")
+    return Anatomy(
+        blocks=tuple(module for module, _, _ in chain),
+        norm=None if norm is None else norm[0],
+        hidden_size=int(last.shape[-1]),
+    )

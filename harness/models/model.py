@@ -1,0 +1,109 @@
+"""LanguageModel: token ids to the states of every layer."""
+
+from typing import TYPE_CHECKING, Self
+
+from layerclaims.errors import LayerclaimsError
+from layerclaims.models.facts import ModelFacts
+from layerclaims.models.hooks import Anatomy, dissect
+from layerclaims.models.loading import load_module
+from layerclaims.models.source import ModelSource
+from layerclaims.models.tokenizer import Tokenizer
+from layerclaims.runtime.text import shown
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class LanguageModel:
+    """A decoder-only model whose residual stream can be read at every layer."""
+
+    def __init__(
+        self, *, facts: ModelFacts, source: ModelSource, decoder: "nn.Module", anatomy: "Anatomy"
+    ) -> None:
+        """Use LanguageModel.load."""
+        self.facts, self._source, self._decoder, self._anatomy = facts, source, decoder, anatomy
+        self._pass = anatomy.listen()
+        self.device = next(decoder.parameters()).device
+        longest = getattr(decoder.config, "max_position_embeddings", None)
+        self.max_context = longest if isinstance(longest, int) and longest > 0 else None  # tokens
+        self._vocabulary = decoder.get_input_embeddings().num_embeddings  # type: ignore[operator]
+
+    @classmethod
+    def load(
+        cls,
+        source: ModelSource,
+        *,
+        device: str = "auto",
+        dtype: str = "float32",
+        initialise: int | None = None,
+    ) -> Self:
+        """Load a model for reading: eval mode, no gradients, `dtype` checked on the parameters.
+
+        `initialise=SEED` gives the untrained twin: the same architecture with freshly drawn weights. `device`
+        is `auto` (cuda, else mps, else cpu) or torch's name of one. One small batch is run to find blocks and
+        final norm and to check that state i is block i's output. Raises LayerclaimsError.
+        """
+        model = load_module(source, device=device, dtype=dtype, initialise=initialise)
+        decoder = model.get_decoder() if hasattr(model, "get_decoder") else model.base_model
+        anatomy = dissect(decoder, source.name, model.config)
+        inputs, outputs = model.get_input_embeddings(), model.get_output_embeddings()
+        facts = ModelFacts(
+            name=source.name,
+            revision=source.revision,
+            architecture=type(model).__name__,
+            n_blocks=len(anatomy.blocks),
+            hidden_size=anatomy.hidden_size,
+            n_parameters=sum(p.numel() for p in model.parameters()),
+            dtype=dtype,
+            tied_embeddings=outputs is not None and outputs.weight is inputs.weight,
+            weights_sha256=source.weights_sha256,
+            bos_added=Tokenizer(source).bos_added,
+            final_norm=anatomy.norm is not None,
+        )
+        return cls(facts=facts, source=source, decoder=decoder, anatomy=anatomy)
+
+    @property
+    def n_states(self) -> int:
+        """L+2: embedding, L blocks, final-normed."""
+        return self.facts.n_blocks + 2
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, with the special tokens that the tokenizer adds by default."""
+        return Tokenizer(self._source)(text)
+
+    def states(self, ids: "Tensor", out: "Tensor | None" = None) -> "Tensor":
+        """States of every layer.
+
+        ids: int64 [batch, context], no padding. Returns [n_states, batch, context, hidden] on the CPU in the
+        model's dtype, or fills `out` of that shape: state 0 is what enters block 1 (embedding output),
+        state i the raw residual stream after block i, state L+1 the output of the final norm (a copy of
+        state L in the few models without one). Threads may call it at the same time. Raises LayerclaimsError for
+        ids outside the vocabulary.
+        """
+        import torch
+
+        if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= self._vocabulary):
+            raise LayerclaimsError(
+                f"The tokenizer of {shown(self.facts.name)} gives token {int(ids.max())}, but the model has "
+                f"{self._vocabulary} embeddings; the directory mixes the files of two models."
+            )
+        shape = (self.n_states, *ids.shape, self.facts.hidden_size)
+        if out is None:
+            out = torch.empty(shape, dtype=getattr(torch, self.facts.dtype))
+        elif out.shape != shape:
+            raise ValueError(f"out has shape {tuple(out.shape)}, not {shape}")
+        here = self._pass
+        here.out, here.filled = out, 0
+        try:
+            with torch.inference_mode():
+                self._decoder(input_ids=ids.to(self.device), use_cache=False)
+                if self._anatomy.norm is None:
+                    here.keep(self.n_states - 1, out[-2])
+        finally:
+            here.out = None
+        if here.filled != self.n_states:
+            raise LayerclaimsError(
+                f"The model {shown(self.facts.name)} ran {here.filled} of its {self.n_states} states; its blocks "
+                "are not run once each, so their states cannot be told apart."
+            )
+        return out

@@ -1,0 +1,46 @@
+"""Tokenizer: a model's own, with its own default for special tokens."""
+
+import functools
+from typing import Any
+
+from layerclaims.models.loading import reading
+from layerclaims.models.source import ModelSource
+from layerclaims.runtime.text import shown
+
+
+class Tokenizer:
+    """A model's own tokenizer with its own default for special tokens: `tokenizer(text) -> ids`."""
+
+    def __init__(self, source: ModelSource) -> None:
+        """Load the tokenizer only, no weights; raises LayerclaimsError."""
+        self._tokenizer = (
+            source.loaded.tokenizer
+            if source.loaded is not None
+            else _load_tokenizer(str(source.path), source.gguf_file, source.name, source.tokenizer_sha256)
+        )
+
+    def __call__(self, text: str) -> list[int]:
+        """Token ids of a text, uncut."""
+        return self.batch([text])[0]
+
+    def batch(self, texts: list[str]) -> list[list[int]]:
+        """Token ids of several texts; quicker than one at a time."""
+        # verbose: texts longer than the model's context are expected here, they are cut afterwards
+        encoded = self._tokenizer(texts, return_attention_mask=False, verbose=False)["input_ids"]
+        return [list(map(int, ids)) for ids in encoded]
+
+    @property
+    def bos_added(self) -> bool:
+        """Whether the beginning-of-sequence token comes first without being asked for."""
+        bos = self._tokenizer.bos_token_id
+        return bos is not None and self("a")[:1] == [bos]
+
+
+@functools.lru_cache(maxsize=2)  # out of GGUF it takes seconds
+def _load_tokenizer(path: str, gguf_file: str | None, name: str, sha256: str) -> Any:
+    from transformers import AutoTokenizer
+
+    del sha256  # part of the cache's key only: a directory that changed is loaded again
+    extra = {} if gguf_file is None else {"gguf_file": gguf_file}
+    with reading(f"The tokenizer of {shown(name)} could not be loaded", gguf_file):
+        return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False, **extra)

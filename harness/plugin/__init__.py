@@ -1,0 +1,1 @@
+"""The pytest plugin: options, the session and its verdicts."""

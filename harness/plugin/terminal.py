@@ -1,0 +1,80 @@
+"""What a run shows in the terminal: a line for each claim as it is judged, then the table of verdicts."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from layerclaims.runtime.text import inert, with_interval
+from layerclaims.verdicts.style import FAULTS_FIRST, STYLES
+from layerclaims.verdicts.verdict import Verdict
+
+if TYPE_CHECKING:
+    from layerclaims.results.records import ClaimRecord
+
+
+COLUMN: Final = max(map(len, Verdict)) + 2
+WIDE: Final = 140  # columns from which on a sentence fits beside its claim
+
+
+class Writer(Protocol):
+    """As much of pytest's terminal writer as is used."""
+
+    @property
+    def fullwidth(self) -> int:
+        """Columns of the terminal."""
+
+    def write(self, msg: str, **markup: bool) -> None:
+        """Write a piece of a line."""
+
+    def line(self, s: str = "", **markup: bool) -> None:
+        """Write the rest of a line and end it."""
+
+
+def name(claim_id: str, label: str | None) -> str:
+    """A claim's id, with the model and protocol in brackets where there are several."""
+    return f"{claim_id} ({label})" if label else claim_id
+
+
+def write_live(
+    out: Writer, record: "ClaimRecord", label: str | None, *, done: int, of: int, width: int, note: str
+) -> None:
+    """`[ 3/10] REPLICATED      norm-is-a-feature  .107 [.067, .147]`, as soon as the claim is judged."""
+    out.write(f"[{done:>{len(str(of))}}/{of}] ")
+    out.write(f"{record.verdict:<{COLUMN}}", **STYLES[record.verdict].markup)
+    said = name(record.id, label)
+    if record.estimate is not None:
+        said = f"{said:<{width}}  {with_interval(record.estimate, record.interval)}"
+    elif record.verdict in (Verdict.NOT_TESTED, Verdict.ERROR):
+        said = f"{said:<{width}}  {inert(record.reason, 400)}"
+    out.line(f"{said}  ({note})" if note else said)
+
+
+def write_table(out: Writer, records: Sequence[tuple["ClaimRecord", str | None]]) -> None:
+    """Every claim with the sentence that says why, what did not replicate first; then how many of each."""
+    ordered = sorted(records, key=lambda found: FAULTS_FIRST.index(found[0].verdict))
+    width = max(len(name(record.id, label)) for record, label in ordered)
+    wide = out.fullwidth >= WIDE
+    for record, label in ordered:
+        indent = COLUMN + (width + 2 if wide else 0)
+        sentence = textwrap.wrap(
+            inert(record.reason, 2000), max(out.fullwidth - 1 - indent, 40), break_on_hyphens=False
+        )
+        out.write(f"{record.verdict:<{COLUMN}}", **STYLES[record.verdict].markup)
+        head = name(record.id, label)
+        if wide and sentence:
+            head = f"{head:<{width}}  {sentence.pop(0)}"
+        out.line(head)
+        for line in sentence:
+            out.line(" " * indent + line)
+    counts = Counter(record.verdict for record, _ in records)
+    out.line()
+    out.line(", ".join(f"{counts[verdict]} {verdict}" for verdict in FAULTS_FIRST[::-1] if counts[verdict]))
+
+
+def write_paths(out: Writer, paths: Iterable[Path], *, relative_to: Path) -> None:
+    """Where the files are, a line each."""
+    for path in paths:
+        near = path.relative_to(relative_to) if path.is_relative_to(relative_to) else path
+        out.line(f"written: {inert(near, 4000)}")

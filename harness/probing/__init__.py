@@ -1,0 +1,1 @@
+"""Probing: classifiers that tell a vector's layer, and how well they were fitted."""

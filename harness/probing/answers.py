@@ -1,0 +1,63 @@
+"""What probes say of the vectors that they never saw, counted by document and label."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from layerclaims.probing.probe import Probe
+from layerclaims.probing.vectors import Vectors
+from numpy.typing import NDArray
+
+Counts = NDArray[np.int64]
+
+
+def held_out(vectors: Vectors, probes: Sequence[Probe]) -> NDArray[np.int64]:
+    """Each vector's label as predicted by the probe that never saw it, [documents, labels, positions]."""
+    flat = vectors.flat
+    out = np.empty(len(flat), dtype=np.int64)
+    for fold, probe in enumerate(probes):
+        part = vectors.tested(fold)
+        out[part] = probe.predict(flat[part])
+    return out.reshape(vectors.x.shape[:3])
+
+
+def counts_of_tested(
+    vectors: Vectors,
+    answers: Mapping[int, NDArray[np.int64]],
+    labels: Mapping[int, NDArray[np.int64]] | None = None,
+) -> tuple[Counts, Counts, Counts]:
+    """Counts of some folds' answers: fold -> the labels named for its tested vectors, in their order.
+
+    An answer is right where it meets the vector's layer, or its place in that fold's `labels` [vectors].
+    The rows of the documents that have any, and their right answers and answers by layer: [n], [n, labels] twice.
+    """
+    right, seen = np.zeros((2, len(vectors.flat)), dtype=np.bool_)
+    truth = vectors.labels
+    for fold, named in answers.items():
+        part = vectors.tested(fold)
+        right[part] = named == (truth if labels is None else labels[fold])[part]
+        seen[part] = True
+    correct, total = (marks.reshape(vectors.x.shape[:3]).sum(2) for marks in (right, seen))
+    any_seen = total.any(1)
+    own = np.argsort(vectors.rows[any_seen])
+    return vectors.rows[any_seen][own], correct[any_seen][own], total[any_seen][own]
+
+
+def counts_by_fold(vectors: Vectors, predicted: NDArray[np.int64]) -> Counts:
+    """Right answers and answers of each fold's probe, [folds, 2], of [documents, labels, positions]."""
+    right = predicted.ravel() == vectors.labels
+    parts = [right[vectors.tested(fold)] for fold in range(len(vectors.folds))]
+    return np.array([[part.sum(), part.size] for part in parts], dtype=np.int64)
+
+
+def counts_by_document(predicted: NDArray[np.int64]) -> tuple[Counts, Counts]:
+    """Right answers and answers by document and label, [documents, labels] each, of [documents, labels, positions]."""
+    labels = np.arange(predicted.shape[1])[None, :, None]
+    correct = (predicted == labels).sum(2)
+    return correct, np.full_like(correct, predicted.shape[2])
+
+
+def confusion(predicted: NDArray[np.int64]) -> Counts:
+    """[K, K]: how often label i (row) was taken for label j (column)."""
+    k = predicted.shape[1]
+    truth = np.broadcast_to(np.arange(k)[None, :, None], predicted.shape)
+    return np.bincount((truth * k + predicted).ravel(), minlength=k * k).reshape(k, k)

@@ -1,0 +1,1 @@
+"""Quantities: what claims ask for, a file a section."""

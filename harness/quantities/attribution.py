@@ -1,0 +1,151 @@
+"""Which dimensions the probe reads, and whether they are the same in every layer and every run."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from layerclaims.experiments import fitted
+from layerclaims.experiments.probes import RAW, layer_probe, layer_probes, recurring_dimensions, runs_apart
+from layerclaims.experiments.study import Study
+from layerclaims.metrics import attribution
+from layerclaims.probing.certificate import Certificate, worst
+from layerclaims.quantities.computed import left_out, of_study, quantity
+from layerclaims.statistics.jackknife import jackknife_highest
+from layerclaims.verdicts.declaration import Fact
+from layerclaims.verdicts.evidence import Finding
+from layerclaims.verdicts.quantity import Bound, Setup
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@quantity("largest share of one dimension", layer_probe)
+def largest_share(study: Study) -> Finding:
+    """The largest contribution of one dimension to one layer, over all dimensions and layers."""
+    shares = shares_of_folds(study)
+    most = attribution.largest_share(np.mean(shares, axis=0))
+    note = f"largest: dimension {most.dimension} in state {most.layer}" if most.dimension >= 0 else ""
+    estimate = jackknife_highest(
+        np.stack([s.max(axis=0) for s in shares]),
+        confidence=1 - study.protocol.alpha,
+        support=(0.0, 1.0),
+        n_documents=study.store("main").n_documents,
+    )
+    return of_study(study, estimate, _vectors(study), worst(study.certificates(RAW)), note)
+
+
+@quantity("share of dimensions behind 90 %", layer_probe)
+def fewest_dimensions(study: Study) -> Finding:
+    """n90 / d of the layer that needs the fewest dimensions for 90 % of its contribution."""
+    values = [attribution.dimensions_needed(s, 0.9).min() / len(s) for s in shares_of_folds(study)]
+    return _of_fits(study, values, resolution=1 / study.facts.hidden_size)
+
+
+@quantity("variation of n50 over layers", layer_probe)
+def variation_over_layers(study: Study) -> Finding:
+    """Coefficient of variation over the layers of n50, the dimensions that hold half the contribution."""
+    counts = [attribution.dimensions_needed(s, 0.5) for s in shares_of_folds(study)]
+    return _of_fits(
+        study,
+        [attribution.variation(c) for c in counts],
+        support=(0.0, float(study.n_labels) ** 0.5),
+        resolution=attribution.variation_resolution(counts[0]),
+    )
+
+
+@quantity("share of layers that list the most frequent dimension", layer_probe)
+def recurrence(study: Study) -> Finding:
+    """Share of layers that list the most frequent dimension among their top ten."""
+    values = [attribution.recurrence(shares).frequency for shares in shares_of_folds(study)]
+    return _of_fits(study, values, resolution=1 / study.n_labels)
+
+
+def _chance_recurrence(setup: Setup) -> float:
+    rng = np.random.default_rng([setup.seed, 7])
+    return attribution.null_recurrence(setup.hidden_size, setup.n_labels, level=1 - setup.alpha, rng=rng)
+
+
+# the 1 - alpha quantile of the same share if every layer drew its ten at random
+chance_recurrence = Bound(words="what lists drawn at random reach", of=_chance_recurrence)
+
+
+def _negative_share(which: int, study: Study) -> Finding:
+    thirds = [attribution.negative_share_by_thirds(p.weights)[which] for p in layer_probes(study)]
+    return _of_fits(study, thirds, resolution=1 / (attribution.LISTED * max(1, study.n_labels // 3)))
+
+
+@quantity("negative share, first third", layer_probe)
+def negative_share_first_third(study: Study) -> Finding:
+    """Share of negative weights among the ten largest contributions of the first third of the layers."""
+    return _negative_share(0, study)
+
+
+@quantity("negative share, last third", layer_probe)
+def negative_share_last_third(study: Study) -> Finding:
+    """The same of the last third."""
+    return _negative_share(1, study)
+
+
+@quantity("overlap of recurring dimensions", runs_apart)
+def overlap_of_runs(study: Study) -> Finding:
+    """Mean pairwise Jaccard overlap of the runs' ten recurring dimensions; a run is a probe of one fold alone."""
+    found = study.values(runs_apart)
+    runs = [
+        attribution.recurrence(attribution.contribution_shares(weights)).dimensions
+        for weights in found.arrays["weights"]
+    ]
+    n = len(runs)
+    if n < 3 or not all(runs):
+        values, value = np.full(max(n, 2), np.nan), float("nan")
+    else:
+        values, value = attribution.overlaps_without_each(runs), attribution.overlap(runs)
+    return _of_fits(
+        study,
+        values,
+        value=value,
+        resolution=attribution.overlap_resolution(n),
+        certificate=worst(fitted.fits_of(found)),
+    )
+
+
+def _chance_overlap(setup: Setup) -> float:
+    rng = np.random.default_rng([setup.seed, 8])
+    return attribution.null_overlap(setup.hidden_size, setup.folds, level=1 - setup.alpha, rng=rng)
+
+
+# the 1 - alpha quantile of the same overlap if every run drew its ten at random
+chance_overlap = Bound(words="what lists drawn at random reach", of=_chance_overlap)
+
+named_recurring_dimensions = Fact(
+    name="recurring dimensions",
+    needs=(layer_probe,),
+    text=lambda study: ", ".join(map(str, recurring_dimensions(study))),
+)
+
+
+def shares_of_folds(study: Study) -> list[Floats]:
+    """Contribution shares [d, K] of each fold's probe."""
+    return [attribution.contribution_shares(probe.weights) for probe in layer_probes(study)]
+
+
+def _vectors(study: Study) -> int:
+    return int(study.counts(RAW).total.sum())
+
+
+def _of_fits(
+    study: Study,
+    values: Floats | Sequence[float],
+    *,
+    value: float | None = None,
+    support: tuple[float, float] = (0.0, 1.0),
+    resolution: float = 0.0,
+    certificate: Certificate | None = None,
+) -> Finding:
+    return left_out(
+        study,
+        values,
+        value=value,
+        support=support,
+        resolution=resolution,
+        certificate=certificate or worst(study.certificates(RAW)),
+        n_vectors=_vectors(study),
+    )

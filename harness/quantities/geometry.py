@@ -1,0 +1,120 @@
+"""Where the layers lie: drift, ring, angles and ranks, with intervals over the folds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from layerclaims.experiments.geometry import RAW, UNIT, layer_geometry, reduction
+from layerclaims.experiments.study import Study
+from layerclaims.metrics import geometry, subspaces
+from layerclaims.quantities.computed import left_out, quantity
+from layerclaims.verdicts.declaration import Fact
+from layerclaims.verdicts.evidence import Finding
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@quantity("drift correlation", layer_geometry)
+def drift(study: Study) -> Finding:
+    """Spearman correlation of |i - j| with the distance of centroids in the PCA plane of unit vectors."""
+    return _drift(study, UNIT)
+
+
+@quantity("drift correlation of vectors as they are", layer_geometry)
+def raw_drift(study: Study) -> Finding:
+    """The same for vectors as they are."""
+    return _drift(study, RAW)
+
+
+def _drift(study: Study, kind: str) -> Finding:
+    values = [geometry.drift_correlation(c) for c in paths(study, kind, "layers")]
+    step = geometry.drift_resolution(study.n_labels) if study.n_labels > 2 else 0.0
+    return _of_folds(study, values, support=(-1.0, 1.0), resolution=step)
+
+
+@quantity("log ratio of last steps", layer_geometry)
+def tightening(study: Study) -> Finding:
+    """Log of (last step / median step) of vectors as they are over the same of unit vectors.
+
+    The path ends in the final-normed state, which is what the post saw.
+    """
+    with np.errstate(all="ignore"):  # a path that stands still has no steps to compare: NaN
+        values = [
+            np.log(geometry.last_step_ratio(raw)) - np.log(geometry.last_step_ratio(unit))
+            for raw, unit in zip(paths(study, RAW, "final"), paths(study, UNIT, "final"), strict=True)
+        ]
+    return _of_folds(study, values)
+
+
+@quantity("gap of the ring", layer_geometry)
+def ring_gap(study: Study) -> Finding:
+    """Distance of the first from the final-normed centroid over the largest distance of two centroids."""
+    values = [geometry.ring_ratio(c) for c in paths(study, UNIT, "final")]
+    return _of_folds(study, values, support=(0.0, 1.0))
+
+
+embeddings_tied = Fact(
+    name="embeddings tied", needs=(), text=lambda study: "yes" if study.facts.tied_embeddings else "no"
+)
+
+
+def _advantage_of_pca(study: Study, other: geometry.Reducer) -> Finding:
+    """Drift correlation under PCA minus that under another reducer, both of the same sample of unit vectors."""
+    pca, its = (
+        [geometry.drift_correlation(c) for c in study.values(reduction(one, folds=True)).arrays["centroids"]]
+        for one in ("PCA", other)
+    )
+    note = f"PCA {pca[0]:.3f}, {other} {its[0]:.3f}"
+    return _of_folds(study, np.array(pca) - np.array(its), support=(-2.0, 2.0), note=note)
+
+
+@quantity("drift correlation of PCA over t-SNE", reduction("PCA", folds=True), reduction("t-SNE", folds=True))
+def advantage_over_tsne(study: Study) -> Finding:
+    """Drift correlation of the layers' centroids under PCA minus that under t-SNE."""
+    return _advantage_of_pca(study, "t-SNE")
+
+
+@quantity("drift correlation of PCA over UMAP", reduction("PCA", folds=True), reduction("UMAP", folds=True))
+def advantage_over_umap(study: Study) -> Finding:
+    """Drift correlation of the layers' centroids under PCA minus that under UMAP."""
+    return _advantage_of_pca(study, "UMAP")
+
+
+@quantity("angle to the next layer beyond its own", layer_geometry)
+def angle_excess(study: Study) -> Finding:
+    """By how many degrees neighbouring layers lie further apart than a layer from itself, across halves."""
+    return _of_folds(study, study.values(layer_geometry).arrays["excess"], support=(-90.0, 90.0))
+
+
+@quantity("effective rank over d", layer_geometry)
+def highest_rank(study: Study) -> Finding:
+    """Largest effective rank over d of any layer, of centred unit vectors."""
+    ranks = study.values(layer_geometry).arrays["ranks"]
+    corrected = subspaces.without_bias(ranks)  # [states]; what a finite sample takes off speaks for the claim
+    return _of_folds(
+        study,
+        np.concatenate([[corrected.max()], ranks[1:].max(axis=1)]),
+        support=(0.0, 1.0),
+        note=f"largest in state {int(corrected.argmax())}; before the bias of a finite sample was taken off "
+        f"{ranks[0].max():.3f}",
+    )
+
+
+def paths(study: Study, kind: str, ending: str) -> Floats:
+    """Centroids [1 + folds, S, 2], of all documents and without each fold; `ending` is "layers" or "final"."""
+    return np.asarray(study.values(layer_geometry).arrays[f"{kind}/{ending}"])
+
+
+def _of_folds(
+    study: Study,
+    values: Floats | Sequence[float],
+    *,
+    support: tuple[float, float] = (-np.inf, np.inf),
+    resolution: float = 0.0,
+    note: str = "",
+) -> Finding:
+    """`values` [1 + folds]: on all documents, then without each fold."""
+    values = np.asarray(values, dtype=np.float64)
+    return left_out(
+        study, values[1:], value=float(values[0]), support=support, resolution=resolution, note=note
+    )

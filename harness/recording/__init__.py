@@ -1,0 +1,1 @@
+"""Recording: verdicts and measurements -> results.json."""

@@ -1,0 +1,1 @@
+"""Report: results.json -> page, PDF and Markdown."""

@@ -1,0 +1,1 @@
+"""Plots: the figures of a report as SVG."""

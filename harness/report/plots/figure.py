@@ -1,0 +1,103 @@
+"""Figures of results.json -> SVG; lines are drawn here, each other kind in a module of its own."""
+
+from layerclaims.report.plots.axes import (
+    axis_x,
+    axis_y,
+    bounds_of,
+    frame,
+    is_log,
+    places_of,
+    range_of,
+    references,
+    value_text,
+)
+from layerclaims.report.plots.bars import bars
+from layerclaims.report.plots.matrix import matrix
+from layerclaims.report.plots.path import path
+from layerclaims.report.plots.svg import (
+    DASHES,
+    HALF,
+    PAGE,
+    SERIES,
+    WIDTH,
+    Element,
+    add,
+    add_hint,
+    coord,
+    finish,
+    scale,
+)
+from layerclaims.results.figure_records import BarsRecord, FigureRecord, LinesRecord, MatrixRecord, PathRecord
+
+
+def svg(figure: FigureRecord, *, interactive: bool, half: bool = False) -> str:
+    """Return the SVG text of one figure of results.json; half=True lets two stand side by side in print.
+
+    interactive=True (the page) names each value in a <title> that browsers show on hover and puts the
+    alternative text into aria-label; False (the PDF) puts it into the root <title>, which becomes /Alt.
+    """
+    width = PAGE if interactive else HALF if half else WIDTH
+    match figure:
+        case LinesRecord():
+            root = _lines(figure, interactive, width)
+        case BarsRecord():
+            root = bars(figure, interactive, width)
+        case MatrixRecord():
+            root = matrix(figure, interactive, width)
+        case PathRecord():
+            root = path(figure, interactive, width)
+    return finish(root, figure.alt, interactive)
+
+
+def _lines(figure: LinesRecord, interactive: bool, width: float) -> Element:
+    root, plot = frame(figure, 165 if width == HALF else 205, width)
+    places = places_of(figure.x.values)
+    series = figure.series
+    low, high = range_of(series, figure.reference, log=is_log(figure))
+    x = scale(min(places), max(places), plot.left, plot.right, pad=0.02)
+    y = axis_y(root, plot, low, high, log=is_log(figure))
+    axis_x(root, plot, figure.x.values, [x(place) for place in places])
+    references(root, plot, figure.reference, y)
+    for index, one in enumerate(series):
+        colour = SERIES[index % len(SERIES)]
+        shape = f"fig-s{index % len(SERIES)}"
+        values, bounds = one.values, bounds_of(one)
+        band = [
+            (x(p), y(a), y(b))
+            for p, (a, b) in zip(places, bounds, strict=True)
+            if a is not None and b is not None
+        ]
+        if len(band) > 1:
+            upper = "L".join(f"{coord(a)} {coord(c)}" for a, _, c in band)
+            lower = "L".join(f"{coord(a)} {coord(b)}" for a, b, _ in reversed(band))
+            add(
+                root,
+                "path",
+                d=f"M{upper}L{lower}Z",
+                fill=colour,
+                fill_opacity=0.16,
+                class_=f"fig-band {shape}",
+            )
+        known = [
+            (x(p), y(v), i) for i, (p, v) in enumerate(zip(places, values, strict=True)) if v is not None
+        ]
+        points = "L".join(f"{coord(a)} {coord(b)}" for a, b, _ in known)
+        if known:
+            add(
+                root,
+                "path",
+                d=f"M{points}",
+                fill="none",
+                stroke=colour,
+                stroke_width=1.8,
+                stroke_linejoin="round",
+                class_=f"fig-line {shape}",
+                stroke_dasharray=DASHES[index % len(DASHES)] or None,
+            )
+        for a, b, i in known:
+            if len(known) <= (40 if interactive else 12):
+                add(root, "circle", cx=a, cy=b, r=2.2, fill=colour, class_=f"fig-dot {shape}")
+            if interactive:
+                target = add(root, "circle", cx=a, cy=b, r=7, class_="fig-target")
+                add_hint(target, value_text(figure, one, i), interactive)
+    return root

@@ -1,0 +1,345 @@
+"""results -> views: order, cleaned texts, formatted numbers and drawn figures. No markup here."""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from layerclaims.report import protocols as contrast
+from layerclaims.report.escaping import clean, cleaned, quoted
+from layerclaims.report.overview import bibtex, certainty, contents, facts, headline, tally
+from layerclaims.report.plots import figure as figures
+from layerclaims.report.plots import forest
+from layerclaims.report.plots.path import has_panels
+from layerclaims.report.views import Assessment, Figure, Line, Report, Result, TableLine, Untrained
+from layerclaims.report.wording import (
+    PROTOCOLS,
+    calibration,
+    certificate,
+    change,
+    cited,
+    distance_of,
+    error_rates,
+    measured,
+    of_post,
+    p_values,
+    reports,
+    rule_text,
+    sample_text,
+    sentence,
+    short_name,
+    value_text,
+)
+from layerclaims.results.figure_records import FigureRecord
+from layerclaims.results.records import ClaimRecord, ControlRecord, PartRecord, Results
+from layerclaims.runtime.text import short
+from layerclaims.verdicts.style import FINDINGS_FIRST, STYLES, of_part
+from layerclaims.verdicts.verdict import Verdict
+
+OPTIONS = {
+    "corpus": "--corpus",
+    "transfer_corpus": "--transfer-corpus",
+    "profile": "--profile",
+    "n_texts": "--n-texts",
+    "context": "--context",
+    "folds": "--folds",
+    "seed": "--seed",
+    "alpha": "--alpha",
+    "dtype": "--dtype",
+    "device": "--device",
+    "control": "--control",
+}
+LONGEST_NAME, LONGEST_LABEL = 240, 80
+LONGEST_SECTION = 40  # as much as a running head holds
+# the order of the post; other sections come after, as they are met
+SECTIONS = ("separability", "norm", "geometry", "attribution", "transfer", "stability", "subspaces")
+
+
+def present(results: Results, *, interactive: bool) -> Report:
+    """Return everything that a report prints; interactive=True draws figures for the page (hover values)."""
+    command = _command(results)
+    data: Results = cleaned(results.model_copy(update={"documents": {}}))
+    model = clean(results.model.name, LONGEST_NAME)
+    data = data.model_copy(update={"model": data.model.model_copy(update={"name": model})})
+    drawn: set[str] = set()
+    numbers = itertools.count(1)
+    grouped: dict[str, list[ClaimRecord]] = {}
+    for claim in data.claims:
+        grouped.setdefault(claim.id, []).append(claim)
+    order = {name: place for place, name in enumerate(SECTIONS)}
+    claims = []
+    for number, records in enumerate(
+        sorted(grouped.values(), key=lambda records: order.get(records[0].section, len(order))), 1
+    ):
+        records.sort(key=lambda claim: list(PROTOCOLS).index(claim.protocol))
+        made = tuple(_result(claim, command, interactive) for claim in records)
+        first = records[0]
+        claims.append(
+            Assessment(
+                id=first.id,
+                title=first.id.replace("-", " ").capitalize().replace("Pca ", "PCA "),
+                section=clean(first.section, LONGEST_SECTION),
+                statement=first.statement,
+                source=cited(first),
+                reports=reports(first),
+                reported=first.reported or "",
+                rule=first.criterion.text,
+                number=number,
+                severity=FINDINGS_FIRST.index(first.verdict),
+                results=made,
+                forest="" if interactive else _forest(records, interactive),
+                strips=tuple(_strips(records, interactive)),
+                quantities=tuple(_quantities(made)),
+                figures=tuple(_figures(records, data.figures, drawn, numbers, interactive)),
+                disagreement=contrast.disagreement(records, data.ablation),
+            )
+        )
+    sections: dict[str, list[Assessment]] = {}
+    for one in claims:
+        sections.setdefault(one.section, []).append(one)
+    protocols = list(dict.fromkeys(result.protocol for one in claims for result in one.results))
+    protocols.sort(key=list(PROTOCOLS).index)
+    tallies = tuple(tally(protocol, claims) for protocol in protocols)
+    return Report(
+        results=data,
+        model=model,
+        short_model=short_name(model),
+        title=f"Layer claims on {short_name(model)}",
+        claims=tuple(claims),
+        ranked=tuple(sorted(claims, key=lambda claim: (claim.severity, claim.number))),
+        sections=tuple((name, tuple(members)) for name, members in sections.items()),
+        tallies=tallies,
+        headline=headline(tallies),
+        both=len(protocols) > 1,
+        of_post=all(of_post(claim) for claim in data.claims),
+        cites_post=any(of_post(claim) for claim in data.claims),
+        calibrated=any(result.calibration for claim in claims for result in claim.results),
+        untrained=any(result.untrained for claim in claims for result in claim.results),
+        ablation=contrast.table(data.ablation),
+        groups=tuple(
+            (verdict, members)
+            for severity, verdict in enumerate(FINDINGS_FIRST)
+            if (members := tuple(claim for claim in claims if claim.severity == severity))
+        ),
+        contents=contents(sections, both=len(protocols) > 1),
+        certainty=tuple(certainty(claims, protocols)) if claims else (),
+        facts=tuple(facts(data)),
+        options=tuple(
+            (option.name, value_text(option.value), option.source) for option in data.protocol.options
+        ),
+        packages=tuple(data.environment.packages.items()),
+        date=data.created[:10],
+        bibtex_tool=bibtex(data),
+        version=data.harness.version,
+        command=" ".join(command),
+    )
+
+
+def _result(claim: ClaimRecord, command: list[str], interactive: bool) -> Result:
+    decisive = _decisive(claim.parts)
+    part = claim.parts[decisive] if decisive is not None else None
+    published = claim.reported_value if decisive == 0 else None
+    test = "test_" + claim.id.replace("-", "_")
+    one = " ".join([*command, "-k", test])
+    one = re.sub("--protocol[ =]both", f"--protocol {claim.protocol}", one)
+    return Result(
+        protocol=claim.protocol,
+        protocol_name=PROTOCOLS[claim.protocol],
+        verdict=claim.verdict,
+        reason=sentence(claim.reason),
+        decisive=_line(part) if part is not None else None,
+        forest=_forest([claim], interactive) if interactive else "",
+        published=short(published) if published is not None else "",
+        parts=tuple(map(_line, claim.parts)),
+        controls=tuple(map(_line, claim.controls)),
+        certificate=certificate(claim.probe),
+        calibration=calibration(claim.calibration),
+        error_rates=error_rates(claim.calibration),
+        untrained=_untrained(claim),
+        converged=claim.probe.converged if claim.probe else None,
+        p_values=p_values(claim),
+        holm_warning=claim.verdict is Verdict.REPLICATED and claim.survives_holm is False,
+        sample=sample_text(claim),
+        change=change(claim, part),
+        distance=distance_of(part, part.estimate) if part is not None else None,
+        command=one,
+        seconds=f"{claim.seconds:.1f} s" if claim.seconds else "",
+    )
+
+
+def _untrained(claim: ClaimRecord) -> Untrained | None:
+    twin = claim.control_untrained
+    if twin is None:
+        return None
+    numbers = " ".join(measured(twin.estimate, twin.interval)).strip()
+    too = claim.verdict is twin.verdict is Verdict.REPLICATED
+    return Untrained(
+        verdict=twin.verdict,
+        numbers=sentence(twin.reason if twin.estimate is None else numbers),
+        remark="An untrained network satisfies it too, so it says little about training." if too else "",
+    )
+
+
+def _quantities(results: tuple[Result, ...]) -> Iterator[TableLine]:
+    """Yield a claim's parts and then its controls, the protocols of each beneath one another."""
+    for control in (False, True):
+        found: dict[str, list[tuple[str, Line]]] = {}
+        for result in results:
+            for index, line in enumerate(result.controls if control else result.parts):
+                found.setdefault(f"{index} {line.name}", []).append((result.protocol_name, line))
+        for lines in found.values():
+            if len(lines) == len(results) > 1 and len({line for _, line in lines}) == 1:
+                lines = [("both", lines[0][1])]
+            for number, (protocol_name, line) in enumerate(lines):
+                yield TableLine(protocol_name=protocol_name, line=line, control=control, first=number == 0)
+
+
+def _figures(
+    claims: Sequence[ClaimRecord],
+    available: Mapping[str, FigureRecord],
+    drawn: set[str],
+    numbers: Iterator[int],
+    interactive: bool,
+) -> Iterator[Figure]:
+    """Yield a claim's figures that no earlier claim has shown; equal titles of two protocols make a pair."""
+    groups: dict[str, list[tuple[str, FigureRecord]]] = {}
+    for claim in claims:
+        for name in claim.figures:
+            if name not in drawn:
+                drawn.add(name)
+                figure = available[name]
+                groups.setdefault(figure.title, []).append((PROTOCOLS[claim.protocol], figure))
+    for title, members in groups.items():
+        # what has several panels already takes the whole width, one protocol beneath the other
+        half = len(members) == 2 and not any(has_panels(figure) for _, figure in members)
+        captions = list(dict.fromkeys(figure.caption for _, figure in members))
+        if len(captions) > 1:
+            captions = [f"{name.capitalize()}: {figure.caption}" for name, figure in members]
+        yield Figure(
+            number=next(numbers),
+            title=title,
+            caption=" ".join(captions),
+            pair=half,
+            panels=tuple(
+                (name if len(members) > 1 else "", figures.svg(figure, interactive=interactive, half=half))
+                for name, figure in members
+            ),
+        )
+
+
+def _decisive(parts: Sequence[PartRecord]) -> int | None:
+    """Return the index of the part on which the verdict rests."""
+    for wanted in (False, None):
+        for index, part in enumerate(parts):
+            if part.holds is wanted:
+                return index
+    return 0 if parts else None
+
+
+def _line(item: PartRecord | ControlRecord) -> Line:
+    estimate, interval = measured(item.estimate, item.interval)
+    part = item if isinstance(item, PartRecord) else None
+    return Line(
+        name=clean(item.name, LONGEST_LABEL),
+        estimand=part.estimand or "" if part else "",
+        estimate=estimate,
+        interval=interval,
+        confidence=f"{100 * part.confidence:g} %" if part and part.confidence else "",
+        rule=rule_text(part.relation, part.threshold) if part else "",
+        outcome=of_part(part.holds) if part else None,
+        method=part.method or "" if part else "",
+        note=item.note or "" if isinstance(item, ControlRecord) else "",
+    )
+
+
+def _forest(claims: Sequence[ClaimRecord], interactive: bool) -> str:
+    """Return one row of the forest plot with a mark for each of the claims that has a number."""
+    marks, said, published = [], [], None
+    for claim in claims:
+        decisive = _decisive(claim.parts)
+        part = claim.parts[decisive] if decisive is not None else None
+        if part is None or (distance := distance_of(part, part.estimate)) is None:
+            continue
+        line = _line(part)
+        text = f"{line.name}: {line.estimate} {line.interval}, must be {line.rule}"
+        protocol = f"{PROTOCOLS[claim.protocol]}, " if len(claims) > 1 else ""
+        said.append(f"{protocol}{text}; {STYLES[claim.verdict].word}")
+        assert part.interval is not None
+        low, high = (distance_of(part, end) for end in part.interval)
+        assert low is not None
+        assert high is not None
+        marks.append(
+            forest.Mark(
+                distance=distance,
+                # an interval around the middle of an equivalence region is farthest inside at the estimate
+                bar=(min(low, high, distance), max(low, high, distance)),
+                verdict=claim.verdict,
+                hint=text,
+                hollow=claim.protocol == "as-published",
+            )
+        )
+        if decisive == 0 and published is None and claim.reported_value is not None:
+            published = distance_of(part, claim.reported_value)
+            said.append(f"published {short(claim.reported_value)}")
+    if not marks:
+        return ""
+    return forest.forest_row(marks, published=published, alt="; ".join(said), interactive=interactive)
+
+
+def _strips(claims: Sequence[ClaimRecord], interactive: bool) -> list[str]:
+    """Return one drawing for each quantity of a claim, all protocols of the run in it."""
+    made = []
+    room = 17 if interactive else 26  # characters to the left of a strip
+    first = claims[0]
+    headed = len(claims) > 1 or any(len(part.name) > room for part in first.parts)
+    for index, part in enumerate(first.parts):
+        rows: list[tuple[str, float, Sequence[float] | None, Verdict | None]] = []
+        for claim in claims:
+            same = claim.parts[index] if index < len(claim.parts) else None
+            if same is not None and same.estimate is not None and same.name == part.name:
+                label = PROTOCOLS[claim.protocol] if len(claims) > 1 else "measured" if headed else same.name
+                rows.append((label, same.estimate, same.interval, of_part(same.holds)))
+        if not rows or part.threshold is None:
+            continue
+        if index == 0 and first.reported_value is not None:
+            rows.append(("published", first.reported_value, None, None))
+        region = rule_text(part.relation, part.threshold)
+        said = "; ".join(f"{label} {short(value)}" for label, value, _, _ in rows)
+        made.append(
+            forest.strip(
+                rows,
+                relation=part.relation,
+                threshold=part.threshold,
+                name=part.name,
+                alt=f"{part.name}, success region {region}: {said}",
+                interactive=interactive,
+                heading=headed,
+            )
+        )
+    return made
+
+
+def _command(results: Results) -> list[str]:
+    """Return the words of the command line that repeats this run, quoted for a POSIX shell.
+
+    Older files do not say what was typed: there the options say it.
+    """
+    if results.command:
+        return ["pytest", *map(quoted, results.command)]
+    options = {option.name: option.value for option in results.protocol.options}
+    models = options.get("model") or results.model.name
+    words = ["pytest claims/"]
+    words += [f"--model {quoted(str(name))}" for name in (models if isinstance(models, tuple) else [models])]
+    for option in results.protocol.options:
+        flag, value = OPTIONS.get(option.name), option.value
+        if flag is None or value is None or option.source.startswith(("default", "profile")):
+            continue
+        words += [
+            f"{flag} {quoted(_plainly(one))}" for one in (value if isinstance(value, tuple) else [value])
+        ]
+    if results.protocol.name != "rigorous":
+        words.append(f"--protocol {results.protocol.name}")
+    return words
+
+
+def _plainly(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,175 @@
+"""What a report shows, as data: texts already cleaned, numbers already formatted, figures already drawn."""
+
+from dataclasses import dataclass
+
+from layerclaims.results.records import Results
+from layerclaims.verdicts.verdict import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One quantity with its interval and rule: a part of a claim or a control."""
+
+    name: str
+    estimand: str
+    estimate: str
+    interval: str
+    confidence: str
+    rule: str
+    outcome: Verdict | None  # of this quantity alone; None where nothing is judged
+    method: str
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained:
+    """The same claim on the untrained twin of the model."""
+
+    verdict: Verdict
+    numbers: str  # estimate and interval, or why there are none
+    remark: str  # what it means for the claim's own verdict; empty where it means nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One claim under one protocol."""
+
+    protocol: str  # as in the file
+    protocol_name: str  # as printed
+    verdict: Verdict
+    reason: str
+    # the part on which the verdict rests: the failed, else the undecided, else the first
+    decisive: Line | None
+    forest: str  # SVG of the page; empty in print, and where there is nothing to draw
+    distance: float | None  # from the threshold in half-widths of the interval, positive where it replicates
+    published: str  # the published number where it belongs to the decisive part
+    parts: tuple[Line, ...]
+    controls: tuple[Line, ...]
+    certificate: str
+    calibration: str  # the row's measured error rates as a sentence; empty where none were measured
+    error_rates: str  # the same as two numbers
+    untrained: Untrained | None
+    converged: bool | None
+    p_values: str
+    holm_warning: bool
+    sample: str
+    change: str
+    command: str
+    seconds: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One numbered figure: a drawing, or the same drawing under either protocol side by side."""
+
+    number: int
+    title: str
+    caption: str
+    pair: bool  # whether the drawings stand side by side
+    panels: tuple[tuple[str, str], ...]  # heading (empty for one panel), SVG
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableLine:
+    """A part or a control under one protocol: a line of a claim's table."""
+
+    protocol_name: str
+    line: Line
+    control: bool
+    first: bool  # the first line of this quantity, where its name is printed
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationLine:
+    """A protocol, or one with a single ingredient of the other's."""
+
+    label: str
+    start: bool  # a protocol as it is
+    accuracy: str
+    interval: str
+    converged: str  # "yes", "no", or a dash
+    unit_accuracy: str
+    unit_interval: str
+    unit_converged: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """One claim with its result under each protocol of the run."""
+
+    id: str
+    title: str
+    section: str
+    statement: str
+    source: str  # whose sentence it is, and where it stands
+    reports: str  # as in "The post reports"
+    reported: str
+    rule: str
+    number: int  # place among the claims, section by section, from 1
+    severity: int  # 0 is the worst verdict
+    results: tuple[Result, ...]
+    forest: str  # SVG of the print edition, all protocols in one row; empty on the page
+    strips: tuple[str, ...]  # SVG, one a quantity
+    quantities: tuple[TableLine, ...]
+    figures: tuple[Figure, ...]
+    disagreement: str  # why the protocols differ; empty where they do not, or where nothing is known of it
+
+    def grouped(self, *names: str) -> list[tuple[str, Result]]:
+        """Each result with its protocol's name; the first alone, with no name, where `names` are alike in all."""
+        if len({tuple(getattr(result, name) for name in names) for result in self.results}) > 1:
+            return [(result.protocol_name, result) for result in self.results]
+        return [("" if len(self.results) > 1 else self.results[0].protocol_name, self.results[0])]
+
+    @property
+    def other(self) -> Line | None:
+        """Under the second protocol, the part that decides under the first; None where there is none."""
+        first, second = (*self.results, None)[:2]
+        if first is None or first.decisive is None or second is None:
+            return None
+        return next((part for part in second.parts if part.name == first.decisive.name), None)
+
+    @property
+    def differs(self) -> bool:
+        """Whether the protocols disagree."""
+        return len({result.verdict for result in self.results}) > 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """How many claims came out which way under one protocol."""
+
+    protocol: str
+    counts: tuple[tuple[Verdict, int], ...]  # failures first
+    total: int
+    replicated: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that the templates print."""
+
+    results: Results  # cleaned, without the counts
+    model: str
+    short_model: str
+    title: str
+    claims: tuple[Assessment, ...]  # section by section, in the post's order
+    ranked: tuple[Assessment, ...]  # failures first
+    sections: tuple[tuple[str, tuple[Assessment, ...]], ...]
+    tallies: tuple[Tally, ...]
+    both: bool
+    of_post: bool  # whether every claim is the post's
+    cites_post: bool  # whether any is
+    calibrated: bool  # whether any row has measured error rates
+    untrained: bool  # whether any row was judged on the untrained twin as well
+    ablation: tuple[AblationLine, ...]  # empty where the run made none
+    groups: tuple[tuple[Verdict, tuple[Assessment, ...]], ...]  # failures first
+    contents: tuple[tuple[tuple[int, str, str], ...], ...]  # columns of (level, anchor, text)
+    headline: str
+    certainty: tuple[tuple[str, str], ...]  # label, sentence: what the run is sure of, and what not
+    facts: tuple[tuple[str, str], ...]
+    options: tuple[tuple[str, str, str], ...]
+    packages: tuple[tuple[str, str], ...]
+    date: str
+    bibtex_tool: str
+    version: str
+    command: str

@@ -1,0 +1,1 @@
+"""Results: results.json read, written, compared and verified."""

@@ -1,0 +1,255 @@
+"""One claim of a file, judged again: what its counts give, what its code declares, what its parts decide."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from layerclaims.results.agreement import Mismatches, same
+from layerclaims.results.records import ClaimRecord, PartRecord, ProtocolRecord, RecipeRecord
+from layerclaims.runtime.text import digits, shown
+from layerclaims.statistics.counts import AnswerCounts, Recipe, compute, sample_of
+from layerclaims.statistics.estimate import Estimate
+from layerclaims.verdicts.criterion import MINIMUM_DOCUMENTS, Criterion
+from layerclaims.verdicts.quantity import Setup
+from layerclaims.verdicts.registry import RegisteredClaim
+from layerclaims.verdicts.verdict import Verdict
+
+Basis = Literal["recomputed", "partly", "stated", "without"]  # how much of a verdict follows from counts
+
+
+class ClaimCheck:
+    """Checks the claims of one run."""
+
+    def __init__(
+        self,
+        protocol: ProtocolRecord,
+        series: Mapping[str, AnswerCounts],
+        mismatches: Mismatches,
+        *,
+        claims: Mapping[str, RegisteredClaim],
+        setup: Setup | None,
+        n_texts: int,
+    ) -> None:
+        """`series` are those whose counts are sound, by "PROTOCOL/SERIES"; `n_texts` counts all corpora.
+
+        `claims` are those whose rules are known, and `setup` what their thresholds follow from, if that is known.
+        """
+        self._protocol, self._series, self._mismatches = protocol, series, mismatches
+        self._claims, self._setup, self._n_texts = claims, setup, n_texts
+        self._estimates: dict[tuple[str, str, tuple[str, ...], float], Estimate] = {}
+
+    def check(self, claim: ClaimRecord) -> Basis:
+        """Note what does not agree; how much of the verdict was computed again."""
+        name = named(claim)
+        tested = claim.verdict not in (Verdict.NOT_TESTED, Verdict.ERROR)
+        if not claim.parts or not tested:
+            if claim.parts:
+                self._mismatches.note(name, f"says {claim.verdict} and has parts that decide it")
+            if tested:
+                self._mismatches.note(name, f"says {claim.verdict} and has no part that decides it")
+            return "without"
+        holds, computed = [], []
+        for part, criterion in zip(claim.parts, self._rule(name, claim), strict=True):
+            estimate, state = self._part(f"{name}, {part.name}", claim.protocol, part, criterion)
+            holds.append(state)
+            computed.append(estimate)
+        self._top(name, claim)
+        self._sample(name, claim, computed)
+        verdict = _verdict(claim, holds, computed)
+        if claim.verdict != verdict:
+            self._mismatches.note(name, f"says {claim.verdict}, and its parts give {verdict}")
+        done = sum(estimate is not None for estimate in computed)
+        return "recomputed" if done == len(computed) else "partly" if done else "stated"
+
+    def _rule(self, name: str, claim: ClaimRecord) -> list[Criterion | None]:
+        """Regions and recipes against those that the claim's code declares; the region of each part."""
+        parts = claim.parts
+        places = [f"{name}, {part.name}" for part in parts]
+        stated = [self._criterion(place, part) for place, part in zip(places, parts, strict=True)]
+        known = self._claims.get(claim.id)
+        rule = None if known is None else known.declaration
+        if rule is None:
+            return stated
+        conditions = rule.for_parts(len(parts))
+        if len(parts) != len(conditions):
+            self._mismatches.note(name, f"has {len(parts)} parts, and its rule {len(conditions)}")
+            return stated
+        for index, (place, part, condition) in enumerate(zip(places, parts, conditions, strict=True)):
+            if self._setup is not None:
+                want = condition.criterion(self._setup)
+                if part.relation == want.relation and same(part.threshold, want.threshold):
+                    stated[index] = want  # not rounded to the digits of the file
+                else:
+                    self._mismatches.note(
+                        place,
+                        f"is held against {part.relation} {digits(part.threshold)}, and the rule is "
+                        f"{want.relation} {digits(want.threshold)}",
+                    )
+            if condition.quantity.several:
+                continue  # each of its numbers has a name and series of its own
+            if part.name != condition.quantity.name:
+                self._mismatches.note(place, f"is not what the rule speaks of: {condition.quantity.name}")
+            declared = condition.quantity.recipe
+            recipe = None if declared is None else RecipeRecord.model_validate(declared.as_json())
+            if part.recipe != recipe:
+                self._mismatches.note(
+                    place, f"rests on {_source(part.recipe)}, and the rule on {_source(recipe)}"
+                )
+        return stated
+
+    def _criterion(self, place: str, part: PartRecord) -> Criterion | None:
+        """A part's region as the file states it; None where it states none."""
+        if part.threshold is None:
+            return None
+        try:
+            criterion = Criterion(relation=part.relation, threshold=part.threshold)
+            criterion.holds(_stated(part))
+        except ValueError as error:
+            self._mismatches.note(place, str(error))
+            return None
+        return criterion
+
+    def _part(
+        self, place: str, protocol: str, part: PartRecord, criterion: Criterion | None
+    ) -> tuple[Estimate | None, bool | None]:
+        """The estimate computed again, None where it cannot be; and whether the part holds by it."""
+        estimate = None if part.recipe is None else self._compute(place, protocol, part, part.recipe)
+        state = None
+        if criterion is not None:
+            state = criterion.holds(estimate or _stated(part))
+            if estimate is not None:
+                self._mismatches.hold(place, "p-value", part.p_value, criterion.p_value(estimate))
+            else:
+                self._stated_p(place, part, state)
+        if part.holds != state:
+            self._mismatches.note(
+                place, f"says that it {_holds(part.holds)}, and its interval that it {_holds(state)}"
+            )
+        return estimate, state
+
+    def _compute(self, place: str, protocol: str, part: PartRecord, recipe: RecipeRecord) -> Estimate | None:
+        """A part's estimate and interval from the counts, compared with what is stated."""
+        confidence = 1 - (2 if part.relation == "inside" else 1) * self._protocol.alpha
+        absent = [name for name in recipe.series if f"{protocol}/{name}" not in self._series]
+        if absent:
+            self._mismatches.note(
+                place, f"rests on {shown(absent[0])}, of which the file has no sound counts"
+            )
+            return None
+        key = (protocol, recipe.statistic, recipe.series, confidence)
+        if key not in self._estimates:
+            try:
+                self._estimates[key] = compute(
+                    Recipe(statistic=recipe.statistic, series=recipe.series),
+                    {name: self._series[f"{protocol}/{name}"] for name in recipe.series},
+                    confidence=confidence,
+                    seed=self._protocol.seed,
+                )
+            except (TypeError, ValueError) as error:
+                self._mismatches.note(place, f"has a recipe that cannot be followed: {shown(error)}")
+                return None
+        estimate = self._estimates[key]
+        self._mismatches.hold(place, "estimate", part.estimate, estimate.value)
+        self._mismatches.hold(place, "interval", part.interval, (estimate.low, estimate.high))
+        self._mismatches.hold(place, "confidence", part.confidence, confidence)
+        if part.method != estimate.method:
+            self._mismatches.note(
+                place, f"names the method {shown(part.method)}, and it is {shown(estimate.method)}"
+            )
+        return estimate
+
+    def _stated_p(self, place: str, part: PartRecord, state: bool | None) -> None:
+        """A p-value that cannot be computed again still has to agree with its interval.
+
+        The intervals are those that contain what their test does not reject (see `statistics.Estimate`).
+        """
+        p, level = part.p_value, part.confidence
+        if p is None or level is None or part.relation == "contains":
+            return
+        if part.method in (None, "percentile", "exact", "bound"):
+            return
+        tail = 1 - level if part.method in ("chi-square", "Page") else (1 - level) / 2
+        if not math.isclose(p, tail, rel_tol=1e-6) and (p < tail) != (state is True):
+            self._mismatches.note(place, f"has the p-value {digits(p)}, which its interval contradicts")
+
+    def _top(self, name: str, claim: ClaimRecord) -> None:
+        """The numbers shown for the claim are those of its first part, the p-value the largest of all."""
+        first = claim.parts[0]
+        for what, stated, right in (
+            ("estimate", claim.estimate, first.estimate),
+            ("interval", claim.interval, first.interval),
+            ("confidence", claim.confidence, first.confidence),
+        ):
+            self._mismatches.hold(name, what, stated, right, source="its first part says")
+        threshold = first.threshold
+        if isinstance(threshold, tuple) and not isinstance(claim.criterion.threshold, tuple):
+            threshold = threshold[-1]  # an equivalence margin is shown by its upper border
+        self._mismatches.hold(
+            name, "threshold", claim.criterion.threshold, threshold, source="its first part says"
+        )
+        tested = [part.p_value for part in claim.parts if part.relation != "contains"]
+        known = [p for p in tested if p is not None]
+        if not (claim.p_value is None and len(known) < len(tested)):
+            largest = max(known) if known else None
+            self._mismatches.hold(
+                name, "p-value", claim.p_value, largest, source="the largest of its parts is"
+            )
+
+    def _sample(self, name: str, claim: ClaimRecord, computed: Sequence[Estimate | None]) -> None:
+        """Numbers of documents and vectors against the counts, where the parts rest on counts."""
+        sizes = []
+        for index, (part, estimate) in enumerate(zip(claim.parts, computed, strict=True)):
+            if estimate is None or part.recipe is None:
+                continue
+            documents, vectors = sample_of(
+                [self._series[f"{claim.protocol}/{one}"] for one in part.recipe.series]
+            )
+            sizes.append(documents)
+            if index == 0 and claim.n_vectors != vectors:
+                self._mismatches.note(name, f"n_vectors is {claim.n_vectors}, and the counts give {vectors}")
+        stated, whole = claim.n_documents, len(sizes) == len(computed)
+        if sizes and (stated is None or stated > min(sizes) or (whole and stated < min(sizes))):
+            self._mismatches.note(name, f"n_documents is {stated}, and the counts give {min(sizes)}")
+        elif not sizes and stated is not None and stated > self._n_texts:
+            self._mismatches.note(name, f"n_documents is {stated}, and the run has {self._n_texts} texts")
+
+
+def named(claim: ClaimRecord) -> str:
+    """A claim as "ID (PROTOCOL)"."""
+    return f"{claim.id} ({claim.protocol})"
+
+
+def _verdict(
+    claim: ClaimRecord, holds: Sequence[bool | None], computed: Sequence[Estimate | None]
+) -> Verdict:
+    """As `claim.decide`, from what the file says."""
+    sizes = [] if claim.n_documents is None else [claim.n_documents]
+    sizes += [estimate.n_documents for estimate in computed if estimate is not None]
+    too_few = any(size < MINIMUM_DOCUMENTS for size in sizes)
+    unconverged = claim.probe is not None and not claim.probe.converged
+    undefined = any(part.estimate is None or part.interval is None for part in claim.parts)
+    if too_few or unconverged or undefined:
+        return Verdict.INCONCLUSIVE
+    if False in holds:
+        return Verdict.NOT_REPLICATED
+    return Verdict.INCONCLUSIVE if None in holds else Verdict.REPLICATED
+
+
+def _stated(part: PartRecord) -> Estimate:
+    low, high = part.interval or (math.nan, math.nan)
+    return Estimate(
+        value=math.nan if part.estimate is None else part.estimate,
+        low=low,
+        high=high,
+        confidence=part.confidence or math.nan,
+        method=part.method or "percentile",  # of a file that names none: one of which nothing follows
+        n_documents=0,
+    )
+
+
+def _source(recipe: RecipeRecord | None) -> str:
+    return "no counts" if recipe is None else shown(f"{recipe.statistic} of {', '.join(recipe.series)}")
+
+
+def _holds(state: bool | None) -> str:
+    return {True: "holds", False: "does not hold", None: "is undecided"}[state]

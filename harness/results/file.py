@@ -1,0 +1,206 @@
+"""results.json as a file: its text, writing it, reading it back from a file or out of a report PDF.
+
+The file is the one source of every report, so nothing enters or leaves it unchecked: what is written and what is
+read are records.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from layerclaims.errors import LayerclaimsError
+from layerclaims.results import attachment
+from layerclaims.results.checking import checked
+from layerclaims.results.fields import Record
+from layerclaims.results.records import SCHEMA_VERSION, Results
+from layerclaims.runtime.files import write_whole
+from layerclaims.runtime.text import inert
+
+MAX_BYTES = attachment.MAX_BYTES
+SIGNIFICANT_DIGITS = 10
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a results file, made from the records."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"https://layerclaims.invalid/results-{SCHEMA_VERSION}.schema.json",
+        **Results.model_json_schema(),
+    }
+
+
+def plain(record: Record, *, exact: bool = False) -> dict[str, Any]:
+    """Return a record as plain JSON types, as its file has it: floats rounded to ten significant digits.
+
+    exact=True leaves floats as they are, for another process to go on with.
+    """
+    given = record.model_fields_set
+    return {name: _plain(getattr(record, name), exact) for name in type(record).model_fields if name in given}
+
+
+def dumps(results: Results) -> str:
+    """Return the text of results.json: rounded, ASCII, the same for equal results.
+
+    Structure is indented, lists of numbers stay on one line, so that a diff of two files can be read.
+    """
+    return _text(plain(results))
+
+
+def identifier(text: bytes) -> bytes:
+    """Return the permanent identifier of the PDF made from this results.json: 32 hexadecimal digits of its SHA-256.
+
+    Digits, since a raw carriage return in a PDF's literal string is read back as a line feed.
+    """
+    return hashlib.sha256(text).hexdigest()[:32].encode("ascii")
+
+
+def checksum(results: Results) -> str:
+    """Return the SHA-256 of the canonical text of results without their own "sha256"."""
+    return _checksum(plain(results))
+
+
+def sealed(results: Results) -> Results:
+    """Return the results as their file has them: numbers rounded, with a checksum of themselves.
+
+    By the checksum `verify` sees a change anywhere in the file.
+    """
+    content = plain(results)
+    return checked({**content, "sha256": _checksum(content)})
+
+
+def write(path: Path | str, results: Results) -> Path:
+    """Write results to `path` in one step: a reader sees the old file or the new.
+
+    Raises LayerclaimsError when the place cannot be written.
+    """
+    path = Path(path)
+    write_whole(path, dumps(results).encode("ascii"), parents=True)
+    return path
+
+
+def read_results(path: Path | str) -> Results:
+    """Read a results.json, or a report PDF that has one attached, and check it.
+
+    Raises LayerclaimsError with one sentence for a file that is missing, larger than 128 MiB, truncated,
+    not JSON, of a newer schema, or not valid against this one.
+    """
+    path = Path(path)
+    return loads(read_bytes(path), origin=inert(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the raw results.json bytes of a .json file or of a report PDF. Errors as `read`."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise LayerclaimsError(
+                    f"{inert(path)} has {size / 2**20:,.0f} MiB, more than a results file ever needs "
+                    f"({MAX_BYTES // 2**20} MiB); pass the results.json or PDF of one run"
+                )
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise LayerclaimsError(
+            f"cannot read {inert(path)}: {error.strerror or error}; pass a results.json or a report.pdf"
+        ) from error
+    if len(data) > MAX_BYTES:  # a device or a pipe has no size beforehand
+        raise LayerclaimsError(
+            f"{inert(path)} does not end within {MAX_BYTES // 2**20} MiB; pass a results.json"
+        )
+    return attachment.attached(path) if attachment.is_pdf(data) else data
+
+
+def loads(data: bytes, *, origin: str) -> Results:
+    """Parse and check the bytes of a results file; `origin` names it in messages. Errors as `read`."""
+    if not data.strip():
+        raise LayerclaimsError(f"{origin} is empty; run the claims again to write it")
+    try:
+        content = json.loads(data.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_no_duplicates)
+    except UnicodeDecodeError as error:
+        raise LayerclaimsError(f"{origin} is not JSON text; pass a results.json or a report.pdf") from error
+    except json.JSONDecodeError as error:
+        if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated"):
+            raise LayerclaimsError(
+                f"{origin} is truncated: it ends in the middle of line {error.lineno}; copy or write it again"
+            ) from error
+        raise LayerclaimsError(
+            f"{origin} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
+            "pass a results.json as layerclaims wrote it"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise LayerclaimsError(
+            f"{origin} is not a results file: {inert(why)}; pass one as layerclaims wrote it"
+        ) from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version is None:
+        raise LayerclaimsError(
+            f"{origin} is JSON but no results file of layerclaims (no schema_version); pass a results.json"
+        )
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise LayerclaimsError(
+            f"{origin} has schema version {version} and this layerclaims reads up to {SCHEMA_VERSION}; "
+            "update layerclaims to read it"
+        )
+    try:
+        return checked(content)
+    except LayerclaimsError as error:
+        raise LayerclaimsError(f"{origin}: {error}") from error
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"it contains {constant}, which results never do")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return made
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    rest = {name: value for name, value in content.items() if name != "sha256"}
+    return hashlib.sha256(_text(rest).encode("ascii")).hexdigest()
+
+
+def _plain(value: object, exact: bool) -> Any:
+    if isinstance(value, Record):
+        return plain(value, exact=exact)
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, float):
+        return value if exact else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+    if isinstance(value, tuple):
+        return [_plain(item, exact) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item, exact) for name, item in value.items()}
+    return str(value) if isinstance(value, str) else value  # a verdict becomes the text that it is
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    return "".join(_lines(content, 0)) + "\n"
+
+
+def _lines(value: object, depth: int) -> Iterator[str]:
+    indent = " " * (depth + 1)
+    if isinstance(value, dict) and value:
+        yield "{\n"
+        for index, (key, item) in enumerate(value.items()):
+            yield f"{',' if index else ''}{chr(10) if index else ''}{indent}{json.dumps(key)}: "
+            yield from _lines(item, depth + 1)
+        yield f"\n{' ' * depth}}}"
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        yield "[\n"
+        for index, item in enumerate(value):
+            yield f"{',' if index else ''}{chr(10) if index else ''}{indent}"
+            yield from _lines(item, depth + 1)
+        yield f"\n{' ' * depth}]"
+    else:
+        yield json.dumps(value, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,321 @@
+"""results.json as records: a run, its claims with their evidence, and the counts behind each accuracy.
+
+Fields stand in the order in which the file has them. A field with a default may be absent: it came later than the
+first files, or not every claim has it.
+"""
+
+from typing import Annotated, Final, Literal, Self
+
+import numpy as np
+from layerclaims.protocol import ProtocolName
+from layerclaims.results.fields import (
+    Count,
+    Counts,
+    Interval,
+    Json,
+    Many,
+    Number,
+    Record,
+    Sha256,
+    Share,
+    Threshold,
+)
+from layerclaims.results.figure_records import FigureRecord
+from layerclaims.statistics.estimate import Method
+from layerclaims.verdicts.criterion import Relation
+from layerclaims.verdicts.verdict import Verdict
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+SCHEMA_VERSION: Final = (
+    2  # 2 adds to 1 what a claim's `where` and the run's `selected` say, and takes nothing away
+)
+CorpusRole = Literal["main", "transfer"]
+Named = Annotated[Verdict, Field(strict=False)]  # a verdict by its name
+
+
+class HarnessRecord(Record):
+    """The program that made the run."""
+
+    version: str
+    git_commit: str | None  # of the checkout; null for an installed package
+
+
+class OptionRecord(Record):
+    """One option: its value and where it came from."""
+
+    name: str
+    value: Json
+    source: str
+
+
+class ProtocolRecord(Record):
+    """What was run; of a run under both protocols, all but the name is that of the first."""
+
+    name: Literal["rigorous", "as-published", "both"]
+    profile: str | None = None
+    n_texts: Count  # documents of each corpus
+    context: Count  # tokens of each document
+    folds: Count
+    seed: int
+    alpha: Annotated[Number, Field(gt=0, lt=1)]
+    dtype: str
+    hash: str
+    options: Many[OptionRecord]
+
+
+class ModelRecord(Record):
+    """The model whose states were read."""
+
+    name: str
+    revision: str | None
+    architecture: str | None
+    n_blocks: Count  # states are labelled 0 (the embedding) to n_blocks
+    hidden_size: Count
+    n_parameters: Count
+    dtype: str
+    tied_embeddings: bool | None
+    weights_sha256: str | None
+
+
+class CorpusRecord(Record):
+    """One of the two corpora."""
+
+    role: CorpusRole
+    name: str
+    revision: str | None
+    n_texts: Count  # documents that were read
+    n_available: Count | None = None  # texts of the corpus
+    skipped: Count  # texts that were too short
+    ids_sha256: str
+
+
+class EnvironmentRecord(Record):
+    """What the numbers were computed with."""
+
+    python: str
+    platform: str
+    cpu: str | None = None
+    threads: int | None = None
+    packages: dict[str, str]  # name -> version
+
+
+class SelectedRecord(Record):
+    """How many claims were run of how many there are."""
+
+    claims: Count
+    of: Count
+
+    @model_validator(mode="after")
+    def _no_more_than_there_are(self) -> Self:
+        if self.claims > self.of:
+            raise ValueError(f"says that {self.claims} claims were selected of {self.of}")
+        return self
+
+
+class CriterionRecord(Record):
+    """The success region in words, and the border of the first part."""
+
+    text: str
+    threshold: Threshold | None
+
+
+class RecipeRecord(Record):
+    """How a number follows from the counts: a statistic of series named under `documents`, without their protocol."""
+
+    statistic: str
+    series: Many[str]
+
+
+class PartRecord(Record):
+    """One condition of a claim: a number, its interval and its region."""
+
+    name: str
+    estimand: str | None = None
+    estimate: Number | None
+    interval: Interval | None
+    confidence: Number | None = None
+    method: Method | None = None
+    relation: Relation
+    threshold: Threshold | None
+    p_value: Number | None = None
+    holds: bool | None  # null: undecided
+    recipe: RecipeRecord | None = None  # null: the number is no statistic of counts
+
+    @model_validator(mode="after")
+    def _region(self) -> Self:
+        if self.threshold is not None and isinstance(self.threshold, tuple) != (self.relation == "inside"):
+            raise ValueError(f"has a threshold that does not fit the relation {self.relation!r}")
+        return self
+
+
+class ControlRecord(Record):
+    """A number or a fact shown beside a claim, which decides nothing."""
+
+    name: str
+    estimate: Number | None
+    interval: Interval | None = None
+    note: str | None = None
+
+
+class ProbeRecord(Record):
+    """How well the probe behind a claim converged: the worst of its fits."""
+
+    converged: bool
+    gradient_norm: Number | None
+    iterations: int | None
+    relative_gap: Number | None = None  # (objective - optimum) / objective, estimated or bounded
+
+
+class CalibrationRecord(Record):
+    """Measured error rates of a claim's rule on data with planted truth."""
+
+    false_replicated: Share | None
+    false_replicated_interval: Interval | None = None
+    false_not_replicated: Share | None
+    false_not_replicated_interval: Interval | None = None
+    plants: Count  # data sets that were drawn
+
+
+class TwinRecord(Record):
+    """What the same rule says of the untrained twin: the same architecture, freshly initialised."""
+
+    verdict: Named
+    estimate: Number | None
+    interval: Interval | None
+    reason: str
+
+
+class ClaimRecord(Record):
+    """One claim under one protocol; its numbers are those of its first part."""
+
+    id: Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
+    section: str
+    statement: str
+    source: Annotated[
+        str, Field(description="Whose sentence it is; in files of version 1 with its place in there.")
+    ]
+    where: Annotated[str | None, Field(description="The sentence's place in its source.")] = None
+    reported: str | None  # what the source measured
+    reported_value: Number | None = None  # the same on the scale of the estimate
+    protocol: ProtocolName
+    estimand: str | None
+    estimate: Number | None
+    interval: Interval | None
+    confidence: Number | None
+    criterion: CriterionRecord
+    parts: Many[PartRecord]  # joined by "and"
+    p_value: Number | None
+    n_documents: Count | None
+    n_vectors: Count | None
+    controls: Many[ControlRecord]
+    probe: ProbeRecord | None  # null: none was fitted
+    verdict: Named
+    reason: str
+    figures: Many[str]
+    calibration: CalibrationRecord | None = None
+    seconds: Number | None
+    control_untrained: TwinRecord | None = None
+    p_holm: Number | None  # adjusted over all claims of the protocol
+    survives_holm: bool | None = None  # null: not REPLICATED, or without a p-value
+
+
+class IngredientsRecord(Record):
+    """How vectors are split, scaled, labelled and classified."""
+
+    split: Literal["document", "vector"]
+    features: Literal["standardised", "as they come"]
+    last: Literal["raw", "final"]
+    solver: Literal["converged", "defaults"]
+
+
+class AblationRecord(Record):
+    """A protocol with at most one ingredient of the other's, on one fold of at most 200 documents."""
+
+    start: ProtocolName
+    changed: Literal["split", "features", "last", "solver"] | None
+    ingredients: IngredientsRecord
+    accuracy: Share
+    interval: Interval | None
+    converged: bool
+    unit_accuracy: Share
+    unit_interval: Interval | None
+    unit_converged: bool | None = None
+    n_documents: Count | None = None
+
+
+class SeriesRecord(Record):
+    """What one probe got right, by document; `correct` and `total` count by label too, or over all labels."""
+
+    corpus: CorpusRole
+    documents: Counts  # [documents]: place of each in its corpus
+    correct: Counts
+    total: Counts
+
+    @model_validator(mode="after")
+    def _counts(self) -> Self:
+        if self.correct.shape != self.total.shape:
+            raise ValueError("has correct and total of different shape")
+        if self.documents.ndim != 1 or len(self.documents) != len(self.total):
+            raise ValueError("has not one row of counts for each document")
+        if (excess := self.correct > self.total).any():
+            raise ValueError(
+                f"counts more correct vectors than there are in row {int(np.argwhere(excess)[0][0])}"
+            )
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all counts are the same."""
+        return (
+            isinstance(other, SeriesRecord)
+            and self.corpus == other.corpus
+            and all(
+                np.array_equal(getattr(self, name), getattr(other, name))
+                for name in ("documents", "correct", "total")
+            )
+        )
+
+
+class Results(Record):
+    """One run: every verdict with its evidence, and the counts per document behind each accuracy."""
+
+    schema_version: Literal[1, 2]
+    created: Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
+    harness: HarnessRecord
+    protocol: ProtocolRecord
+    model: ModelRecord
+    corpora: Many[CorpusRecord]
+    environment: EnvironmentRecord
+    command: Annotated[
+        Many[str], Field(description="The arguments that pytest was given, as they were typed.")
+    ] = ()
+    selected: Annotated[
+        SelectedRecord | None, Field(description="How many claims were run of how many there are.")
+    ] = None
+    claims: Many[ClaimRecord]
+    ablation: Annotated[
+        Many[AblationRecord],
+        Field(description="Between the protocols, one ingredient changed at a time; only under both."),
+    ] = ()
+    documents: dict[str, SeriesRecord]  # by "PROTOCOL/SERIES"
+    figures: dict[str, FigureRecord]
+    sha256: Annotated[Sha256 | None, Field(description="SHA-256 of the canonical text of all the rest.")] = (
+        None
+    )
+
+    @model_validator(mode="after")
+    def _claims(self) -> Self:
+        seen = set()
+        for index, claim in enumerate(self.claims):
+            what = None
+            if (claim.id, claim.protocol) in seen:
+                what = "stands twice in the file"
+            elif self.protocol.name not in ("both", claim.protocol):
+                what = f"does not belong to a run of protocol {self.protocol.name}"
+            elif absent := [name for name in claim.figures if name not in self.figures]:
+                what = f"names the figure {absent[0]!r} that the file does not have"
+            if what is not None:
+                place = f"claims/{index} ({claim.id}, {claim.protocol})"
+                raise PydanticCustomError("unsound", "{what}", {"place": place, "what": what})
+            seen.add((claim.id, claim.protocol))
+        return self

@@ -1,0 +1,1 @@
+"""Runtime: progress, threads, memory, files, paths and text."""

@@ -1,0 +1,30 @@
+"""The number formats that a model runs in and states are kept in: one table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from layerclaims.errors import LayerclaimsError
+from layerclaims.runtime.text import shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dtype:
+    """How one format is written down."""
+
+    code: str  # in a safetensors header
+    numpy: str  # how numpy reads it; it has no bfloat16 and takes the bits
+    size: int  # bytes of a number
+
+
+DTYPES: Final[Mapping[str, Dtype]] = {
+    "float32": Dtype(code="F32", numpy="<f4", size=4),
+    "bfloat16": Dtype(code="BF16", numpy="<u2", size=2),
+    "float16": Dtype(code="F16", numpy="<f2", size=2),
+}
+
+
+def check_dtype(name: str) -> None:
+    """Raise LayerclaimsError for a format that is not in the table."""
+    if name not in DTYPES:
+        raise LayerclaimsError(f"The dtype {shown(name)} is not one of {', '.join(DTYPES)}.")

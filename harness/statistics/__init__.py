@@ -1,0 +1,1 @@
+"""Statistics: estimates with intervals, tests and sample sizes, of plain arrays."""

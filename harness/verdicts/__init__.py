@@ -1,0 +1,1 @@
+"""Verdicts: claims, the regions that they declare, and what an estimate says of them."""

@@ -1,0 +1,71 @@
+"""Criterion: a success region, and on which side of its border an interval lies."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from layerclaims.runtime.text import number
+from layerclaims.statistics.estimate import Estimate
+from layerclaims.statistics.hypotheses import equivalent
+
+MINIMUM_DOCUMENTS = 30  # below it the bootstrap's coverage was never measured
+Relation = Literal[">", "<", "inside", "contains"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criterion:
+    """A success region, declared before any number is seen."""
+
+    relation: Relation
+    threshold: float | tuple[float, float]
+
+    def __post_init__(self) -> None:
+        """Refuse a region that is none."""
+        two = isinstance(self.threshold, tuple)
+        if two != (self.relation == "inside") or not all(math.isfinite(bound) for bound in self.bounds):
+            raise ValueError(f"{self.relation!r} does not go with the threshold {self.threshold!r}")
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The region's finite borders."""
+        return self.threshold if isinstance(self.threshold, tuple) else (self.threshold,)
+
+    def holds(self, estimate: Estimate) -> bool | None:
+        """True: the interval lies inside the region; False: inside its complement; None: neither.
+
+        A control that must contain a value and does not makes the measurement doubtful, and refutes nothing:
+        None.
+        """
+        low, high = estimate.low, estimate.high
+        if not (math.isfinite(low) and math.isfinite(high)):
+            return None
+        border = self.bounds[0]
+        if self.relation == ">":
+            return True if low > border else False if high <= border else None
+        if self.relation == "<":
+            return True if high < border else False if low >= border else None
+        if self.relation == "contains":
+            return True if low <= border <= high else None
+        return equivalent(estimate, self._margin).holds
+
+    def p_value(self, estimate: Estimate) -> float | None:
+        """p of "outside the region"; None for a control, and where the estimate is not finite."""
+        if self.relation == "contains" or math.isnan(estimate.value):
+            return None
+        if self.relation == "inside":
+            return equivalent(estimate, self._margin).p_value
+        p = estimate.p_value(self.bounds[0], "above" if self.relation == ">" else "below")
+        return None if math.isnan(p) else p
+
+    @property
+    def _margin(self) -> float:
+        low, high = self.bounds
+        if low != -high:
+            raise ValueError(f"an equivalence region lies evenly around zero, not {self.threshold!r}")
+        return float(high)
+
+    def __str__(self) -> str:
+        """As in "acc > .274"."""
+        if self.relation == "inside":
+            return f"inside ±{number(self.bounds[1])}"
+        return f"{self.relation} {number(self.bounds[0])}"

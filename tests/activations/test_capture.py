@@ -1,0 +1,511 @@
+"""Capture: the right states, once, in bounded memory, whatever interrupts it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from layerclaims.activations import capture as module
+from layerclaims.activations import plan
+from layerclaims.activations.capture import capture, capture_key
+from layerclaims.activations.plan import make_plan
+from layerclaims.activations.shards import check_finite, shard_name
+from layerclaims.activations.store import ActivationStore
+from layerclaims.corpora.corpus import make_corpus
+from layerclaims.corpora.load import load_corpus
+from layerclaims.errors import LayerclaimsError
+from layerclaims.models.model import LanguageModel
+from layerclaims.models.source import resolve
+from layerclaims.runtime import progress as screen
+from layerclaims.runtime.files import sha256_file
+from layerclaims.runtime.paths import MANIFEST, key_name
+
+from tests import tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARD_BYTES = 20_000  # 5 documents of 5 states x 6 tokens x 32 in float32
+OPTIONS = {"n_texts": 23, "context": 6, "seed": 0}
+
+CHILD = """
+import os, signal, sys, time
+from pathlib import Path
+from layerclaims.activations import capture as module, plan
+from layerclaims.corpora.load import load_corpus
+from layerclaims.errors import LayerclaimsError
+from layerclaims.models.source import resolve
+
+model, corpus, cache, mode = sys.argv[1:5]
+plan.SHARD_BYTES = {shard}
+write = module.write_shard
+written = 0
+
+def slow(directory, number, *rest):
+    global written
+    if mode == "die" and number == 2:
+        import layerclaims.runtime.files
+        real = os.fsync
+        layerclaims.runtime.files.os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
+    if mode == "slow":
+        time.sleep(.2)
+    written += 1
+    return write(directory, number, *rest)
+
+module.write_shard = slow
+try:
+    module.capture(resolve(model), load_corpus(corpus), cache_dir=Path(cache), n_texts=23, context=6, seed=0,
+                   device="cpu")
+except LayerclaimsError as error:
+    sys.exit(str(error))
+print("written", written)
+""".replace("{shard}", str(SHARD_BYTES))
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    base = tmp_path_factory.mktemp("capture")
+    return tiny.build("gpt2", base / "m"), tiny.write_jsonl(base / "c.jsonl", tiny.texts(60))
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    monkeypatch.setattr(plan, "SHARD_BYTES", SHARD_BYTES)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """As in the children: another number of threads may change the last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(places, tmp_path_factory):
+    """A store that nothing disturbed, to compare bytes with."""
+    cache = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "SHARD_BYTES", SHARD_BYTES)
+        run(places, cache)
+    return contents(cache)
+
+
+def child(places, cache, mode, **options):
+    model, corpus = places
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", CHILD, str(model), str(corpus), str(cache), mode],
+        env=environment, capture_output=True, text=True, check=False, **options,
+    )  # fmt: skip
+
+
+def contents(cache):
+    (directory,) = (cache / "states").iterdir()
+    return {path.name: path.read_bytes() for path in sorted(directory.iterdir()) if path.name != ".lock"}
+
+
+def run(places, cache, **changes):
+    model, corpus = places
+    options = {**OPTIONS, "device": "cpu", "progress": False, **changes}
+    return capture(resolve(str(model)), load_corpus(str(corpus)), cache_dir=cache, **options)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+class TestWhatIsStored:
+    @pytest.mark.usefixtures("small_shards")
+    def test_the_store_holds_the_models_states_of_the_chosen_documents(self, places, tmp_path):
+        store = run(places, tmp_path)
+        model = LanguageModel.load(resolve(str(places[0])), device="cpu")
+        corpus = load_corpus(str(places[1]))
+        assert len(store.manifest["shards"]) == 5
+        for row, document in enumerate(store.document_ids):
+            assert store.token_ids[row].tolist() == model.encode(corpus.texts[document])[:6]
+        states = model.states(torch.from_numpy(store.token_ids)).numpy()
+        for i in range(store.n_states):
+            np.testing.assert_allclose(store.state(i), states[i], rtol=1e-5, atol=1e-6)
+        assert store.facts == model.facts
+        assert store.verify() == []
+
+    def test_a_shorter_context_is_a_prefix_of_a_longer_one(self, places, tmp_path):
+        long, short = run(places, tmp_path), run(places, tmp_path, context=3)
+        # a text that begins like another at three tokens is in the longer one alone
+        at = [
+            long.document_ids.index(document)
+            for document in short.document_ids
+            if document in long.document_ids
+        ]
+        back = [short.document_ids.index(long.document_ids[row]) for row in at]
+        assert len(at) > 5
+        for i in range(long.n_states):
+            np.testing.assert_allclose(long.state(i)[at][:, :3], short.state(i)[back], rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.usefixtures("small_shards")
+    def test_the_batch_size_changes_rounding_at_most(self, places, tmp_path):
+        one = run(places, tmp_path / "a", batch_size=1)
+        other = run(places, tmp_path / "b", batch_size=4)
+        assert one.directory.name == other.directory.name
+        for i in range(one.n_states):
+            np.testing.assert_allclose(one.state(i), other.state(i), rtol=1e-4, atol=1e-5)
+
+    def test_the_manifest_says_what_was_skipped(self, places, tmp_path):
+        corpus = make_corpus("c", [*tiny.texts(20), *["short"] * 20])
+        store = capture(
+            resolve(str(places[0])), corpus, cache_dir=tmp_path, n_texts=20, context=10, seed=0, device="cpu",
+            progress=False,
+        )  # fmt: skip
+        said = store.manifest["corpus"]
+        assert (said["n_texts"], said["n_available"]) == (20, 40)
+        assert 0 < said["skipped"] <= 20
+
+    @pytest.mark.usefixtures("small_shards")
+    def test_checksums_lie_beside_the_shards_for_sha256sum(self, places, tmp_path):
+        directory = run(places, tmp_path).directory
+        if shutil.which("sha256sum") is None:
+            pytest.skip("no sha256sum here")
+        names = sorted(path.name for path in directory.glob("*.sha256"))
+        done = subprocess.run(["sha256sum", "--check", *names], cwd=directory, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count(": OK") == len(names) > 1
+
+    def test_bfloat16_takes_half_the_room(self, places, tmp_path):
+        wide, narrow = run(places, tmp_path), run(places, tmp_path, dtype="bfloat16")
+        size = [s.manifest["shards"][0]["bytes"] for s in (wide, narrow)]
+        assert size[0] / size[1] == pytest.approx(2, rel=0.02)
+        np.testing.assert_allclose(narrow.state(1), wide.state(1), atol=0.05)
+
+    def test_float16_that_overflows_is_refused_and_leaves_no_manifest(self, places, tmp_path):
+        made = tiny.model("llama")
+        with torch.no_grad():
+            made.model.layers[1].mlp.down_proj.weight *= 1e9
+        model = tiny.save(made, tmp_path / "m")
+        with pytest.raises(LayerclaimsError, match=r"not finite in torch\.float16"):
+            run((model, places[1]), tmp_path / "cache", dtype="float16")
+        assert not list((tmp_path / "cache").rglob(MANIFEST))
+
+    def test_values_that_are_not_finite_are_refused_by_state(self):
+        states = torch.zeros(3, 2, 2, 2)
+        states[1, 0, 1, 0] = torch.nan
+        with pytest.raises(LayerclaimsError, match=r"State 1 of 'm' has values that are not finite"):
+            check_finite(states, "m", "float32")
+
+
+class TestCache:
+    def test_a_second_run_needs_neither_tokenizer_nor_model(self, places, tmp_path, monkeypatch):
+        first = run(places, tmp_path)
+        for name in ("LanguageModel", "Tokenizer"):
+            monkeypatch.setattr(module, name, None)
+        again = run(places, tmp_path)
+        assert again.manifest == first.manifest
+
+    def test_a_warm_run_works_from_a_cache_that_cannot_be_written(self, places, tmp_path):
+        first = run(places, tmp_path)
+        first.directory.chmod(0o555)
+        try:
+            assert run(places, tmp_path).manifest == first.manifest
+        finally:
+            first.directory.chmod(0o755)
+
+    def test_the_key_covers_all_that_changes_a_number(self, places, tmp_path):
+        model = resolve(str(places[0]))
+        base = {"n_texts": 5, "context": 6, "seed": 0, "dtype": "float32", "initialise": None}
+        other = resolve(str(tiny.build("gpt2", tmp_path / "m", seed=1)))
+        bos = resolve(str(tiny.build("gpt2", tmp_path / "b", bos=True)))
+        keys = [
+            capture_key(model, "c", **base),
+            capture_key(other, "c", **base),
+            capture_key(bos, "c", **base),
+            capture_key(model, "d", **base),
+            *(
+                capture_key(model, "c", **{**base, key: value})
+                for key, value in (
+                    ("n_texts", 6), ("context", 7), ("seed", 1), ("dtype", "bfloat16"), ("initialise", 0),
+                )
+            ),
+        ]  # fmt: skip
+        assert len(set(map(key_name, keys))) == len(keys)
+
+    def test_the_key_does_not_depend_on_path_or_time(self, places, tmp_path):
+        copy = tmp_path / "elsewhere"
+        shutil.copytree(places[0], copy)
+        base = {"n_texts": 5, "context": 6, "seed": 0}
+        assert capture_key(resolve(str(copy)), "c", **base) == capture_key(
+            resolve(str(places[0])), "c", **base
+        )
+
+    def test_fewer_texts_are_taken_and_counted_where_that_is_said(self, places, tmp_path, monkeypatch):
+        said = []
+        monkeypatch.setattr(screen, "note", said.append)
+        store = run(places, tmp_path, n_texts=5000, fewer=True, progress=True)
+        assert store.n_documents == store.manifest["corpus"]["n_texts"] < 5000
+        assert f"has {store.n_documents} different texts" in said[0]
+        with pytest.raises(LayerclaimsError, match="but 5000 are asked for"):
+            run(places, tmp_path, n_texts=5000)
+
+    def test_the_untrained_twin_has_a_store_of_its_own(self, places, tmp_path):
+        trained, twin = run(places, tmp_path), run(places, tmp_path, initialise=3)
+        assert trained.directory != twin.directory
+        assert np.array_equal(trained.token_ids, twin.token_ids)
+        assert not np.allclose(trained.state(2), twin.state(2))
+
+    def test_corpora_can_share_one_loaded_model(self, places, tmp_path):
+        model = LanguageModel.load(resolve(str(places[0])), device="cpu")
+        loads = []
+        run(places, tmp_path, load=lambda: loads.append(1) or model)
+        run(places, tmp_path, load=lambda: loads.append(1) or model)
+        assert loads == [1]
+
+
+class TestFaults:
+    def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(self, places, tmp_path, undisturbed):
+        assert child(places, tmp_path, "die").returncode == -signal.SIGKILL
+        there = contents(tmp_path)
+        assert {shard_name(0), shard_name(1)} <= set(there)
+        assert not {shard_name(2), MANIFEST} & set(there)
+        assert any(name.endswith(".tmp") for name in there)
+        assert child(places, tmp_path, "plain").stdout == "written 3\n"
+        assert contents(tmp_path) == undisturbed
+
+    @pytest.mark.usefixtures("small_shards")
+    def test_ctrl_c_keeps_what_is_finished(self, places, tmp_path, undisturbed, monkeypatch):
+        made = module.capture_shard
+        monkeypatch.setattr(
+            module,
+            "capture_shard",
+            lambda m, ids, *rest: made(m, ids, *rest) if len(ids) == 5 else interrupt(),
+        )
+        with pytest.raises(KeyboardInterrupt):
+            run(places, tmp_path)
+        there = contents(tmp_path)
+        assert {shard_name(number) for number in range(4)} <= set(there)
+        assert not {shard_name(4), MANIFEST} & set(there)
+        monkeypatch.setattr(module, "capture_shard", made)
+        run(places, tmp_path)
+        assert contents(tmp_path) == undisturbed
+
+    @pytest.mark.parametrize(
+        "harm", ["delete", "truncate", "flip", "no manifest", "manifest", "sidecar", "junk"]
+    )
+    @pytest.mark.usefixtures("small_shards")
+    def test_a_damaged_store_is_mended_where_it_is_broken(self, places, tmp_path, undisturbed, harm):
+        store = run(places, tmp_path)
+        shard, manifest = store.directory / shard_name(1), store.directory / MANIFEST
+        if harm == "delete":
+            shard.unlink()
+        elif harm == "truncate":
+            shard.write_bytes(shard.read_bytes()[:-1])
+        elif harm == "flip":
+            data = bytearray(shard.read_bytes())
+            data[-1] ^= 1
+            shard.write_bytes(data)
+            assert ActivationStore.open(store.directory).verify() == [shard.name]
+            manifest.unlink()
+        elif harm == "no manifest":
+            manifest.unlink()
+        elif harm == "manifest":
+            manifest.write_bytes(manifest.read_bytes()[:100])
+        elif harm == "sidecar":
+            shard.with_suffix(".sha256").write_bytes(b"\xff")
+            manifest.unlink()
+        elif harm == "junk":
+            (store.directory / ".shard-00009.safetensors-00.tmp").write_bytes(b"left by a killed writer")
+            shard.unlink()
+        before = {path.name: path.stat().st_mtime_ns for path in store.directory.glob("shard-*.safetensors")}
+        run(places, tmp_path)
+        assert contents(tmp_path) == undisturbed
+        after = {path.name: path.stat().st_mtime_ns for path in store.directory.glob("shard-*.safetensors")}
+        assert before[shard_name(0)] == after[shard_name(0)]
+
+    def test_processes_that_race_for_one_store_do_the_work_once(self, places, tmp_path, undisturbed):
+        model, corpus = places
+        command = [sys.executable, "-c", CHILD, str(model), str(corpus), str(tmp_path), "slow"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        racers = [
+            subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            for _ in range(2)
+        ]
+        said = sorted(racer.communicate(timeout=60)[0] for racer in racers)
+        assert [racer.returncode for racer in racers] == [0, 0]
+        assert said == ["written 0\n", "written 5\n"]
+        assert contents(tmp_path) == undisturbed
+
+    @pytest.mark.usefixtures("small_shards")
+    def test_a_killed_process_gives_its_lock_back(self, places, tmp_path, undisturbed):
+        model, corpus = places
+        command = [sys.executable, "-c", CHILD, str(model), str(corpus), str(tmp_path)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        first = subprocess.Popen([*command, "slow"], env=environment, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.rglob("shard-00000.safetensors")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        run(places, tmp_path)
+        assert contents(tmp_path) == undisturbed
+
+    @pytest.mark.usefixtures("small_shards")
+    def test_a_file_size_limit_is_one_sentence_and_leaves_nothing_behind(self, places, tmp_path):
+        resource = pytest.importorskip("resource")
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, before[1]))  # Python ignores SIGXFSZ
+        try:
+            with pytest.raises(
+                LayerclaimsError, match="could not be written: File too large; free some space"
+            ):
+                run(places, tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert contents(tmp_path) == {}
+
+    def test_a_full_disk_is_one_sentence(self, places, tmp_path):
+        # a file system of 16 kB of our own; the space check is told otherwise, so that the write itself fails
+        script = (
+            "mount -t tmpfs -o size=16k none {0} && exec {1} -c 'import shutil, sys, collections\n"
+            'shutil.disk_usage = lambda _: collections.namedtuple("U", "free")(10**12)\n'
+            'sys.argv = ["-c", "{2}", "{3}", "{0}", "plain"]\n'
+            'exec(open("{4}").read())\''
+        )
+        code, disk = tmp_path / "child.py", tmp_path / "disk"
+        code.write_text(CHILD)
+        disk.mkdir()
+        if shutil.which("unshare") is None:
+            pytest.skip("no unshare here")
+        probe = subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False)
+        if probe.returncode:
+            pytest.skip("user namespaces are not allowed here")
+        done = subprocess.run(
+            ["unshare", "-Urm", "sh", "-c", script.format(disk, sys.executable, *places, code)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "could not be written: No space left on device" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_too_little_space_is_seen_before_the_model_is_loaded(self, places, tmp_path, monkeypatch):
+        usage = shutil.disk_usage(tmp_path)
+        monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+        monkeypatch.setattr(module, "LanguageModel", None)
+        with pytest.raises(LayerclaimsError, match=r"take [\d.]+ kB, but .* has 1\.0 MB free; make room"):
+            run(places, tmp_path)
+
+    def test_an_unwritable_cache_is_seen_before_the_model_is_loaded(self, places, tmp_path, monkeypatch):
+        monkeypatch.setattr(module, "Tokenizer", None)
+        for cache in (Path("/proc/nowhere"), tmp_path / "file"):
+            (tmp_path / "file").touch()
+            with pytest.raises(LayerclaimsError, match=r"cannot be written to: .* with --cache-dir"):
+                run(places, cache)
+
+    def test_too_few_texts_are_seen_before_the_model_is_loaded(self, places, tmp_path, monkeypatch):
+        monkeypatch.setattr(module, "LanguageModel", None)
+        with pytest.raises(
+            LayerclaimsError, match=r"has \d+ different texts of 6 tokens or more, of 60 in all, but 61"
+        ):
+            run(places, tmp_path, n_texts=61)
+
+    def test_a_context_longer_than_the_models_is_refused(self, places, tmp_path):
+        corpus = tiny.write_jsonl(tmp_path / "c.jsonl", tiny.texts(3, words=(400, 500)))
+        with pytest.raises(LayerclaimsError, match=r"300 tokens is longer than the 256"):
+            run((places[0], corpus), tmp_path, n_texts=2, context=300)
+
+
+class TestPlan:
+    @pytest.mark.parametrize(
+        ("n", "most", "sizes"),
+        [
+            (28, 32, [14, 14]),
+            (12, 14, [6, 6]),
+            (28, 8, [7] * 4),
+            (3, 32, [2, 1]),
+            (1, 32, [1]),
+            (5, 1, [1] * 5),
+        ],
+    )
+    def test_passes_are_even_so_that_none_has_to_wait(self, n, most, sizes):
+        class Counting:
+            def states(self, ids, out):
+                seen.append(len(ids))
+                out[:] = ids[..., None]
+
+        seen = []
+        plan = make_plan(n_blocks=2, hidden_size=3, n_texts=n, context=4, dtype="float32", batch_size=most)
+        ids, memory = torch.arange(4 * n).reshape(n, 4), torch.zeros(4 * n * 4 * 3)
+        with ThreadPoolExecutor(1) as pool:
+            made = module.capture_shard(Counting(), ids, plan, memory, pool)
+        assert seen == sizes
+        assert torch.equal(made, ids[None, :, :, None].expand(4, n, 4, 3).float())
+
+    def test_shards_cover_every_document_once_and_do_not_depend_on_the_batch_size(self):
+        for n in (1, 7, 200, 5000):
+            plans = [
+                make_plan(n_blocks=30, hidden_size=576, n_texts=n, context=30, dtype="float32", batch_size=b)
+                for b in (None, 1, 64)
+            ]
+            assert len({str(plan.shards) for plan in plans}) == 1
+            assert [d for shard in plans[0].shards for d in shard] == list(range(n))
+            assert all(plan.document_bytes * len(plan.shards[0]) <= 64_000_000 for plan in plans)
+            assert plans[0].batch_size >= 1
+
+    def test_a_document_larger_than_a_shard_is_a_shard(self):
+        plan = make_plan(
+            n_blocks=80, hidden_size=8192, n_texts=3, context=2048, dtype="float32", batch_size=None
+        )
+        assert [len(shard) for shard in plan.shards] == [1, 1, 1]
+        assert plan.batch_size == 1
+
+
+class TestScreen:
+    def test_the_size_is_said_first(self, places, tmp_path, monkeypatch):
+        said = []
+        monkeypatch.setattr(screen, "note", said.append)
+        run(places, tmp_path, progress=True)
+        assert re.match(r"layerclaims: states of m on c.jsonl take [\d.]+ [kM]B in .* free\)$", said[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux only")
+def test_memory_does_not_grow_with_the_number_of_texts(tmp_path):
+    # 15 MB and 96 MB of states in shards of 4 MB: the peaks may differ by the size of a few shards
+    model = tiny.build("llama", tmp_path / "m")
+    corpus = tiny.write_jsonl(tmp_path / "c.jsonl", tiny.texts(100, words=(60, 60)))
+    code = """
+import resource, sys
+from pathlib import Path
+from layerclaims.activations import capture as module, plan
+from layerclaims.corpora.load import load_corpus; from layerclaims.corpora.corpus import make_corpus
+from layerclaims.models.source import resolve
+model, corpus, cache, n = sys.argv[1:]
+plan.SHARD_BYTES = 4_000_000
+texts = [f"{i} {text}" for i in range(80) for text in load_corpus(corpus).texts]
+store = module.capture(resolve(model), make_corpus("c", texts), cache_dir=Path(cache), n_texts=int(n),
+                       context=60, seed=0, device="cpu", progress=False)
+for block in store.blocks(range(store.n_states)):
+    for state in block:
+        state.sum()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+"""
+    peaks = []
+    for n in (400, 2500):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(model), str(corpus), str(tmp_path / f"{n}"), str(n)],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        peaks.append(float(done.stdout))
+    assert sum(p.stat().st_size for p in (tmp_path / "2500").rglob("*.safetensors")) > 95_000_000
+    assert peaks[1] - peaks[0] < 40
+
+
+def test_the_sidecar_is_the_files_checksum(places, tmp_path):
+    store = run(places, tmp_path)
+    assert store.manifest["shards"][0]["sha256"] == sha256_file(store.directory / shard_name(0))

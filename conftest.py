@@ -1,7 +1,22 @@
-"""Loads the plugin for a checkout; an installed layerclaims loads it by its entry point."""
+"""Lets a checkout that is not installed be used like one that is: `pytest claims/` loads the plugin from here."""
 
-import importlib.metadata
+import importlib.util
+import sys
+from pathlib import Path
 
-# the installed distribution registers harness.plugin itself, and one module must not be registered twice
-if not any(ep.value == "harness.plugin" for ep in importlib.metadata.entry_points(group="pytest11")):
-    pytest_plugins = ["harness.plugin"]
+ROOT = Path(__file__).parent
+# harness/ is the package layerclaims; claims/ and templates/ lie beside it and are subpackages of it
+FOLDERS = {
+    "layerclaims": ROOT / "harness",
+    "layerclaims.claims": ROOT / "claims",
+    "layerclaims.templates": ROOT / "templates",
+}
+
+if importlib.util.find_spec("layerclaims") is None:
+    for name, folder in FOLDERS.items():
+        spec = importlib.util.spec_from_file_location(name, folder / "__init__.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    pytest_plugins = ["layerclaims.plugin.hooks"]

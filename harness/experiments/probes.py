@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from layerclaims.errors import NotTestedError
 from layerclaims.experiments import fitted
 from layerclaims.experiments.measurement import OfEveryModel, Series, Values, measurement
 from layerclaims.experiments.study import Study
@@ -138,7 +139,12 @@ def runs_apart(study: Study) -> Values:
     )
 
 
-@measurement(OfEveryModel(layer_probe), name="accuracy-by-model", weight=0.0)
+def _check_models(study: Study) -> None:
+    if len(study.family) < 2:
+        raise NotTestedError("One model alone has no larger one: give --model several times.")
+
+
+@measurement(OfEveryModel(layer_probe), name="accuracy-by-model", weight=0.0, check=_check_models)
 def accuracy_by_model(study: Study) -> Values:
     """The counts of the layer probe of every model of the run, over all labels; matrices never lie side by side."""
     study.release()

@@ -11,9 +11,7 @@ from layerclaims.verdicts.evidence import Finding
 
 
 def models_by_size(study: Study) -> list[str]:
-    """The models of the run from the smallest to the largest; NotTestedError for fewer than two."""
-    if len(study.family) < 2:
-        raise NotTestedError("One model alone has no larger one: give --model several times.")
+    """The models of the run from the smallest to the largest."""
     return sorted(study.family, key=lambda name: (study.family[name].facts.n_parameters, name))
 
 
@@ -21,7 +19,7 @@ def models_by_size(study: Study) -> list[str]:
 def steps_of_size(study: Study) -> list[Finding]:
     """Accuracy on each model minus that on the next larger one, paired by document.
 
-    NotTestedError for fewer than two models, or two of the same size.
+    NotTestedError for two of the same size.
     """
     steps: list[Finding] = []
     for smaller, larger in pairwise(models_by_size(study)):

@@ -261,7 +261,7 @@ def test_models_of_one_size_and_a_model_alone_are_not_compared(place):
     study = Study(protocol(place), cache_dir=place / "cache")
     study.family = {"one": study}
     with pytest.raises(NotTestedError, match="several times"):
-        separability.steps_of_size.find(study)
+        study.judge("larger-model-lower-accuracy")
     study.family = {"one": study, "same": study}
     with pytest.raises(NotTestedError, match="neither is larger"):
         separability.steps_of_size.find(study)

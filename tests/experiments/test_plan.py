@@ -1,0 +1,116 @@
+"""What a run needs, said and checked before the first forward pass."""
+
+import shutil
+from collections import namedtuple
+
+import pytest
+from layerclaims import RAW, TRANSFER, accuracy, difference, measurement, quarter
+from layerclaims.errors import LayerclaimsError, NotTestedError
+from layerclaims.experiments import plan
+from layerclaims.experiments.measurement import Values
+from layerclaims.experiments.norms import norms_by_state
+from layerclaims.experiments.probes import layer_probe, transferred
+from layerclaims.experiments.study import Study
+from layerclaims.protocol import Protocol, resolve_options
+from layerclaims.verdicts.declaration import Declaration
+from layerclaims.verdicts.registry import post_claims
+
+from tests import tiny
+
+Usage = namedtuple("Usage", ["total", "used", "free"])
+
+
+@pytest.fixture
+def study(tmp_path):
+    tiny.write_jsonl(tmp_path / "main.jsonl", tiny.texts(60))
+    protocol = Protocol(
+        model=str(tiny.build("llama", tmp_path / "model")),
+        corpus=str(tmp_path / "main.jsonl"),
+        transfer_corpus=str(tmp_path / "absent.jsonl"),
+        n_texts=40,
+        context=8,
+    )
+    return Study(protocol, cache_dir=tmp_path / "cache")
+
+
+def rule(claim):
+    return post_claims()[claim].declaration
+
+
+def test_a_claim_about_norms_asks_for_no_other_corpus(study):
+    made = plan.make_plan([(study, [rule("last-layer-norm-dominates")], ())])
+    ((_, roles, measurements),) = made.studies
+    assert roles == ("main",)
+    assert measurements == (norms_by_state,)
+    made.prepare()  # the other corpus is not there at all
+    assert study.corpora_read == ("main",)
+
+
+def test_what_a_measurement_is_made_of_comes_before_it(study):
+    declaration = Declaration(conditions=(difference(RAW, TRANSFER, name="lost").above(0.02),))
+    assert plan.needed(study, [declaration]) == (layer_probe, transferred)
+    assert plan.roles_of(study, [declaration]) == ("main", "transfer")
+
+
+def test_a_rule_that_is_not_known_may_read_both_corpora(study):
+    assert plan.roles_of(study, [None]) == ("main", "transfer")
+
+
+def test_only_the_claim_about_punctuation_reads_texts_without(study):
+    stripped = [
+        claim for claim in post_claims() if any("without" in r for r in plan.roles_of(study, [rule(claim)]))
+    ]
+    assert stripped == ["punctuation-explains-the-drop"]
+
+
+def test_what_cannot_be_had_is_no_step(study):
+    assert plan.needed(study, [rule("larger-model-lower-accuracy")]) == ()
+
+
+def test_a_run_without_room_is_refused_before_anything_is_loaded(study, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 1000))
+    monkeypatch.setattr(Study, "_model", None)
+    with pytest.raises(LayerclaimsError, match=r"takes .* on disk, but .* has 1\.0 kB free"):
+        plan.make_plan([(study, [rule("layers-linearly-separable")], ())]).prepare()
+
+
+def test_without_a_transfer_corpus_its_claims_are_not_tested(study):
+    given = {"model": study.protocol.model, "corpus": study.protocol.corpus, "transfer_corpus": "none"}
+    protocol = resolve_options({name: (value, "test") for name, value in given.items()})
+    assert protocol.transfer_corpus is None
+    alone = Study(protocol, cache_dir=study.cache_dir)
+    with pytest.raises(NotTestedError, match="--transfer-corpus"):
+        alone.store("transfer")
+
+
+def test_two_measurements_of_one_name_are_refused():
+    @measurement("main", name="mean-entry-of-a-test")
+    def one(study):
+        return Values(arrays={}, facts={})
+
+    with pytest.raises(LayerclaimsError, match="two measurements called mean-entry-of-a-test"):
+
+        @measurement("main", name="mean-entry-of-a-test")
+        def other(study):
+            return Values(arrays={}, facts={})
+
+
+def test_a_raised_version_is_measured_anew(study):
+    kinds = [
+        measurement("main", name="versioned", version=v)(lambda _: Values(arrays={}, facts={}))
+        for v in (1, 2)
+    ]
+    study.values(kinds[0])
+    assert study.has(kinds[0])
+    assert not study.has(kinds[1])
+
+
+def test_a_study_judges_any_claim_and_names_the_nearest(study):
+    def test_own(judge):
+        judge(accuracy(RAW, name="accuracy").above(quarter(0.9)))
+
+    with pytest.raises(LayerclaimsError, match="no claim: declare it with @claim"):
+        study.judge(test_own)
+    with pytest.raises(LayerclaimsError, match="the nearest is norm-is-a-feature"):
+        study.judge("norm-is-a-featur")
+    assert str(study.judge("random-vectors-fail").verdict) in ("REPLICATED", "NOT_REPLICATED", "INCONCLUSIVE")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layerclaims.corpora import load as corpora
 from layerclaims.corpora.selection import select
-from layerclaims.experiments.probes import layer_probes
+from layerclaims.experiments.probes import RAW, layer_probes, recurring_dimensions
 from layerclaims.statistics.counts import AnswerCounts, Recipe, compute
 from layerclaims.verdicts.verdict import Verdict
 
@@ -157,7 +157,7 @@ def test_a_constant_feature_concerns_no_probe(seed, constant):
     wider = np.concatenate([x, np.full((*x.shape[:3], 1), constant)], axis=3)
     plain, more = InMemory(x, seed=seed), InMemory(wider, seed=seed)
     assert all(not probe.weights[-1].any() for probe in layer_probes(more))
-    assert more.recurring_dimensions == plain.recurring_dimensions
+    assert recurring_dimensions(more) == recurring_dimensions(plain)
     rows = ["every-layer-recognised", "no-dimension-dominates", "attribution-sign-flips-with-depth"]
     assert_same(found(plain, rows), found(more, rows), value=0.01, bounds=0.02)
 
@@ -232,7 +232,7 @@ def test_mixing_in_shuffled_labels_lowers_accuracy(seed):
         mixed = x.copy()
         for document in np.flatnonzero(rng.random(x.shape[1]) < share):
             mixed[:6, document] = mixed[rng.permutation(6), document]
-        accuracies.append(InMemory(mixed, seed=seed).series("raw").accuracy)
+        accuracies.append(InMemory(mixed, seed=seed).counts(RAW).accuracy)
     assert accuracies[0] > accuracies[1] + 0.1 > accuracies[2] + 0.2
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import numpy as np
 from layerclaims.errors import LayerclaimsError
@@ -41,12 +42,16 @@ class Study(Inputs):
     computed once is read from the cache directory ever after, also by other processes.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        """As Inputs."""
-        super().__init__(*args, **options)
-        self.family: Mapping[str, Study] = {}  # the studies of all models of the run, by name
-        self._kept: dict[Path, KeptValues] = {}
-        self._estimates: dict[tuple[Recipe, float], Estimate] = {}
+    # the studies of all models of the run, by name; set where a run has several
+    family: Mapping[str, "Study"] = MappingProxyType({})
+
+    @cached_property
+    def _kept(self) -> dict[Path, KeptValues]:
+        return {}
+
+    @cached_property
+    def _estimates(self) -> dict[tuple[Recipe, float], Estimate]:
+        return {}
 
     # --- what is measured
 

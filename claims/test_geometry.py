@@ -30,13 +30,19 @@ def test_pca_shows_drift(judge):
     source=POST,
     where="Reduction",
     estimand="log of the last step of the path of centroids over its median step, for vectors as they are, minus the "
-    "same for unit vectors; the final-normed state is the last layer",
+    "same for unit vectors; and the last step over the median step for unit vectors",
     reported="Fig. 2 against Fig. 3",
-    rationale="If the norm alone put the last layer far away, unit vectors must bring it nearer: any amount counts.",
+    rationale="If the norm alone put the last layer far away, unit vectors must bring it nearer by any amount; and three "
+    "usual steps are the most that is “no longer far”.",
 )
 def test_normalising_tightens_drift(judge):
-    """(last step / median step) raw > the same for unit vectors."""
-    judge(geometry.tightening.above(0.0), figures=[figures.path_of_layers])
+    """(last step / median step) raw > the same for unit vectors, which is < 3."""
+    judge(
+        geometry.tightening.above(0.0),
+        geometry.unit_last_step.below(3.0),
+        controls=[geometry.final_tightening],
+        figures=[figures.path_of_layers],
+    )
 
 
 @claim(
@@ -44,14 +50,21 @@ def test_normalising_tightens_drift(judge):
     says="with layer 0 included, the path of the layers closes to a ring (in GPT-2; not in GPT-2 XL)",
     source=POST,
     where="Reduction",
-    estimand="distance of the centroid of layer 0 from that of the final-normed state over the largest distance of two "
-    "centroids, in the PCA plane of unit vectors",
+    estimand="distance of the centroid of layer 0 from that of layer L over the largest distance of two centroids, in "
+    "the PCA plane of unit vectors; and the area that the path encloses over that of the disc on that distance",
     reported="Fig. 4",
-    rationale="Ends that lie less than half the path's extent apart are what the eye reads as a ring.",
+    rationale="Ends that lie less than half the path's extent apart are what the eye reads as a ring, where the path "
+    "does not come back the way it went: a fifth of the disc is the least area of a ring.",
 )
 def test_layer_zero_closes_a_ring(judge):
-    """distance(centroid 0, final-normed centroid) / largest centroid distance < .5."""
-    judge(geometry.ring_gap.below(0.5), figures=[figures.path_of_layers], facts=[geometry.embeddings_tied])
+    """distance(centroid 0, centroid L) / largest centroid distance < .5, and the path encloses an area > .2."""
+    judge(
+        geometry.ring_gap.below(0.5),
+        geometry.ring_area.above(0.2),
+        controls=[geometry.final_ring_gap],
+        figures=[figures.path_of_layers],
+        facts=[geometry.embeddings_tied],
+    )
 
 
 @claim(

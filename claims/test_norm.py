@@ -1,6 +1,18 @@
 """Question 4: Just learned the norm?"""
 
-from layerclaims import NORM, POST, RANDOM, RAW, UNIT, accuracy, claim, difference, quarter
+from layerclaims import (
+    NORM,
+    POST,
+    RANDOM,
+    RANDOM_TRAINED,
+    RAW,
+    UNIT,
+    accuracy,
+    claim,
+    difference,
+    quarter,
+    rule,
+)
 from layerclaims.quantities import norm
 from layerclaims.recording import figures
 
@@ -17,9 +29,13 @@ from layerclaims.recording import figures
 )
 def test_norm_is_a_feature(judge):
     """acc(raw) - acc(unit) > .01."""
+    lost = difference(RAW, UNIT, name="accuracy lost by unit-normalising").above(0.01)
     judge(
-        difference(RAW, UNIT, name="accuracy lost by unit-normalising").above(0.01),
+        lost,
         figures=[figures.accuracy_by_features],
+        as_published=rule(
+            lost, figures=[figures.accuracy_by_features, figures.learning_accuracy, figures.learning_loss]
+        ),
     )
 
 
@@ -40,6 +56,10 @@ def test_norm_is_not_the_only_feature(judge):
         difference(RAW, NORM, name="accuracy lost when only the norm is seen").above(0.05),
         controls=[accuracy(NORM, name="accuracy on the norm alone")],
         figures=[figures.accuracy_by_features],
+        as_published=rule(
+            accuracy(UNIT, name="accuracy on unit vectors").above(quarter(0.25)),
+            figures=[figures.accuracy_by_features],
+        ),
     )
 
 
@@ -48,15 +68,19 @@ def test_norm_is_not_the_only_feature(judge):
     says="random vectors drawn to each layer's norm distribution are not classified",
     source=POST,
     where="Question 4: Just learned the norm?",
-    estimand="accuracy of the layer probe on isotropic directions scaled to the norms of the layer's own vectors",
+    estimand="accuracy of the layer probe on isotropic directions scaled to the norms of the layer's own vectors; and "
+    "accuracy of a probe trained and tested on such vectors, made of standardised states",
     reported="Fig. 10",
     rationale="A probe that had learned norms only could not tell these vectors from real ones.",
 )
 def test_random_vectors_fail(judge):
-    """acc on isotropic directions scaled to the layer's own norms < quarter(.10)."""
+    """acc on random directions of the layer's own norms < quarter(.10); of a probe trained on such < quarter(.25)."""
+    trained = accuracy(RANDOM_TRAINED, name="accuracy of a probe trained on random vectors").below(quarter(0.25))
     judge(
         accuracy(RANDOM, name="accuracy on random directions").below(quarter(0.10)),
+        trained,
         figures=[figures.accuracy_by_features],
+        as_published=rule(trained, figures=[figures.accuracy_by_features]),
     )
 
 
@@ -81,11 +105,13 @@ def test_layer_norms_grow_exponentially(judge):
     says="the norms of the last layer are much larger than those of the others",
     source=POST,
     where="Reduction",
-    estimand="mean norm of the final-normed state divided by the mean norm of state L-1",
+    estimand="mean norm of state L, before the final norm, divided by the largest mean norm of any other state",
     reported="Fig. 2",
-    rationale="The library's last hidden state, which the post plots, comes after the final norm: half as large again "
-    "is the least that “much larger” can mean.",
+    rationale="The authors read the output of the last block, before the final norm. Half as large again is the least "
+    "that “much larger” can mean.",
 )
 def test_last_layer_norm_dominates(judge):
-    """Mean norm of the final-normed state / mean norm of state L-1 > 1.5."""
-    judge(norm.last_norm_ratio.above(1.5), figures=[figures.norms_by_layer])
+    """Mean norm of state L, before the final norm / largest mean norm of any other state > 1.5."""
+    judge(
+        norm.last_norm_ratio.above(1.5), controls=[norm.final_norm_ratio], figures=[figures.norms_by_layer]
+    )

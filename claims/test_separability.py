@@ -7,12 +7,15 @@ from layerclaims import (
     SHUFFLED,
     SIZES,
     TREE,
+    AsPublished,
     accuracy,
     at_context,
     claim,
     difference,
     lowest_recall,
+    of_texts,
     quarter,
+    rule,
     trend,
 )
 from layerclaims.quantities import separability
@@ -36,6 +39,10 @@ def test_layers_linearly_separable(judge):
         accuracy(RAW, name="accuracy").above(quarter(0.25)),
         accuracy(SHUFFLED, name="accuracy on shuffled labels").contains(CHANCE),
         figures=[figures.confusion],
+        as_published=rule(
+            accuracy(RAW, name="accuracy").above(quarter(0.25)),
+            figures=[figures.confusion],
+        ),
     )
 
 
@@ -49,7 +56,11 @@ def test_layers_linearly_separable(judge):
 )
 def test_every_layer_recognised(judge):
     """The lowest per-layer recall > quarter(.10)."""
-    judge(lowest_recall(RAW).above(quarter(0.10)), figures=[figures.accuracy_by_layer])
+    judge(
+        lowest_recall(RAW).above(quarter(0.10)),
+        figures=[figures.accuracy_by_layer],
+        as_published=AsPublished.NEVER,
+    )
 
 
 @claim(
@@ -66,6 +77,7 @@ def test_decision_tree_separates(judge):
         accuracy(TREE, name="accuracy of a decision tree").above(quarter(0.25)),
         controls=[difference(RAW, TREE, name="what the linear probe has beyond the tree")],
         figures=[figures.accuracy_by_classifier],
+        as_published=AsPublished.NEVER,
     )
 
 
@@ -85,6 +97,10 @@ def test_more_data_higher_accuracy(judge):
         difference(RAW, SIZES[0], name="accuracy gained by more data").above(0.01),
         trend(SIZES, name="trend of accuracy with training size").above(0.0),
         figures=[figures.accuracy_by_size],
+        as_published=rule(
+            difference(RAW, of_texts(50), name="accuracy gained over 50 texts").above(0.01),
+            figures=[figures.accuracy_by_texts],
+        ),
     )
 
 
@@ -103,6 +119,10 @@ def test_longer_context_higher_accuracy(judge):
     judge(
         difference(RAW, at_context(5), name="accuracy gained by a longer context").above(0.01),
         figures=[figures.accuracy_by_context],
+        as_published=rule(
+            difference(RAW, at_context(10), name="accuracy gained over 10 tokens").above(0.01),
+            figures=[figures.accuracy_by_context],
+        ),
     )
 
 

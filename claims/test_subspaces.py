@@ -1,6 +1,6 @@
 """Conclusion: embeddings of different layers belong to different subspaces."""
 
-from layerclaims import POST, claim
+from layerclaims import POST, AsPublished, claim
 from layerclaims.quantities import geometry
 from layerclaims.recording import figures
 
@@ -17,7 +17,9 @@ from layerclaims.recording import figures
 )
 def test_layers_occupy_different_subspaces(judge):
     """The mean principal angle to the next layer exceeds the layer's own across halves by more than 5 degrees."""
-    judge(geometry.angle_excess.above(5.0), figures=[figures.angles])
+    judge(
+        geometry.angle_excess.above(5.0), figures=[figures.angles], as_published=AsPublished.NEVER
+    )
 
 
 @claim(
@@ -31,4 +33,6 @@ def test_layers_occupy_different_subspaces(judge):
 )
 def test_each_layer_uses_a_subspace(judge):
     """Effective rank / d < .5 in every layer."""
-    judge(geometry.highest_rank.below(0.5), figures=[figures.effective_rank])
+    judge(
+        geometry.highest_rank.below(0.5), figures=[figures.effective_rank], as_published=AsPublished.NEVER
+    )

@@ -8,12 +8,14 @@ from .experiments.measurement import Values as Values
 from .experiments.measurement import measurement as measurement
 from .experiments.series import MASKED as MASKED
 from .experiments.series import MASKED_AT_RANDOM as MASKED_AT_RANDOM
+from .experiments.series import MASKED_NEIGHBOURS as MASKED_NEIGHBOURS
 from .experiments.series import MASKED_TO_MEAN as MASKED_TO_MEAN
 from .experiments.series import MASKED_WIDEST as MASKED_WIDEST
 from .experiments.series import MIXED_ON_MAIN as MIXED_ON_MAIN
 from .experiments.series import MIXED_ON_TRANSFER as MIXED_ON_TRANSFER
 from .experiments.series import NORM as NORM
 from .experiments.series import RANDOM as RANDOM
+from .experiments.series import RANDOM_TRAINED as RANDOM_TRAINED
 from .experiments.series import RAW as RAW
 from .experiments.series import SHUFFLED as SHUFFLED
 from .experiments.series import SIZES as SIZES
@@ -25,6 +27,7 @@ from .experiments.series import TRANSFER_OWN as TRANSFER_OWN
 from .experiments.series import TREE as TREE
 from .experiments.series import UNIT as UNIT
 from .experiments.series import at_context as at_context
+from .experiments.series import of_texts as of_texts
 from .experiments.study import Judgement as Judgement
 from .experiments.study import Study as Study
 from .models.model import LanguageModel as LanguageModel
@@ -45,6 +48,8 @@ from .results.verify import verify as verify
 from .verdicts.claim import POST as POST
 from .verdicts.claim import Claim as Claim
 from .verdicts.claim import claim as claim
+from .verdicts.declaration import AsPublished as AsPublished
+from .verdicts.declaration import rule as rule
 from .verdicts.quantity import CHANCE as CHANCE
 from .verdicts.quantity import quarter as quarter
 from .verdicts.verdict import Verdict as Verdict

@@ -14,11 +14,7 @@ from layerclaims.runtime.dtypes import DTYPES
 from layerclaims.runtime.text import shown
 
 ProtocolName = Literal["rigorous", "as-published"]
-Split = Literal["document", "vector"]
-Features = Literal["standardised", "as they come"]
-LastLabel = Literal["raw", "final"]
-Solver = Literal["converged", "defaults"]
-MEASUREMENTS_VERSION: Final = 7  # raise it when a measurement's numbers change: kept ones are then made anew
+MEASUREMENTS_VERSION: Final = 8  # raise it when a measurement's numbers change: kept ones are then made anew
 PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
     "quick": {"n_texts": 200},
     "paper": {"n_texts": 1000},
@@ -26,31 +22,6 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 EMBEDDED_CORPORA: Final = {"corpus": "embedded:movies", "transfer_corpus": "embedded:news"}
 HUB_CORPORA: Final = {"corpus": "imdb", "transfer_corpus": "ag_news"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """How vectors are labelled, split, scaled and classified: the four ingredients in which protocols differ."""
-
-    split: Split = "document"  # folds of documents; or of vectors at random, each a test vector once
-    features: Features = "standardised"  # with the training part's mean and deviation
-    last: LastLabel = "raw"  # label L is the raw residual stream after block L; or the final norm's output
-    solver: Solver = "converged"  # LayerProbe; or scikit-learn's LogisticRegression as it comes
-
-    @property
-    def ingredients(self) -> dict[str, str]:
-        """Ingredient -> choice, in a fixed order."""
-        return dataclasses.asdict(self)
-
-    def differing(self, other: "Setting") -> list[str]:
-        """The ingredients in which two settings differ."""
-        return [name for name, choice in self.ingredients.items() if other.ingredients[name] != choice]
-
-
-SETTINGS: Final[Mapping[ProtocolName, Setting]] = {
-    "rigorous": Setting(),
-    "as-published": Setting(split="vector", features="as they come", last="final", solver="defaults"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +54,17 @@ class Protocol:
         _need(0 < self.alpha <= 0.5, "--alpha", self.alpha, "above 0 and at most .5")
 
     @property
-    def setting(self) -> Setting:
-        """The ingredients that the protocol's name stands for."""
-        return SETTINGS[self.name]
+    def published(self) -> bool:
+        """Whether the authors' own procedure is followed."""
+        return self.name == "as-published"
+
+    @property
+    def second_phase(self) -> bool:
+        """Whether it is the procedure of the authors' later runs, on the Pile.
+
+        Every entry is centred and divided by one mean and one deviation there.
+        """
+        return self.published and self.profile == "pile"
 
     @property
     def fewer(self) -> bool:

@@ -43,6 +43,7 @@ def capture_key(
     dtype: str = "float32",
     initialise: int | None = None,
     fewer: bool = False,
+    in_order: bool = False,
 ) -> dict[str, Any]:
     """Everything that changes a number of a store, and nothing else: no path, time or name. Plain JSON types."""
     return {
@@ -56,6 +57,7 @@ def capture_key(
         "dtype": dtype,
         "initialise": initialise,
         **({"fewer": True} if fewer else {}),
+        **({"in_order": True} if in_order else {}),
     }
 
 
@@ -72,12 +74,14 @@ def capture(
     batch_size: int | None = None,
     initialise: int | None = None,
     fewer: bool = False,
+    in_order: bool = False,
     load: Callable[[], LanguageModel] | None = None,
     progress: bool = True,
 ) -> ActivationStore:
     """The states of `n_texts` documents x `context` tokens at every layer, from the cache or captured now.
 
-    With `fewer` a corpus that has not so many gives all that it has, and says how many those are.
+    With `fewer` a corpus that has not so many gives all that it has, and says how many those are. With `in_order`
+    the documents are the corpus' first ones, and not drawn by `seed`.
 
     A finished store is opened without tokenizer or model. Otherwise what can fail cheaply comes first: the
     directory, the choice of documents, the free space; then the model is loaded, through `load` if given (so
@@ -95,6 +99,7 @@ def capture(
         dtype=dtype,
         initialise=initialise,
         fewer=fewer,
+        in_order=in_order,
     )
     directory = cache_dir / "states" / key_name(key)
     if (store := _finished(directory, key)) is not None:
@@ -105,7 +110,13 @@ def capture(
             return store
         _sweep(directory)
         selection = select(
-            corpus, Tokenizer(source), n_texts=n_texts, context=context, seed=seed, fewer=fewer
+            corpus,
+            Tokenizer(source),
+            n_texts=n_texts,
+            context=context,
+            seed=seed,
+            fewer=fewer,
+            in_order=in_order,
         )
         if len(selection.ids) < n_texts and progress:
             screen.note(

@@ -7,9 +7,18 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, Literal
 
-Role = Literal["main", "transfer", "main without punctuation", "transfer without punctuation"]
+Role = Literal[
+    "main",
+    "transfer",
+    "main without punctuation",
+    "transfer without punctuation",
+    "transfer as published",
+]
 PLAIN: Final[tuple[Role, ...]] = ("main", "transfer")
 STRIPPED: Final[tuple[Role, ...]] = ("main without punctuation", "transfer without punctuation")  # of PLAIN
+PUBLISHED: Final[Role] = "transfer as published"
+ROLES: Final[tuple[Role, ...]] = (*PLAIN, *STRIPPED, PUBLISHED)
+WORDS: Final = 2  # a token of context: the authors cut texts to so many words, and took longer news only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +57,22 @@ def without_punctuation(corpus: Corpus) -> Corpus:
 
     return make_corpus(
         f"{corpus.name} without punctuation", map(strip, corpus.texts), revision=corpus.revision
+    )
+
+
+def longer(corpus: Corpus, context: int) -> Corpus:
+    """The texts of more than 2 x context words, in the same places and cut to so many words; the others empty.
+
+    So the authors chose the news that they tested their probe on.
+    """
+    most = WORDS * context
+
+    def cut(text: str) -> str:
+        words = text.split()
+        return " ".join(words[:most]) if len(words) > most else ""
+
+    return make_corpus(
+        f"{corpus.name}, texts of more than {most} words", map(cut, corpus.texts), revision=corpus.revision
     )
 
 

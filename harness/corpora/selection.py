@@ -34,8 +34,11 @@ def select(
     context: int,
     seed: int,
     fewer: bool = False,
+    in_order: bool = False,
 ) -> Selection:
     """Take the first `n_texts` long enough texts in an order shuffled by `seed`, cut to `context` tokens.
+
+    With `in_order` the order is that of the corpus.
 
     A text that begins as an earlier one does is passed over: on both sides of a split it would be known by heart,
     and counted twice it would narrow an interval that speaks of independent documents.
@@ -45,7 +48,8 @@ def select(
     """
     if n_texts < 1 or context < 1:
         raise LayerclaimsError(f"n_texts {n_texts} and context {context} must be 1 or more.")
-    order = np.random.default_rng(seed).permutation(len(corpus.texts))
+    n = len(corpus.texts)
+    order = np.arange(n) if in_order else np.random.default_rng(seed).permutation(n)
     batch: Callable[[list[str]], list[list[int]]] = getattr(
         encode, "batch", lambda ts: [encode(t) for t in ts]
     )

@@ -13,16 +13,24 @@ import numpy as np
 from layerclaims.corpora.corpus import PLAIN, Role
 from layerclaims.errors import NotTestedError
 from layerclaims.experiments import fitted
-from layerclaims.experiments.measurement import Series, Values, measurement
-from layerclaims.experiments.probes import RAW, named_by_all
+from layerclaims.experiments.measurement import (
+    Measurement,
+    Series,
+    Values,
+    measurement,
+    never_published,
+)
+from layerclaims.experiments.probes import RAW, certificate_of, named_by_all
+from layerclaims.experiments.sgd import CONTEXTS, TEXTS, Cell, probe_of, sgd_fit
 from layerclaims.experiments.study import Study
 from layerclaims.probing import fit, tree, vectors
-from layerclaims.probing.probe import Probe
+from layerclaims.probing.answers import counts_of_rows
+from layerclaims.probing.probe import LayerProbe, Probe
 from layerclaims.probing.vectors import Vectors
+from layerclaims.protocol import Protocol
 from layerclaims.runtime import progress as screen
 from numpy.typing import NDArray
 
-Rows = Sequence[slice] | NDArray[np.bool_]
 Labels = dict[int, NDArray[np.int64]]  # fold -> labels of all vectors
 
 TESTED: Final = 40  # documents, some more than the 30 below which no interval is trusted
@@ -55,7 +63,7 @@ def _cross_fitted(
     series: str,
     label: str,
     rows: Vectors,
-    training: Callable[[int], Rows],
+    training: Callable[[int], list[slice]],
     labels: Labels | None = None,
 ) -> Values:
     """A probe a fold, fitted on `training(fold)` and tested on the fold.
@@ -67,7 +75,6 @@ def _cross_fitted(
     probes = []
     fits = fit.fit_sets(
         rows,
-        study.protocol.setting,
         [training(fold) for fold in folds],
         labels=None if labels is None else list(labels.values()),
     )
@@ -77,7 +84,7 @@ def _cross_fitted(
     return fitted.counted_folds(series, rows, named, probes, labels)
 
 
-@measurement("main", name="tree", weight=0.3)
+@measurement("main", name="tree", weight=0.3, check=never_published("decision tree"))
 def decision_tree(study: Study) -> Values:
     """A decision tree in place of the probe; it has no optimum to converge to."""
     rows, named = study.rows("main"), dict[int, NDArray[np.int64]]()
@@ -90,7 +97,7 @@ def decision_tree(study: Study) -> Values:
 TREE: Final = Series("tree", decision_tree)
 
 
-@measurement("main", name="shuffled", weight=0.5)
+@measurement("main", name="shuffled", weight=0.5, check=never_published("probe of shuffled labels"))
 def shuffled_labels(study: Study) -> Values:
     """The control: whether an answer meets a shuffled label is chance. On every fold: few documents mislead often."""
     rows, rng = study.rows("main"), study.rng(4)
@@ -104,18 +111,14 @@ def shuffled_labels(study: Study) -> Values:
 SHUFFLED: Final = Series("shuffled", shuffled_labels)
 
 
-@measurement("main", name="growing-shares", weight=0.3)
+@measurement("main", name="growing-shares", weight=0.3, check=never_published("probes of shares of the texts"))
 def growing_shares(study: Study) -> Values:
     """Probes of growing shares of a fold's training documents, fold by fold."""
     rows = study.rows("main")
-    drawn = {share: study.rng(12) for share in SHARES}
-    grown = [
-        [vectors.training_share(rows, fold, share, rng) for share, rng in drawn.items()]
-        for fold in _chosen(rows)
-    ]
+    grown = [[vectors.training_share(rows, fold, share) for share in SHARES] for fold in _chosen(rows)]
     label = "layer probe on growing shares of the documents"
     with screen.Progress(label, len(grown) * len(SHARES), "probes") as bar:
-        probes = list(itertools.chain(*fit.fit_growing(rows, study.protocol.setting, grown)))
+        probes = list(itertools.chain(*fit.fit_growing(rows, grown)))
         bar.advance(len(probes))
     parts = [_held_out(series, rows, probes[i :: len(SHARES)]) for i, series in enumerate(SIZES[:-1])]
     return fitted.joined(*parts)
@@ -142,16 +145,56 @@ def at_context(positions: int) -> Series:
         rows = vectors.prefix(study.rows("main"), positions, empty=study.memory.empty)
         return _cross_fitted(study, name, f"layer probe at {positions} tokens", rows, rows.training)
 
+    _of_cell(shorter, name, Cell(context=positions))
     return Series(name, shorter)
 
 
-def contexts(longest: int) -> dict[int, Series]:
-    """Tokens of context -> series: 5, 10, 20, 30 ... up to the run's own, whose series is RAW."""
-    shorter = [SHORTEST, *range(10, longest, 10)]
+def _of_cell(of: Measurement, name: str, cell: Cell) -> None:
+    """Let the published counts of a measurement be those of a smaller fit, on a fifth of its own vectors."""
+
+    @of.as_published(sgd_fit(cell), weight=0.05)
+    def published(study: Study) -> Values:
+        rows = study.rows("main")
+        probe = probe_of(study, rows, cell)
+        counts = counts_of_rows(rows, probe.split.tested, probe.predict(rows))
+        return fitted.of_series(name, *counts, [certificate_of(study, cell)])
+
+
+def contexts(protocol: Protocol) -> dict[int, Series]:
+    """Tokens of context -> series: 5, 10, 20, 30 ... up to the run's own, whose series is RAW.
+
+    As published those that the authors ran.
+    """
+    longest = protocol.context
+    shorter = CONTEXTS if protocol.published else (SHORTEST, *range(10, longest, 10))
     return {**{n: at_context(n) for n in shorter if n < longest}, longest: RAW}
 
 
-@measurement("main", "transfer", name="transfer-probes")
+@cache
+def of_texts(texts: int) -> Series:
+    """As published: the probe of so many texts, tested on a fifth of their vectors."""
+    name = f"texts {texts}"
+
+    def check(study: Study) -> None:
+        if not study.protocol.published:
+            raise NotTestedError("The rigorous protocol compares shares of the training documents.")
+        Cell(texts=texts).check(study)
+
+    @measurement("main", name=name.replace(" ", "-"), weight=0.05, check=check)
+    def fewer(study: Study) -> Values:
+        raise NotTestedError("The rigorous protocol compares shares of the training documents.")
+
+    _of_cell(fewer, name, Cell(texts=texts))
+    return Series(name, fewer)
+
+
+def texts(protocol: Protocol) -> dict[int, Series]:
+    """As published: numbers of texts -> series, those that the authors ran up to the run's own, whose is RAW."""
+    most = protocol.n_texts
+    return {**{n: of_texts(n) for n in TEXTS if n < most}, most: RAW}
+
+
+@measurement("main", "transfer", name="transfer-probes", check=never_published("probe of the other corpus"))
 def probes_of_transfer(study: Study) -> Values:
     """The transfer corpus' own probes on documents of it that they never saw, and the whole corpus' on the main one.
 
@@ -159,7 +202,7 @@ def probes_of_transfer(study: Study) -> Values:
     """
     rows = study.rows("transfer")
     chosen = [[slice(0, len(rows.flat))], *(rows.training(fold) for fold in _chosen(rows))]
-    fits = fit.fit_sets(rows, study.protocol.setting, chosen)
+    fits = fit.fit_sets(rows, chosen)
     numbers = _folds("layer probe of the transfer corpus", range(len(chosen)))
     whole, *probes = [probe for _, probe in zip(numbers, fits, strict=True)]
     own = _held_out(TRANSFER_OWN, rows, probes)
@@ -174,14 +217,14 @@ TRANSFER_OWN: Final = Series("transfer own", probes_of_transfer, tested_on="tran
 TRANSFER_BACK: Final = Series("transfer back", probes_of_transfer)
 
 
-@measurement("main", "transfer", name="mixed", weight=0.5)
+@measurement("main", "transfer", name="mixed", weight=0.5, check=never_published("mixed training"))
 def mixed_training(study: Study) -> Values:
     """Probes of half of either corpus' training documents, as many as one corpus has, on each of them."""
     probes: list[Probe] = []
     folds = list(_chosen(study.rows("main")))
     for fold in _folds("layer probe on both corpora", folds):
         x, y = _halves(study, fold)
-        probes.append(fit.fit(x, y, study.protocol.setting, n_labels=study.n_labels))
+        probes.append(LayerProbe().fit(x, y, n_labels=study.n_labels))
         del x, y
     return fitted.joined(
         _held_out(MIXED_ON_TRANSFER, study.rows("transfer"), probes),
@@ -201,7 +244,7 @@ def _halves(study: Study, fold: int) -> tuple[NDArray[np.float32], NDArray[np.in
     halves = []
     for role in PLAIN:
         rows = study.rows(role)
-        share = vectors.training_share(rows, fold, 0.5, study.rng(13))
+        share = vectors.training_share(rows, fold, 0.5)
         halves.append(vectors.take(rows, share, empty=study.memory.empty))
     del rows
     study.release()
@@ -214,13 +257,19 @@ MAIN_STRIPPED: Final[Role] = "main without punctuation"
 TRANSFER_STRIPPED: Final[Role] = "transfer without punctuation"
 
 
-@measurement(MAIN_STRIPPED, TRANSFER_STRIPPED, name="without-punctuation", weight=0.5)
+@measurement(
+    MAIN_STRIPPED,
+    TRANSFER_STRIPPED,
+    name="without-punctuation",
+    weight=0.5,
+    check=never_published("texts without punctuation"),
+)
 def without_punctuation(study: Study) -> Values:
     """Probes of the main corpus without punctuation, on it and on the transfer corpus without."""
     for role in (MAIN_STRIPPED, TRANSFER_STRIPPED):
         study.store(role)  # before anything is fitted: one of them may not be there
     rows = study.rows(MAIN_STRIPPED)
-    fits = fit.fit_folds(rows, study.protocol.setting, folds=_chosen(rows))
+    fits = fit.fit_folds(rows, folds=_chosen(rows))
     folds = _folds("layer probe without punctuation", _chosen(rows))
     probes = [probe for _, probe in zip(folds, fits, strict=True)]
     own = _held_out(STRIPPED, rows, probes)

@@ -106,7 +106,20 @@ def _read(certificates: Sequence[Mapping[str, Any]]) -> list[Certificate]:
     ]
 
 
-def recurring(probes: Sequence[Probe]) -> list[int]:
-    """The four dimensions to name and mask, by the folds' mean shares."""
-    shares = np.mean([attribution.contribution_shares(p.weights) for p in probes], axis=0)
+def plain_shares(probe: Probe) -> NDArray[np.float64]:
+    """The contributions [d, K] of a probe by its weights on features as they come, whatever their scale."""
+    return attribution.contribution_shares(probe.weights / probe.sd[:, None])
+
+
+def recurring(weights: Sequence[NDArray[np.float64]]) -> list[int]:
+    """The four dimensions to name and mask, by the mean shares of the weights [d, K] of some fits."""
+    shares = np.mean([attribution.contribution_shares(one) for one in weights], axis=0)
     return list(attribution.recurrence(shares).dimensions[: attribution.MASKED])
+
+
+def neighbours(dimensions: Sequence[int], hidden_size: int) -> list[int]:
+    """The dimensions that the authors masked: numbers from 1, used as indices that count from 0.
+
+    The right-hand neighbours of some dimensions; the last dimension has none.
+    """
+    return [int(i) + 1 for i in dimensions if i + 1 < hidden_size]

@@ -16,7 +16,7 @@ RAW, UNIT = "raw", "unit"  # vectors as they are, and divided by their norm
 def layer_geometry(study: Study) -> Values:
     """Paths, angles and ranks of all states in one pass, on all documents and without each fold.
 
-    Position 0 is left out, where many models put one activation a hundred times the usual size.
+    As published every feature is standardised over all vectors before they are divided by their norm.
     """
     store = study.store("main")
     folds = study.folds("main")
@@ -25,11 +25,13 @@ def layer_geometry(study: Study) -> Values:
     paths = {"layers": layers, "final": [*layers[:-1], store.final]}
     path = {kind: geometry.PathMoments(paths) for kind in (RAW, UNIT)}
     angles, ranks = subspaces.SubspaceAngles(), []
+    scale = _scale(study)
     with screen.Progress("geometry", store.n_states, "states") as bar:
         for i in range(store.n_states):
             state = store.state(i)
-            path[RAW].update(i, moments.state_moments(state, folds, unit=False))
-            unit = moments.state_moments(state, folds, halves, unit=True)
+            first = study.first_position
+            path[RAW].update(i, moments.state_moments(state, folds, unit=False, first=first))
+            unit = moments.state_moments(_scaled(state, scale), folds, halves, unit=True, first=first)
             path[UNIT].update(i, unit)
             if i in layers:
                 angles.update(unit)
@@ -54,6 +56,28 @@ def layer_geometry(study: Study) -> Values:
     )
 
 
+def _scale(study: Study) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Mean and deviation [d] of each feature over all states, as published; None for vectors as they are."""
+    if not study.protocol.published:
+        return None
+    store = study.store("main")
+    states = (store.state(i).astype(np.float64) for i in study.states)
+    sums = [(x.sum((0, 1)), (x**2).sum((0, 1)), x[..., 0].size) for x in states]
+    count = sum(n for _, _, n in sums)
+    mean = np.sum([one for one, _, _ in sums], axis=0) / count
+    variance = np.sum([squares for _, squares, _ in sums], axis=0) / count - mean**2
+    return mean, np.sqrt(np.maximum(variance, 0))
+
+
+def _scaled(
+    state: NDArray[np.float32], scale: tuple[NDArray[np.float64], NDArray[np.float64]] | None
+) -> NDArray[np.float32]:
+    if scale is None:
+        return state
+    mean, sd = scale
+    return ((state - mean) / np.where(sd > 0, sd, np.inf)).astype(np.float32)
+
+
 @cache
 def reduction(reducer: geometry.Reducer, *, folds: bool = False) -> Measurement:
     """Centroids of the states in two dimensions, of a sample of unit vectors: [1, S, 2], or [1 + folds, S, 2].
@@ -70,9 +94,14 @@ def reduction(reducer: geometry.Reducer, *, folds: bool = False) -> Measurement:
     def reduced(study: Study) -> Values:
         store = study.store("main")
         tokens = geometry.sample_tokens(
-            study.folds("main"), store.n_positions, study.n_labels, rng=study.rng(14)
+            study.folds("main"),
+            store.n_positions,
+            study.n_labels,
+            first=study.first_position,
+            rng=study.rng(14),
         )
-        vectors = np.stack([tokens.take(store.state(i), unit=True) for i in study.states])
+        scale = _scale(study)
+        vectors = np.stack([tokens.take(_scaled(store.state(i), scale), unit=True) for i in study.states])
         left_out = [None, *range(study.protocol.folds)] if folds else [None]
         centroids = []
         with screen.Progress(f"{reducer} of the layers", len(left_out), "reductions") as bar:

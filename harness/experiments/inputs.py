@@ -8,11 +8,21 @@ import numpy as np
 from layerclaims.activations.capture import capture, capture_key
 from layerclaims.activations.plan import make_plan
 from layerclaims.activations.store import ActivationStore
-from layerclaims.corpora.corpus import PLAIN, STRIPPED, Corpus, Role, without_punctuation
+from layerclaims.corpora.corpus import (
+    PLAIN,
+    PUBLISHED,
+    ROLES,
+    STRIPPED,
+    Corpus,
+    Role,
+    longer,
+    without_punctuation,
+)
 from layerclaims.corpora.load import load_corpus
 from layerclaims.errors import LayerclaimsError, NotTestedError
 from layerclaims.models.facts import ModelFacts
 from layerclaims.models.loaded import loaded_source
+from layerclaims.models.loading import device_of
 from layerclaims.models.model import LanguageModel
 from layerclaims.models.source import ModelSource, resolve
 from layerclaims.probing import vectors
@@ -59,7 +69,7 @@ class Inputs:
             limit=automatic() if memory is None else memory, directory=self.cache_dir / "matrices"
         )
         self._loaded = None if model is None else (model, tokenizer)
-        self._vectors: tuple[Role, Vectors] | None = None
+        self._held: dict[Role, Vectors] = {}  # one at most
         self._stores: dict[Role, ActivationStore] = {}
         self._verified: set[Role] = set()
         self._corpora: dict[Role, Corpus] = {}
@@ -72,13 +82,15 @@ class Inputs:
         return resolve(self.protocol.model, offline=self._offline)
 
     def corpus(self, role: Role) -> Corpus:
-        """The texts of a corpus, or the same without punctuation.
+        """The texts of a corpus; the same without punctuation; or those on which the authors tested transfer.
 
         Raises LayerclaimsError; NotTestedError where the run has no transfer corpus.
         """
         if role not in self._corpora:
             if role in STRIPPED:
                 self._corpora[role] = without_punctuation(self.corpus(PLAIN[STRIPPED.index(role)]))
+            elif role == PUBLISHED:
+                self._corpora[role] = longer(self.corpus("transfer"), self.protocol.context)
             else:
                 name = self.protocol.corpus if role == "main" else self.protocol.transfer_corpus
                 if name is None:
@@ -99,8 +111,8 @@ class Inputs:
     def store(self, role: Role) -> ActivationStore:
         """The states of one corpus: captured, or found in the cache. Raises LayerclaimsError.
 
-        Without punctuation a text may be too short: as many as are long enough are taken. NotTestedError where
-        those are too few, or their states find no room.
+        Without punctuation a text may be too short, and few are as long as the authors wanted them: as many as are
+        long enough are taken. NotTestedError where those are too few, or their states find no room.
         """
         if role not in self._stores:
             try:
@@ -108,9 +120,10 @@ class Inputs:
             except NotTestedError:
                 raise
             except LayerclaimsError as error:
-                if role not in STRIPPED:
+                if role in PLAIN:
                     raise
-                raise NotTestedError(f"The texts without punctuation cannot be studied: {error}") from error
+                which = "without punctuation" if role in STRIPPED else "that the authors would have chosen"
+                raise NotTestedError(f"The texts {which} cannot be studied: {error}") from error
         return self._stores[role]
 
     def _capture(self, role: Role) -> ActivationStore:
@@ -135,7 +148,8 @@ class Inputs:
             "seed": protocol.seed,
             "dtype": protocol.dtype,
             "initialise": self.initialise,
-            "fewer": protocol.fewer or role in STRIPPED,
+            "fewer": protocol.fewer or role not in PLAIN,
+            "in_order": role == PUBLISHED,
         }
 
     def has_states(self, role: Role) -> bool:
@@ -172,7 +186,19 @@ class Inputs:
     @property
     def corpora_read(self) -> tuple[Role, ...]:
         """The corpora whose states were asked for, without those that are another one without punctuation."""
-        return tuple(role for role in PLAIN if role in self._stores)
+        return tuple(role for role in ROLES if role in self._stores and role not in STRIPPED)
+
+    def role(self, role: Role) -> Role:
+        """The corpus that stands for another one under the protocol: the authors chose other texts for transfer."""
+        return PUBLISHED if role == "transfer" and self.protocol.published else role
+
+    @property
+    def first_position(self) -> int:
+        """The first position that counts in norms and geometry.
+
+        Position 0, where many models put one activation a hundred times the usual size, counts as published only.
+        """
+        return 0 if self.protocol.published else 1
 
     def sound(self, role: Role) -> ActivationStore:
         """The same after reading every byte: what the disk has spoilt since is captured again."""
@@ -210,10 +236,8 @@ class Inputs:
 
     @property
     def states(self) -> list[int]:
-        """The state in the store of each label: under "final" the last one is that after the final norm."""
-        store = self.store("main")
-        last = store.final if self.protocol.setting.last == "final" else store.n_blocks
-        return [*range(store.n_blocks), last]
+        """The state in the store of each label: raw residual streams, the last one before the final norm."""
+        return list(range(self.n_labels))
 
     def folds(self, role: Role) -> NDArray[np.int64]:
         """The fold of each document of a corpus, [n_documents], in the store's order."""
@@ -230,17 +254,25 @@ class Inputs:
 
     def rows(self, role: Role) -> Vectors:
         """One corpus as a matrix; the last one stays in memory, since measurements come in runs."""
-        if self._vectors is None or self._vectors[0] != role:
-            self._vectors = None  # first, so that two are never held
+        if role not in self._held:
+            self._held.clear()  # first, so that two are never held
             store = self.sound(role)
             order, folds = vectors.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
             blocks = store.blocks(self.states)
-            gathered = vectors.gather(blocks, self.n_labels, order, folds, empty=self.memory.empty)
-            if self.protocol.setting.split == "vector":
-                gathered = vectors.split_vectors(gathered, self.protocol.seed)
-            self._vectors = role, gathered
-        return self._vectors[1]
+            self._held[role] = vectors.gather(
+                blocks, self.n_labels, order, folds, empty=self.memory.empty
+            )
+        return self._held[role]
+
+    def share_matrix(self, other: "Inputs") -> None:
+        """Hold one matrix together with a study of the same model and texts under another protocol."""
+        self._held = other._held
+
+    @property
+    def sgd_device(self) -> str:
+        """Where the published procedure runs: on a GPU of the kind that it was written for, else on the processor."""
+        return "cuda" if device_of(self._device).type == "cuda" else "cpu"
 
     def release(self) -> None:
         """Give back the memory of matrices."""
-        self._vectors = None
+        self._held.clear()

@@ -35,6 +35,11 @@ class KeptValues:
             self._read[name] = found
         return self._read[name]
 
+    def put(self, name: str, values: Values) -> None:
+        """Write values that were found on the way to others."""
+        check_writable(self._directory, "--cache-dir")
+        _save(self.path(name), values)
+
     def path(self, name: str) -> Path:
         """The file of that name, there or not."""
         return self._directory / f"{name}.safetensors"

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from layerclaims.corpora.corpus import Role
-from layerclaims.errors import LayerclaimsError
+from layerclaims.errors import LayerclaimsError, NotTestedError
+from layerclaims.protocol import ProtocolName
+from layerclaims.verdicts.declaration import NEVER
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -31,21 +33,46 @@ class Measurement:
     weight: float = 1.0  # how long it takes, where the layer probe takes 1
     check: Callable[["Study"], None] | None = None  # raises NotTestedError where it cannot be had
 
-    @property
-    def all_needs(self) -> tuple["Need", ...]:
-        """What it is made of, and what that is made of, each before what it is for; itself last."""
+    def as_published(
+        self, *needs: "Need", weight: float | None = None
+    ) -> Callable[[Callable[["Study"], "Values"]], "Measurement"]:
+        """Make a function what the authors' own procedure measures in its place, of other `needs`.
+
+        A measurement without such a function is measured in one way under both protocols.
+        """
+
+        def register(compute: Callable[["Study"], Values]) -> Measurement:
+            made = Measurement(
+                f"published-{self.name}",
+                compute,
+                needs,
+                self.version,
+                self.weight if weight is None else weight,
+                self.check,
+            )
+            _published[self] = _register(made)
+            return made
+
+        return register
+
+    def under(self, protocol: ProtocolName) -> "Measurement":
+        """What is measured under a protocol."""
+        return _published.get(self, self) if protocol == "as-published" else self
+
+    def all_needs(self, protocol: ProtocolName) -> tuple["Need", ...]:
+        """What it is made of under a protocol, and what that is made of, each before what it is for; itself last."""
         found: dict[Need, None] = {}
-        for need in self.needs:
+        own = self.under(protocol)
+        for need in own.needs:
             if isinstance(need, Measurement):
-                found.update(dict.fromkeys(need.all_needs))
+                found.update(dict.fromkeys(need.all_needs(protocol)))
             else:
                 found[need] = None
-        return (*found, self)
+        return (*found, own)
 
-    @property
-    def roles(self) -> tuple[Role, ...]:
+    def roles(self, protocol: ProtocolName) -> tuple[Role, ...]:
         """The corpora whose states it reads, of the study's own model."""
-        return tuple(need for need in self.all_needs if isinstance(need, str))
+        return tuple(need for need in self.all_needs(protocol) if isinstance(need, str))
 
     def __repr__(self) -> str:
         """Its name."""
@@ -62,6 +89,17 @@ class OfEveryModel:
 Need = Union[Role, Measurement, OfEveryModel]  # noqa: UP007  a forward reference joins no "|"
 
 _known: dict[str, Measurement] = {}
+_published: dict[Measurement, Measurement] = {}  # what stands in the place of which as published
+
+
+def never_published(what: str) -> Callable[["Study"], None]:
+    """A check of measurements of which the authors ran nothing: `what` says of what, as in "decision tree"."""
+
+    def check(study: "Study") -> None:
+        if study.protocol.published:
+            raise NotTestedError(f"{NEVER}: the authors ran no {what}.")
+
+    return check
 
 
 def measurement(
@@ -109,7 +147,8 @@ class Series:
     of: Measurement
     tested_on: Role | None = "main"  # corpus whose rows its documents are; None: places in the main corpus
 
-    @property
-    def corpus(self) -> Literal["main", "transfer"]:
-        """The corpus that its documents are of, with or without punctuation."""
-        return "transfer" if str(self.tested_on).startswith("transfer") else "main"
+    def corpus(self, protocol: ProtocolName) -> Literal["main", "transfer", "transfer as published"]:
+        """The corpus that its documents are of under a protocol, with or without punctuation."""
+        if not str(self.tested_on).startswith("transfer"):
+            return "main"
+        return "transfer as published" if protocol == "as-published" else "transfer"

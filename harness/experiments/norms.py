@@ -15,7 +15,7 @@ def norms_by_state(study: Study) -> Values:
     sums, table = [], []
     for i in range(store.n_states):
         state = store.state(i)
-        sums.append(norms.norm_sums(state))
-        table.append(norms.norm_summary(state))
+        sums.append(norms.norm_sums(state, first=study.first_position))
+        table.append(norms.norm_summary(state, first=study.first_position))
     ranges = {field: np.array([getattr(one, field) for one in table]) for field in FIELDS}
     return Values(arrays={"sums": norms.norm_columns(sums), **ranges}, facts={})

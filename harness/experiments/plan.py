@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from layerclaims.activations.capture import SPARE_BYTES
-from layerclaims.corpora.corpus import PLAIN, STRIPPED, Role
+from layerclaims.corpora.corpus import PLAIN, ROLES, Role
 from layerclaims.errors import LayerclaimsError, NotTestedError
 from layerclaims.experiments.measurement import Measurement
 from layerclaims.experiments.study import Study
@@ -29,11 +29,14 @@ def needed(study: Study, declarations: Iterable[Declaration | None]) -> tuple[Me
     for declaration in declarations:
         if declaration is None:
             continue
-        figures = (need for figure in declaration.figures for need in figure.needs(study.protocol))
-        for need in (*declaration.needs, *figures):
-            with contextlib.suppress(NotTestedError):
-                study.check(need)
-                found.update((one.name, one) for one in need.all_needs if isinstance(one, Measurement))
+        with contextlib.suppress(NotTestedError):
+            rule = declaration.under(study.protocol.name)
+            figures = (need for figure in rule.figures for need in figure.needs(study.protocol))
+            for need in (*rule.needs, *figures):
+                with contextlib.suppress(NotTestedError):
+                    study.check(need)
+                    needs = need.all_needs(study.protocol.name)
+                    found.update((one.name, one) for one in needs if isinstance(one, Measurement))
     return tuple(found.values())
 
 
@@ -41,10 +44,10 @@ def roles_of(study: Study, declarations: Sequence[Declaration | None]) -> tuple[
     """The corpora whose states some claims read: both where a claim's needs are not known, always the main one."""
     roles: set[Role] = {"main"}
     for measurement in needed(study, declarations):
-        roles.update(measurement.roles)
+        roles.update(measurement.roles(study.protocol.name))
     if None in declarations and study.protocol.transfer_corpus is not None:
         roles.update(PLAIN)
-    return tuple(role for role in (*PLAIN, *STRIPPED) if role in roles)
+    return tuple(role for role in ROLES if role in roles)
 
 
 def make_plan(wanted: Sequence[tuple[Study, Sequence[Declaration | None], Collection[str]]]) -> "Plan":
@@ -55,7 +58,7 @@ def make_plan(wanted: Sequence[tuple[Study, Sequence[Declaration | None], Collec
                 study,
                 tuple(
                     role
-                    for role in (*PLAIN, *STRIPPED)
+                    for role in ROLES
                     if role in more or role in roles_of(study, declarations)
                 ),
                 needed(study, declarations),
@@ -81,7 +84,7 @@ class Plan:
         ]
         self._check_room(missing)
         screen.plan(self._steps(missing))
-        for study, roles, _ in self.studies:
+        for study, roles, study.wanted in self.studies:
             for role in roles:
                 with contextlib.suppress(NotTestedError):  # the claim that asks for these states will say so
                     study.store(role)

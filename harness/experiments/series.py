@@ -11,10 +11,12 @@ from layerclaims.experiments.conditions import (
     TRANSFER_OWN,
     TREE,
     at_context,
+    of_texts,
 )
 from layerclaims.experiments.probes import (
     MASKED,
     MASKED_AT_RANDOM,
+    MASKED_NEIGHBOURS,
     MASKED_TO_MEAN,
     MASKED_WIDEST,
     NORM,
@@ -22,18 +24,21 @@ from layerclaims.experiments.probes import (
     RAW,
     TRANSFER,
     UNIT,
-    raw_of,
 )
+from layerclaims.experiments.random_vectors import RANDOM_TRAINED
+from layerclaims.experiments.runs import raw_of
 
 __all__ = [
     "MASKED",
     "MASKED_AT_RANDOM",
+    "MASKED_NEIGHBOURS",
     "MASKED_TO_MEAN",
     "MASKED_WIDEST",
     "MIXED_ON_MAIN",
     "MIXED_ON_TRANSFER",
     "NORM",
     "RANDOM",
+    "RANDOM_TRAINED",
     "RAW",
     "SHUFFLED",
     "SIZES",
@@ -45,5 +50,6 @@ __all__ = [
     "TREE",
     "UNIT",
     "at_context",
+    "of_texts",
     "raw_of",
 ]

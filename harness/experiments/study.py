@@ -1,6 +1,6 @@
 """Study: one model under one protocol; what is measured of it is computed once and kept on disk."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +44,8 @@ class Study(Inputs):
 
     # the studies of all models of the run, by name; set where a run has several
     family: Mapping[str, "Study"] = MappingProxyType({})
+    # what the run is going to ask for: work that goes well side by side is done together
+    wanted: Sequence[Measurement] = ()
 
     @cached_property
     def _kept(self) -> dict[Path, KeptValues]:
@@ -57,11 +59,22 @@ class Study(Inputs):
 
     def values(self, measurement: Measurement) -> Values:
         """What a measurement found: from memory, from the cache directory, or computed now and kept there."""
+        measurement = measurement.under(self.protocol.name)
         return self._of(measurement).get(measurement.name, lambda: self._compute(measurement))
 
     def has(self, measurement: Measurement) -> bool:
         """Whether it was computed by an earlier run; the states that it reads must be there."""
-        return self._of(measurement).path(measurement.name).exists()
+        return self.kept_at(measurement).exists()
+
+    def kept_at(self, measurement: Measurement) -> Path:
+        """The file that holds it, there or not; the states that it reads must be there."""
+        measurement = measurement.under(self.protocol.name)
+        return self._of(measurement).path(measurement.name)
+
+    def keep(self, measurement: Measurement, values: Values) -> None:
+        """Keep what was found on the way to something else."""
+        measurement = measurement.under(self.protocol.name)
+        self._of(measurement).put(measurement.name, values)
 
     def _compute(self, measurement: Measurement) -> Values:
         self.check(measurement)
@@ -70,7 +83,7 @@ class Study(Inputs):
 
     def check(self, measurement: Measurement) -> None:
         """Raise NotTestedError, before anything takes its time, where a measurement cannot be had."""
-        for need in measurement.all_needs:
+        for need in measurement.all_needs(self.protocol.name):
             if isinstance(need, Measurement) and need.check is not None:
                 need.check(self)
 
@@ -80,18 +93,20 @@ class Study(Inputs):
 
     def _key(self, measurement: Measurement) -> str:
         """32 hexadecimal digits of everything that changes its numbers, and nothing else."""
-        needs = measurement.all_needs
+        name = self.protocol.name
+        needs = measurement.all_needs(name)
         models = [need.measurement for need in needs if isinstance(need, OfEveryModel)]
         key = {
             "version": MEASUREMENTS_VERSION,
             "own version": [
                 need.version for need in needs if isinstance(need, Measurement) and need.version > 1
             ],
-            "states": {role: self.store(role).manifest["key"] for role in measurement.roles},
+            "states": {role: self.store(role).manifest["key"] for role in measurement.roles(name)},
             "models": {
-                name: [study._key(one) for one in models] for name, study in self.family.items() if models
+                other: [study._key(one) for one in models] for other, study in self.family.items() if models
             },
-            "setting": self.protocol.setting.ingredients,
+            "protocol": name,
+            "second phase": self.protocol.second_phase,
             "folds": self.protocol.folds,
             "seed": self.protocol.seed,
         }
@@ -104,9 +119,10 @@ class Study(Inputs):
         arrays = self.values(series.of).arrays
         documents = arrays[f"{series.name}/documents"]
         if series.tested_on is not None:
-            documents = np.array(self.store(series.tested_on).document_ids, dtype=np.int64)[documents]
+            role = self.role(series.tested_on)
+            documents = np.array(self.store(role).document_ids, dtype=np.int64)[documents]
         return AnswerCounts(
-            corpus=series.corpus,
+            corpus=series.corpus(self.protocol.name),
             documents=documents,
             correct=arrays[f"{series.name}/correct"],
             total=arrays[f"{series.name}/total"],
@@ -130,6 +146,7 @@ class Study(Inputs):
 
     def evidence(self, declaration: Declaration) -> Evidence:
         """The numbers that a declared rule asks for. Raises NotTestedError before any of them takes its time."""
+        declaration = declaration.under(self.protocol.name)
         for need in declaration.needs:
             self.check(need)
         setup = self.setup
@@ -142,6 +159,8 @@ class Study(Inputs):
             parts=parts,
             controls=tuple(found for control in declaration.controls for found in control.find(self)),
             figures=declaration.figures,
+            # theirs did not converge: what it gave is the question
+            needs_convergence=not self.protocol.published,
             facts={fact.name: fact.text(self) for fact in declaration.facts},
         )
 

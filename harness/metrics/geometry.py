@@ -137,6 +137,20 @@ def ring_ratio(centroids: Floats) -> float:
         return float(np.linalg.norm(centroids[0] - centroids[-1]) / distances.max())
 
 
+def enclosed_area(centroids: Floats) -> float:
+    """Area that the closed path encloses / that of the disc on its largest distance: centroids [S, 2] -> [0, inf).
+
+    The absolute value of the shoelace formula: 0 for a path that goes there and back again, 1 for a circle of very
+    many states; what is run around twice counts twice. NaN where all centroids are one point.
+    """
+    i, j = np.triu_indices(len(centroids), 1)
+    widest = np.linalg.norm(centroids[i] - centroids[j], axis=1).max()
+    x, y = centroids[:, 0], centroids[:, 1]
+    area = abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+    with np.errstate(all="ignore"):
+        return float(area / (np.pi * (widest / 2) ** 2))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
     """Tokens whose states t-SNE and UMAP see: the same ones in every state."""

@@ -55,18 +55,18 @@ def norm_columns(sums: Sequence[Floats]) -> Floats:
 
 @dataclass(frozen=True, kw_only=True)
 class NormSummary:
-    """Norms of the vectors of one state: the largest of all, and all three without position 0."""
+    """Norms of the vectors of one state: the largest of all, and all three from one position on."""
 
     largest: float
-    largest_later: float  # "later": positions 1 and up; NaN where there is only one position
+    largest_later: float  # "later": from that position on; NaN where there is none
     mean_later: float
     smallest_later: float
 
 
-def norm_summary(state: NDArray[Any]) -> NormSummary:
-    """Norm statistics of one state [documents, positions, d] over all its vectors (post, Fig. 2)."""
+def norm_summary(state: NDArray[Any], *, first: int = FIRST) -> NormSummary:
+    """Norm statistics of one state [documents, positions, d] (post, Fig. 2), "later" from position `first` on."""
     norms = token_norms(state)
-    later = norms[:, FIRST:]
+    later = norms[:, first:]
     some = later.size > 0
     return NormSummary(
         largest=float(norms.max()),
@@ -182,25 +182,30 @@ def log_linear_advantage(
     )
 
 
-def last_norm_ratio(sums: Floats) -> Floats:
-    """Mean norm of the final-normed state over that of state L-1: sums [..., 2] in this order -> [...].
+def ratio_to_largest(sums: Floats) -> Floats:
+    """Mean norm of one state over the largest mean norm of others: sums [..., 1 + others], it first -> [...].
 
-    NaN or infinite where state L-1 has norm 0.
+    NaN or infinite where no other state has a norm.
     """
     sums = np.asarray(sums, dtype=np.float64)
     with np.errstate(all="ignore"):
-        return np.asarray(sums[..., 0] / sums[..., 1])
+        return np.asarray(sums[..., 0] / sums[..., 1:].max(axis=-1))
 
 
-def last_norm_ratio_support(columns: Floats) -> tuple[float, float]:
-    """Bounds for `last_norm_ratio`: columns [documents, 2] -> (0, 2 r), r the largest ratio of any mix.
+def ratio_support(columns: Floats) -> tuple[float, float]:
+    """Bounds for `ratio_to_largest`: columns [documents, 1 + others] -> (0, 2 r), r the largest of any mix.
 
     Twice, so that documents not seen may lie as far above those seen as below them. See `growth_support`.
     """
     columns = _checked(columns)
     with np.errstate(all="ignore"):
-        largest = float(columns[:, 0].max() / columns[:, 1].min())
+        largest = float(columns[:, 0].max() / columns[:, 1:].min(axis=0).max())
     return 0.0, 2 * largest
+
+
+def mean_norms(sums: Floats) -> Floats:
+    """What each state has of the norms of all documents: columns [documents, states] -> sums [states]."""
+    return np.asarray(_checked(sums).sum(axis=0))
 
 
 @dataclass(frozen=True, kw_only=True)

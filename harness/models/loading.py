@@ -99,7 +99,7 @@ def load_module(source: ModelSource, *, device: str, dtype: str, initialise: int
     check_dtype(dtype)
     if source.loaded is not None:
         return _in_memory(source, dtype=dtype, initialise=initialise)
-    place = _device(device)
+    place = device_of(device)
     kind: torch.dtype = getattr(torch, dtype)
     with reading(f"The model {shown(source.name)} could not be loaded", source.gguf_file):
         model = _pretrained(source, kind) if initialise is None else _untrained(source, kind, initialise)
@@ -131,7 +131,8 @@ def _in_memory(source: ModelSource, *, dtype: str, initialise: int | None) -> An
     return module
 
 
-def _device(name: str) -> Any:
+def device_of(name: str) -> Any:
+    """The torch device of an option: "auto" is the GPU where there is one. LayerclaimsError for one that is not."""
     import torch
 
     if name == "auto":

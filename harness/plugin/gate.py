@@ -63,5 +63,5 @@ def _ground(evidence: "Evidence", study: "Study") -> compare.Ground:
         alpha=protocol.alpha,
         n_labels=study.n_labels,
         corpora={role: (corpus["name"], corpus["ids_sha256"]) for role, corpus in corpora.items()},
-        corpus_of={f"{protocol.name}/{name}": one.corpus for name, one in series.items()},
+        corpus_of={f"{protocol.name}/{name}": one.corpus(protocol.name) for name, one in series.items()},
     )

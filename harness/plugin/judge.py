@@ -1,14 +1,13 @@
 """The fixture `judge`: takes what a claim's test declares, decides, and lets the test end accordingly."""
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from layerclaims.plugin.collection import claim_of
 from layerclaims.plugin.session import JUDGED, Judged, Run
-from layerclaims.verdicts.declaration import Declaration, Fact, Figure
-from layerclaims.verdicts.quantity import Condition, Quantity
+from layerclaims.verdicts.declaration import Declaration, Recorder
+from layerclaims.verdicts.quantity import Condition
 
 if TYPE_CHECKING:
     from layerclaims.experiments.study import Study
@@ -23,28 +22,26 @@ class Judge:
         self._item, self._study, self._run = item, study, run
         self._start = time.perf_counter()
 
-    def __call__(
-        self,
-        *conditions: Condition,
-        controls: Sequence[Quantity] = (),
-        figures: Sequence[Figure] = (),
-        facts: Sequence[Fact] = (),
-    ) -> None:
-        """All conditions have to hold; controls, figures and facts are shown with the result."""
+    def __call__(self, *conditions: Condition, **shown_with: Any) -> None:
+        """All conditions have to hold; as `verdicts.declaration.Recorder`, whose keywords it takes."""
         __tracebackhide__ = True
         from layerclaims.recording import record
 
         claim = claim_of(self._item)
         assert claim is not None, "the fixture judge is for tests with @claim"
-        declaration = Declaration(
-            conditions=conditions, controls=tuple(controls), figures=tuple(figures), facts=tuple(facts)
-        )
+        recorder = Recorder()
+        recorder(*conditions, **shown_with)
+        declaration = recorder.declaration
+        assert declaration is not None
+        protocol = self._study.protocol
+        rule = declaration.under(protocol.name)
+        words = " ".join((self._item.function.__doc__ or "").split())
         evidence = self._study.evidence(declaration)
         entry = record.judged(
             claim,
             evidence,
-            rule=" ".join((self._item.function.__doc__ or "").split()),
-            protocol=self._study.protocol,
+            rule=words if rule is declaration else f"As published: {rule.words}.",
+            protocol=protocol,
             seconds=time.perf_counter() - self._start,
         ).model_copy(update={"control_untrained": self._control(declaration)})
         outcome = self._run.outcome(entry, evidence, self._study)

@@ -137,6 +137,10 @@ class Run:
             study.family = {
                 other.name: studies[other] for other in studies if other.protocol.name == target.protocol.name
             }
+            for other in studies:
+                if other.name == target.name:
+                    study.share_matrix(studies[other])
+                    break
         return studies
 
     @cached_property

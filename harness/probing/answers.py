@@ -28,13 +28,32 @@ def counts_of_tested(
     """Counts of some folds' answers: fold -> the labels named for its tested vectors, in their order.
 
     An answer is right where it meets the vector's layer, or its place in that fold's `labels` [vectors].
+    Returns what `counts_of_rows` does.
+    """
+    truth = vectors.labels
+    right = {
+        fold: named == (truth if labels is None else labels[fold])[vectors.tested(fold)]
+        for fold, named in answers.items()
+    }
+    return _counts(vectors, [(vectors.tested(fold), marks) for fold, marks in right.items()])
+
+
+def counts_of_rows(
+    vectors: Vectors, rows: NDArray[np.int64], named: NDArray[np.int64]
+) -> tuple[Counts, Counts, Counts]:
+    """Counts of the labels `named` [n] for some flat `rows` [n].
+
     The rows of the documents that have any, and their right answers and answers by layer: [n], [n, labels] twice.
     """
+    return _counts(vectors, [(rows, named == vectors.labels[rows])])
+
+
+def _counts(
+    vectors: Vectors, marked: Sequence[tuple[slice | NDArray[np.int64], NDArray[np.bool_]]]
+) -> tuple[Counts, Counts, Counts]:
     right, seen = np.zeros((2, len(vectors.flat)), dtype=np.bool_)
-    truth = vectors.labels
-    for fold, named in answers.items():
-        part = vectors.tested(fold)
-        right[part] = named == (truth if labels is None else labels[fold])[part]
+    for part, marks in marked:
+        right[part] = marks
         seen[part] = True
     correct, total = (marks.reshape(vectors.x.shape[:3]).sum(2) for marks in (right, seen))
     any_seen = total.any(1)
@@ -57,7 +76,12 @@ def counts_by_document(predicted: NDArray[np.int64]) -> tuple[Counts, Counts]:
 
 
 def confusion(predicted: NDArray[np.int64]) -> Counts:
-    """[K, K]: how often label i (row) was taken for label j (column)."""
+    """[K, K]: how often label i (row) was taken for label j (column), of [documents, labels, positions]."""
     k = predicted.shape[1]
     truth = np.broadcast_to(np.arange(k)[None, :, None], predicted.shape)
-    return np.bincount((truth * k + predicted).ravel(), minlength=k * k).reshape(k, k)
+    return confusion_of(truth.ravel(), predicted.ravel(), k)
+
+
+def confusion_of(truth: NDArray[np.int64], named: NDArray[np.int64], n_labels: int) -> Counts:
+    """[K, K]: how often label i (row) was taken for label j (column)."""
+    return np.bincount(truth * n_labels + named, minlength=n_labels * n_labels).reshape(n_labels, n_labels)

@@ -1,13 +1,26 @@
-"""Vectors: the states of one corpus as rows, in folds of documents or of vectors."""
+"""Vectors: the states of one corpus as rows, in folds of documents."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+_PIECE: Final = 4096  # rows
 Empty = Callable[[tuple[int, ...]], NDArray[np.float32]]  # makes a matrix of that shape
+
+
+TESTED_SHARE: Final = 5  # one vector in so many is tested where vectors are split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Flat rows on either side of a split of vectors, in random order."""
+
+    training: NDArray[np.int64]
+    tested: NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +30,6 @@ class Vectors:
     x: NDArray[np.float32]  # [documents, labels, positions, d]
     rows: NDArray[np.int64]  # [documents] row of each document in the store
     folds: tuple[slice, ...]  # documents of each fold; disjoint and together all
-    fold_of: NDArray[np.int8] | None = None  # [documents * labels * positions]; None: its document's
 
     @property
     def n_labels(self) -> int:
@@ -35,21 +47,29 @@ class Vectors:
         documents, labels, positions, _ = self.x.shape
         return np.tile(np.repeat(np.arange(labels), positions), documents)
 
-    def training(self, fold: int) -> list[slice] | NDArray[np.bool_]:
-        """Flat rows that a probe of this fold may see: ranges, or a mask where vectors are split."""
-        if self.fold_of is not None:
-            return np.asarray(self.fold_of != fold)
+    def training(self, fold: int) -> list[slice]:
+        """Flat rows that a probe of this fold may see, as ranges: those of the documents of all other folds."""
         per = self.x.shape[1] * self.x.shape[2]
         own = self.folds[fold]
         ranges = [slice(0, own.start * per), slice(own.stop * per, len(self.x) * per)]
         return [r for r in ranges if r.stop > r.start]
 
-    def tested(self, fold: int) -> slice | NDArray[np.bool_]:
-        """Flat rows that this fold's probe never sees: all the others."""
-        if self.fold_of is not None:
-            return np.asarray(self.fold_of == fold)
+    def tested(self, fold: int) -> slice:
+        """Flat rows that this fold's probe never sees."""
         per = self.x.shape[1] * self.x.shape[2]
         return slice(self.folds[fold].start * per, self.folds[fold].stop * per)
+
+    def split(self, seed: Sequence[int], *, documents: int | None = None, positions: int | None = None) -> Split:
+        """A fifth of the vectors at random, whatever document they are of, as the authors split them.
+
+        Of the first `documents`, cut to their first `positions`; of all of them by default.
+        """
+        n_documents, labels, n_positions, _ = self.x.shape
+        rows = np.arange(n_documents * labels * n_positions, dtype=np.int64).reshape(n_documents, labels, -1)
+        chosen = rows[:documents, :, :positions].ravel()
+        order = chosen[np.random.default_rng(list(seed)).permutation(len(chosen))]
+        tested = len(order) // TESTED_SHARE
+        return Split(training=order[tested:], tested=order[:tested])
 
 
 def _in_memory(shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -61,17 +81,6 @@ def fold_order(n_documents: int, folds: int, seed: int) -> tuple[NDArray[np.int6
     order = np.random.default_rng([seed, 1]).permutation(n_documents)
     borders = np.linspace(0, n_documents, folds + 1).round().astype(int)
     return order, tuple(slice(int(a), int(b)) for a, b in pairwise(borders))
-
-
-def split_vectors(vectors: Vectors, seed: int) -> Vectors:
-    """The same vectors in as many random folds, whatever document they are of: 80/20 for five, five times."""
-    n, folds = vectors.x[..., 0].size, len(vectors.folds)
-    borders = np.linspace(0, n, folds + 1).round().astype(int)
-    fold_of = np.empty(n, dtype=np.int8)
-    order = np.random.default_rng([seed, 10]).permutation(n)
-    for fold, (start, stop) in enumerate(pairwise(borders)):
-        fold_of[order[start:stop]] = fold
-    return replace(vectors, fold_of=fold_of)
 
 
 def gather(
@@ -100,52 +109,49 @@ def gather(
     return Vectors(x=x, rows=order, folds=folds)
 
 
-def training_share(
-    vectors: Vectors, fold: int, share: float, rng: np.random.Generator
-) -> list[slice] | NDArray[np.bool_]:
-    """A share of what `training` gives, one document or vector of each label at least.
+def training_share(vectors: Vectors, fold: int, share: float) -> list[slice]:
+    """A share of what `training` gives, one document at least.
 
-    The first documents of those in random order, so that a smaller share is part of a larger one; where
-    vectors are split, vectors at random, equally many of each label.
+    The first documents of those in random order, so that a smaller share is part of a larger one.
     """
     allowed = vectors.training(fold)
-    if isinstance(allowed, list):
-        per = vectors.x.shape[1] * vectors.x.shape[2]
-        left = max(1, round(share * sum(r.stop - r.start for r in allowed) / per)) * per
-        chosen = []
-        for r in allowed:
-            chosen.append(slice(r.start, min(r.stop, r.start + left)))
-            left -= chosen[-1].stop - chosen[-1].start
-        return [r for r in chosen if r.stop > r.start]
-    mask, labels = np.zeros_like(allowed), vectors.labels
-    for label in range(vectors.n_labels):
-        members = np.flatnonzero(allowed & (labels == label))
-        mask[rng.permutation(members)[: max(1, round(share * len(members)))]] = True
-    return mask
+    per = vectors.x.shape[1] * vectors.x.shape[2]
+    left = max(1, round(share * sum(r.stop - r.start for r in allowed) / per)) * per
+    chosen = []
+    for r in allowed:
+        chosen.append(slice(r.start, min(r.stop, r.start + left)))
+        left -= chosen[-1].stop - chosen[-1].start
+    return [r for r in chosen if r.stop > r.start]
 
 
 def take(
-    vectors: Vectors, rows: Sequence[slice] | NDArray[np.bool_], *, empty: Empty = _in_memory
+    vectors: Vectors, rows: Sequence[slice] | NDArray[np.int64], *, empty: Empty = _in_memory
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """A copy of some flat rows, [n, d], and their labels [n]."""
-    parts = [np.flatnonzero(rows)] if isinstance(rows, np.ndarray) else list(rows)
+    """A copy of some flat rows, [n, d], and their labels [n]; of ranges, or of numbers in their order."""
+    parts: list[slice | NDArray[np.int64]]
+    parts = [rows] if isinstance(rows, np.ndarray) else list(rows)
     y = np.concatenate([vectors.labels[part] for part in parts])
     x, start = empty((len(y), vectors.x.shape[-1])), 0
     for part in parts:
-        chosen = vectors.flat[part]
-        x[start : start + len(chosen)] = chosen
-        start += len(chosen)
+        for piece in _pieces(part):
+            chosen = vectors.flat[piece]
+            x[start : start + len(chosen)] = chosen
+            start += len(chosen)
     return x, y
+
+
+def _pieces(part: slice | NDArray[np.int64]) -> list[slice | NDArray[np.int64]]:
+    """A range as it is; numbers a few at a time, since what they choose is copied twice."""
+    if isinstance(part, slice):
+        return [part]
+    return [part[start : start + _PIECE] for start in range(0, len(part), _PIECE)]
 
 
 def prefix(vectors: Vectors, positions: int, *, empty: Empty = _in_memory) -> Vectors:
     """The same documents cut to their first positions, a copy: what a causal model makes of a shorter context."""
-    fold_of = vectors.fold_of
-    if fold_of is not None:
-        fold_of = fold_of.reshape(vectors.x.shape[:3])[:, :, :positions].reshape(-1)
     x = empty((*vectors.x.shape[:2], positions, vectors.x.shape[-1]))
     x[:] = vectors.x[:, :, :positions]
-    return replace(vectors, x=x, fold_of=fold_of)
+    return replace(vectors, x=x)
 
 
 def random_directions(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -157,6 +163,27 @@ def random_directions(x: NDArray[np.float32], rng: np.random.Generator) -> NDArr
     return directions
 
 
+def fill_directions(x: NDArray[np.float32], norms: NDArray[np.float64], rng: np.random.Generator) -> None:
+    """Fill x [n, d] with isotropic vectors of some norms [n]."""
+    for start in range(0, len(x), _PIECE):
+        part = slice(start, start + _PIECE)
+        drawn = rng.standard_normal(x[part].shape, dtype=np.float32)
+        _scale(drawn, norms[part], x[part])
+
+
+def fill_uniform(x: NDArray[np.float32], norms: NDArray[np.float64], rng: np.random.Generator) -> None:
+    """Fill x [n, d] with vectors whose entries are uniform in [0, 1), scaled to some norms [n], which may be < 0."""
+    for start in range(0, len(x), _PIECE):
+        part = slice(start, start + _PIECE)
+        drawn = rng.random(x[part].shape, dtype=np.float32)
+        _scale(drawn, norms[part], x[part])
+
+
+def _scale(drawn: NDArray[np.float32], norms: NDArray[np.float64], out: NDArray[np.float32]) -> None:
+    lengths = np.sqrt(np.einsum("nd,nd->n", drawn, drawn, dtype=np.float64))
+    np.multiply(drawn, (norms / lengths)[:, None].astype(np.float32), out=out)
+
+
 def norm_features(vectors: Vectors) -> Vectors:
     """The norm of each vector and its logarithm in place of the vector: all that the norm alone could tell."""
     norms = np.sqrt(np.einsum("...d,...d->...", vectors.x, vectors.x, dtype=np.float64))
@@ -166,13 +193,7 @@ def norm_features(vectors: Vectors) -> Vectors:
 
 
 def shuffled_labels(vectors: Vectors, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Labels in random order, flat: each token keeps all labels once, so every document has them equally often.
-
-    Where vectors are split all labels are shuffled as one: a token's vectors then stand on both sides, and that
-    its labels differ would give away, from those of its near-copies, which ones are left.
-    """
+    """Labels in random order, flat: each token keeps all labels once, so every document has them equally often."""
     documents, k, positions, _ = vectors.x.shape
-    if vectors.fold_of is not None:
-        return rng.permutation(vectors.labels)
     order = np.argsort(rng.random((documents, positions, k)), axis=2)
     return np.ascontiguousarray(order.transpose(0, 2, 1)).reshape(-1)

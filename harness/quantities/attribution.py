@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from layerclaims.experiments import fitted
-from layerclaims.experiments.probes import RAW, layer_probe, layer_probes, recurring_dimensions, runs_apart
+from layerclaims.experiments.probes import RAW, layer_probe, recurring_dimensions
+from layerclaims.experiments.runs import repeated_fits, runs_apart
 from layerclaims.experiments.study import Study
 from layerclaims.metrics import attribution
 from layerclaims.probing.certificate import Certificate, worst
@@ -18,32 +19,32 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-@quantity("largest share of one dimension", layer_probe)
+@quantity("largest share of one dimension", repeated_fits)
 def largest_share(study: Study) -> Finding:
     """The largest contribution of one dimension to one layer, over all dimensions and layers."""
-    shares = shares_of_folds(study)
+    shares = shares_of_fits(study)
     most = attribution.largest_share(np.mean(shares, axis=0))
     note = f"largest: dimension {most.dimension} in state {most.layer}" if most.dimension >= 0 else ""
     estimate = jackknife_highest(
-        np.stack([s.max(axis=0) for s in shares]),
+        _each_left_out(study, np.stack([s.max(axis=0) for s in shares])),
         confidence=1 - study.protocol.alpha,
         support=(0.0, 1.0),
         n_documents=study.store("main").n_documents,
     )
-    return of_study(study, estimate, _vectors(study), worst(study.certificates(RAW)), note)
+    return of_study(study, estimate, _vectors(study), _certificate(study), note)
 
 
-@quantity("share of dimensions behind 90 %", layer_probe)
+@quantity("share of dimensions behind 90 %", repeated_fits)
 def fewest_dimensions(study: Study) -> Finding:
     """n90 / d of the layer that needs the fewest dimensions for 90 % of its contribution."""
-    values = [attribution.dimensions_needed(s, 0.9).min() / len(s) for s in shares_of_folds(study)]
+    values = [attribution.dimensions_needed(s, 0.9).min() / len(s) for s in shares_of_fits(study)]
     return _of_fits(study, values, resolution=1 / study.facts.hidden_size)
 
 
-@quantity("variation of n50 over layers", layer_probe)
+@quantity("variation of n50 over layers", repeated_fits)
 def variation_over_layers(study: Study) -> Finding:
     """Coefficient of variation over the layers of n50, the dimensions that hold half the contribution."""
-    counts = [attribution.dimensions_needed(s, 0.5) for s in shares_of_folds(study)]
+    counts = [attribution.dimensions_needed(s, 0.5) for s in shares_of_fits(study)]
     return _of_fits(
         study,
         [attribution.variation(c) for c in counts],
@@ -52,10 +53,10 @@ def variation_over_layers(study: Study) -> Finding:
     )
 
 
-@quantity("share of layers that list the most frequent dimension", layer_probe)
+@quantity("share of layers that list the most frequent dimension", repeated_fits)
 def recurrence(study: Study) -> Finding:
     """Share of layers that list the most frequent dimension among their top ten."""
-    values = [attribution.recurrence(shares).frequency for shares in shares_of_folds(study)]
+    values = [attribution.recurrence(shares).frequency for shares in shares_of_fits(study)]
     return _of_fits(study, values, resolution=1 / study.n_labels)
 
 
@@ -69,17 +70,17 @@ chance_recurrence = Bound(words="what lists drawn at random reach", of=_chance_r
 
 
 def _negative_share(which: int, study: Study) -> Finding:
-    thirds = [attribution.negative_share_by_thirds(p.weights)[which] for p in layer_probes(study)]
+    thirds = [attribution.negative_share_by_thirds(weights)[which] for weights in weights_of_fits(study)]
     return _of_fits(study, thirds, resolution=1 / (attribution.LISTED * max(1, study.n_labels // 3)))
 
 
-@quantity("negative share, first third", layer_probe)
+@quantity("negative share, first third", repeated_fits)
 def negative_share_first_third(study: Study) -> Finding:
     """Share of negative weights among the ten largest contributions of the first third of the layers."""
     return _negative_share(0, study)
 
 
-@quantity("negative share, last third", layer_probe)
+@quantity("negative share, last third", repeated_fits)
 def negative_share_last_third(study: Study) -> Finding:
     """The same of the last third."""
     return _negative_share(1, study)
@@ -98,12 +99,14 @@ def overlap_of_runs(study: Study) -> Finding:
         values, value = np.full(max(n, 2), np.nan), float("nan")
     else:
         values, value = attribution.overlaps_without_each(runs), attribution.overlap(runs)
-    return _of_fits(
+    return left_out(
         study,
         values,
         value=value,
+        support=(0.0, 1.0),
         resolution=attribution.overlap_resolution(n),
         certificate=worst(fitted.fits_of(found)),
+        n_vectors=_vectors(study),
     )
 
 
@@ -122,30 +125,45 @@ named_recurring_dimensions = Fact(
 )
 
 
-def shares_of_folds(study: Study) -> list[Floats]:
-    """Contribution shares [d, K] of each fold's probe."""
-    return [attribution.contribution_shares(probe.weights) for probe in layer_probes(study)]
+def weights_of_fits(study: Study) -> list[Floats]:
+    """The weights [d, K] of the fits that are compared: the folds' probes; as published, three runs."""
+    return list(study.values(repeated_fits).arrays["weights"])
+
+
+def shares_of_fits(study: Study) -> list[Floats]:
+    """Contribution shares [d, K] of each of these fits."""
+    return [attribution.contribution_shares(weights) for weights in weights_of_fits(study)]
 
 
 def _vectors(study: Study) -> int:
     return int(study.counts(RAW).total.sum())
 
 
+def _certificate(study: Study) -> Certificate | None:
+    return worst(fitted.fits_of(study.values(repeated_fits)))
+
+
+def _each_left_out(study: Study, values: Floats) -> Floats:
+    """What is left of numbers [fits, ...] without each of the fits.
+
+    A fold's probe is the fit without that fold. Of independent runs it is the mean of the others, which makes
+    their jackknife Student's interval of a mean.
+    """
+    return (values.sum(axis=0) - values) / (len(values) - 1) if study.protocol.published else values
+
+
 def _of_fits(
     study: Study,
     values: Floats | Sequence[float],
     *,
-    value: float | None = None,
     support: tuple[float, float] = (0.0, 1.0),
     resolution: float = 0.0,
-    certificate: Certificate | None = None,
 ) -> Finding:
     return left_out(
         study,
-        values,
-        value=value,
+        _each_left_out(study, np.asarray(values, dtype=np.float64)),
         support=support,
         resolution=resolution,
-        certificate=certificate or worst(study.certificates(RAW)),
+        certificate=_certificate(study),
         n_vectors=_vectors(study),
     )

@@ -77,7 +77,7 @@ def left_out(
 ) -> Finding:
     """A number made of what was fitted: delete-a-group jackknife of `values` [folds], each without one fold.
 
-    `value` is the number itself, by default their mean. Position 0 does not count among the vectors.
+    `value` is the number itself, by default their mean. Position 0 counts among the vectors as published only.
     """
     store = study.store("main")
     estimate = jackknife_groups(
@@ -88,7 +88,7 @@ def left_out(
         resolution=resolution,
         n_documents=store.n_documents,
     )
-    vectors = store.n_documents * (store.n_positions - 1) * study.n_labels
+    vectors = store.n_documents * (store.n_positions - study.first_position) * study.n_labels
     return of_study(study, estimate, vectors if n_vectors is None else n_vectors, certificate, note)
 
 

@@ -34,23 +34,52 @@ def _drift(study: Study, kind: str) -> Finding:
 
 @quantity("log ratio of last steps", layer_geometry)
 def tightening(study: Study) -> Finding:
-    """Log of (last step / median step) of vectors as they are over the same of unit vectors.
+    """Log of (last step / median step) of vectors as they are over the same of unit vectors."""
+    return _tightening(study, "layers")
 
-    The path ends in the final-normed state, which is what the post saw.
-    """
+
+@quantity("log ratio of last steps, final-normed", layer_geometry)
+def final_tightening(study: Study) -> Finding:
+    """The same for a path that ends in the final-normed state."""
+    return _tightening(study, "final")
+
+
+def _tightening(study: Study, ending: str) -> Finding:
     with np.errstate(all="ignore"):  # a path that stands still has no steps to compare: NaN
         values = [
             np.log(geometry.last_step_ratio(raw)) - np.log(geometry.last_step_ratio(unit))
-            for raw, unit in zip(paths(study, RAW, "final"), paths(study, UNIT, "final"), strict=True)
+            for raw, unit in zip(paths(study, RAW, ending), paths(study, UNIT, ending), strict=True)
         ]
     return _of_folds(study, values)
 
 
+@quantity("last step over the median step, unit vectors", layer_geometry)
+def unit_last_step(study: Study) -> Finding:
+    """How far the last layer lies from the one before, in median steps of the path, for unit vectors."""
+    return _of_folds(study, [geometry.last_step_ratio(c) for c in paths(study, UNIT, "layers")])
+
+
 @quantity("gap of the ring", layer_geometry)
 def ring_gap(study: Study) -> Finding:
-    """Distance of the first from the final-normed centroid over the largest distance of two centroids."""
-    values = [geometry.ring_ratio(c) for c in paths(study, UNIT, "final")]
-    return _of_folds(study, values, support=(0.0, 1.0))
+    """Distance of the first from the last centroid over the largest distance of two centroids."""
+    return _of_folds(
+        study, [geometry.ring_ratio(c) for c in paths(study, UNIT, "layers")], support=(0.0, 1.0)
+    )
+
+
+@quantity("gap of the ring, final-normed", layer_geometry)
+def final_ring_gap(study: Study) -> Finding:
+    """The same for a path that ends in the final-normed state."""
+    return _of_folds(
+        study, [geometry.ring_ratio(c) for c in paths(study, UNIT, "final")], support=(0.0, 1.0)
+    )
+
+
+@quantity("area in the ring", layer_geometry)
+def ring_area(study: Study) -> Finding:
+    """Area that the path encloses over that of the disc on its largest distance."""
+    values = [geometry.enclosed_area(c) for c in paths(study, UNIT, "layers")]
+    return _of_folds(study, values, support=(0.0, np.inf))
 
 
 embeddings_tied = Fact(

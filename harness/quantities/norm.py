@@ -1,5 +1,7 @@
 """How norms grow with depth, and what the final norm makes of them."""
 
+from dataclasses import replace
+
 from layerclaims.experiments.norms import norms_by_state
 from layerclaims.experiments.study import Study
 from layerclaims.metrics import norms
@@ -11,7 +13,7 @@ from layerclaims.verdicts.evidence import Finding
 
 @quantity("growth of the log norm a layer", norms_by_state)
 def growth_rate(study: Study) -> Finding:
-    """Slope of the log mean norm over states 1..L, position 0 left out."""
+    """Slope of the log mean norm over states 1..L."""
     sums = study.values(norms_by_state).arrays["sums"][:, study.states[1:]]
     estimate = bootstrap_documents(
         sums,
@@ -30,20 +32,33 @@ def log_linear_advantage(study: Study) -> Finding:
     return _finding(study, norms.log_linear_advantage(sums, rng=study.rng(6)))
 
 
-@quantity("final-normed over state L-1", norms_by_state)
+@quantity("last norm over the largest other", norms_by_state)
 def last_norm_ratio(study: Study) -> Finding:
-    """Mean norm of the final-normed state over that of state L-1, position 0 left out."""
-    sums = study.values(norms_by_state).arrays["sums"][:, [study.n_labels, study.n_labels - 2]]
+    """Mean norm of state L, before the final norm, over the largest mean norm of any other state."""
+    return _over_others(study, study.n_labels - 1)
+
+
+@quantity("final-normed over the largest other", norms_by_state)
+def final_norm_ratio(study: Study) -> Finding:
+    """Mean norm of the final-normed state over the largest mean norm of states 0 to L-1."""
+    return _over_others(study, study.n_labels)
+
+
+def _over_others(study: Study, state: int) -> Finding:
+    columns = [state, *range(study.n_labels - 1)]
+    sums = study.values(norms_by_state).arrays["sums"][:, columns]
     estimate = bootstrap_documents(
         sums,
-        norms.last_norm_ratio,
+        norms.ratio_to_largest,
         confidence=1 - study.protocol.alpha,
         rng=study.rng(9),
-        support=norms.last_norm_ratio_support(sums),
+        support=norms.ratio_support(sums),
     )
-    return _finding(study, estimate)
+    others = norms.mean_norms(sums)[1:]
+    found = _finding(study, estimate)
+    return replace(found, note=f"the largest other is state {int(others.argmax())}")
 
 
 def _finding(study: Study, estimate: Estimate) -> Finding:
     store = study.store("main")
-    return of_study(study, estimate, store.n_documents * (store.n_positions - 1) * store.n_blocks)
+    return of_study(study, estimate, store.n_documents * (store.n_positions - study.first_position) * store.n_blocks)

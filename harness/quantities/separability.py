@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from layerclaims.errors import NotTestedError
-from layerclaims.experiments.probes import accuracy_by_model, raw_of
+from layerclaims.experiments.runs import accuracy_by_model, raw_of
 from layerclaims.experiments.study import Study
 from layerclaims.quantities.computed import quantity
 from layerclaims.quantities.counts import difference

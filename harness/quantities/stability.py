@@ -1,7 +1,9 @@
-"""Whether repeated runs agree. The folds serve as runs: each has its own training and test documents."""
+"""Whether repeated runs agree: the folds, each with its own training and test documents; as published, three runs."""
 
 import numpy as np
-from layerclaims.experiments.probes import RAW, layer_probe
+from layerclaims.experiments import fitted
+from layerclaims.experiments.probes import RAW
+from layerclaims.experiments.runs import repeated_fits
 from layerclaims.experiments.study import Study
 from layerclaims.probing.certificate import worst
 from layerclaims.quantities.computed import of_study, quantity
@@ -10,9 +12,9 @@ from layerclaims.verdicts.evidence import Finding
 from numpy.typing import NDArray
 
 
-@quantity("standard deviation of accuracy", layer_probe)
+@quantity("standard deviation of accuracy", repeated_fits)
 def spread_of_accuracy(study: Study) -> Finding:
-    """Standard deviation of accuracy over the folds, with one-sided bounds either way."""
+    """Standard deviation of accuracy over the runs, with one-sided bounds either way."""
     values = accuracy_of_runs(study)
     counts = study.counts(RAW)
     by_document = counts.correct.sum(1) / counts.total.sum(1)
@@ -24,12 +26,12 @@ def spread_of_accuracy(study: Study) -> Finding:
         lower_bound=True,
     )
     note = f"runs: {', '.join(f'{v:.4f}' for v in values)}"
-    return of_study(study, estimate, int(counts.total.sum()), worst(study.certificates(RAW)), note)
+    return of_study(study, estimate, int(counts.total.sum()), worst(fitted.fits_of(study.values(repeated_fits))), note)
 
 
 def accuracy_of_runs(study: Study) -> NDArray[np.float64]:
-    """Accuracy of each fold's probe on the documents of that fold, [folds]."""
-    return np.array([correct / total for correct, total in study.values(layer_probe).arrays["runs"]])
+    """Accuracy of each run on what its probe never saw, [runs]."""
+    return np.array([correct / total for correct, total in study.values(repeated_fits).arrays["runs"]])
 
 
 def _excess_kurtosis(values: NDArray[np.float64]) -> float:

@@ -6,22 +6,24 @@ from typing import Any
 
 import numpy as np
 from layerclaims.errors import NotTestedError
-from layerclaims.experiments import probes
-from layerclaims.experiments.conditions import contexts
+from layerclaims.experiments import runs
+from layerclaims.experiments.conditions import contexts, texts
 from layerclaims.experiments.geometry import UNIT as UNIT_VECTORS
 from layerclaims.experiments.geometry import layer_geometry, reduction
 from layerclaims.experiments.measurement import Series
 from layerclaims.experiments.norms import norms_by_state
-from layerclaims.experiments.probes import layer_probe, layer_probes, recurring_dimensions
+from layerclaims.experiments.probes import UNIT_CELL, layer_probe, layer_weights, recurring_dimensions
 from layerclaims.experiments.series import (
     MASKED,
     MASKED_AT_RANDOM,
+    MASKED_NEIGHBOURS,
     MASKED_TO_MEAN,
     MASKED_WIDEST,
     MIXED_ON_MAIN,
     MIXED_ON_TRANSFER,
     NORM,
     RANDOM,
+    RANDOM_TRAINED,
     RAW,
     SHUFFLED,
     SIZES,
@@ -34,10 +36,11 @@ from layerclaims.experiments.series import (
     UNIT,
     raw_of,
 )
+from layerclaims.experiments.sgd import Cell, sgd_fit
 from layerclaims.experiments.study import Study
 from layerclaims.metrics import attribution
 from layerclaims.metrics.geometry import Reducer, drift_correlation
-from layerclaims.quantities.attribution import shares_of_folds
+from layerclaims.quantities.attribution import shares_of_fits
 from layerclaims.quantities.separability import models_by_size
 from layerclaims.quantities.stability import accuracy_of_runs
 from layerclaims.recording.figure import figure
@@ -65,7 +68,7 @@ def accuracy_by_layer(study: Study) -> LinesRecord:
         kind="lines",
         title="How well each layer is recognised",
         caption=f"Share of a layer's vectors, among {_unseen(study)}, that the probe assigns to that layer. "
-        f"State 0 is the embedding, state i the residual stream after block i{_last(study)}.",
+        f"State 0 is the embedding, state i the residual stream after block i.",
         alt=f"Recall by state; lowest at state {low} with {number(float(raw[low]))}.",
         x=PlacesRecord(label="state", values=tuple(range(study.n_labels))),
         y=ScaleRecord(label="recall", log=False),
@@ -97,13 +100,16 @@ def confusion(study: Study) -> MatrixRecord:
 def norms_by_layer(study: Study) -> LinesRecord:
     """Largest, mean and smallest norm of each state, position 0 left out."""
     table = study.values(norms_by_state).arrays
-    first = float(table["largest"].max())
+    positions = "of all positions"
+    if study.first_position:
+        most = number(float(table["largest"].max()))
+        positions = f"without the first position of each text, where norms reach {most}"
     states = (*(str(i) for i in range(study.n_labels)), "final")
     return LinesRecord(
         kind="lines",
         title="Norms by layer",
-        caption="Largest, mean and smallest norm of the vectors of each state, without the first position of "
-        f"each text, where norms reach {number(first)}. “final” is the last state after the final norm.",
+        caption=f"Largest, mean and smallest norm of the vectors of each state, {positions}. “final” is the last "
+        "state after the final norm.",
         alt=f"Mean norm from {number(float(table['mean_later'][0]))} at state 0 to "
         f"{number(float(table['mean_later'][-2]))} at state {study.n_labels - 1}.",
         x=PlacesRecord(label="state", values=states),
@@ -117,7 +123,7 @@ def norms_by_layer(study: Study) -> LinesRecord:
     )
 
 
-@figure(RAW, UNIT, NORM, RANDOM, SHUFFLED)
+@figure(RAW, UNIT, NORM, RANDOM, RANDOM_TRAINED, SHUFFLED)
 def accuracy_by_features(study: Study) -> BarsRecord:
     """Accuracy by what the probe sees of a vector."""
     names = {
@@ -125,6 +131,7 @@ def accuracy_by_features(study: Study) -> BarsRecord:
         "unit vectors": UNIT,
         "norm only": NORM,
         "random directions": RANDOM,
+        "trained on random": RANDOM_TRAINED,
         "shuffled labels": SHUFFLED,
     }
     return _bars(study, "What the probe sees", "features", names)
@@ -136,6 +143,7 @@ def accuracy_masked(study: Study) -> BarsRecord:
     names = {
         "no mask": RAW,
         "recurring four": MASKED,
+        "their neighbours": MASKED_NEIGHBOURS,
         "recurring, to mean": MASKED_TO_MEAN,
         "random four": MASKED_AT_RANDOM,
         "widest four": MASKED_WIDEST,
@@ -164,14 +172,54 @@ def accuracy_by_size(study: Study) -> LinesRecord:
     return _curve(study, "More documents to learn from", "share of the training documents", names)
 
 
-@figure(of_protocol=lambda protocol: tuple(contexts(protocol.context).values()))
+@figure(of_protocol=lambda protocol: tuple(texts(protocol).values()))
+def accuracy_by_texts(study: Study) -> LinesRecord:
+    """As published: accuracy over the number of texts."""
+    names = {f"{n:,}": one for n, one in texts(study.protocol).items()}
+    return _curve(study, "More texts to learn from", "texts", names)
+
+
+def _learning(study: Study, what: str, title: str, *, log: bool) -> LinesRecord:
+    """The learning curves of the published procedure: raw and unit vectors by epoch."""
+    curves = {
+        "as they are": study.values(sgd_fit(Cell())).arrays,
+        "unit vectors": study.values(sgd_fit(UNIT_CELL)).arrays,
+    }
+    epochs = tuple(f"{int(epoch):,}" for epoch in curves["as they are"]["epochs"])
+    on = "the vectors that it is trained on" if what == "loss" else _unseen(study)
+    last = ", ".join(f"{name} {number(float(arrays[what][-1]))}" for name, arrays in curves.items())
+    return LinesRecord(
+        kind="lines",
+        title=title,
+        caption=f"{what.capitalize()} of the published probe on {on}, after so many epochs of SGD.",
+        alt=f"After {epochs[-1]} epochs: {last}.",
+        x=PlacesRecord(label="epochs", values=epochs),
+        y=ScaleRecord(label="mean cross entropy" if what == "loss" else what, log=log),
+        series=tuple(_line(name, arrays[what]) for name, arrays in curves.items()),
+        reference=(),
+    )
+
+
+@figure(sgd_fit(), sgd_fit(UNIT_CELL))
+def learning_accuracy(study: Study) -> LinesRecord:
+    """As published: accuracy by epoch."""
+    return _learning(study, "accuracy", "How far the published fit gets: accuracy", log=False)
+
+
+@figure(sgd_fit(), sgd_fit(UNIT_CELL))
+def learning_loss(study: Study) -> LinesRecord:
+    """As published: loss by epoch."""
+    return _learning(study, "loss", "How far the published fit gets: loss", log=True)
+
+
+@figure(of_protocol=lambda protocol: tuple(contexts(protocol).values()))
 def accuracy_by_context(study: Study) -> LinesRecord:
     """Accuracy over the tokens of context."""
-    names = {str(n): one for n, one in contexts(study.protocol.context).items()}
+    names = {str(n): one for n, one in contexts(study.protocol).items()}
     return _curve(study, "Longer texts", "tokens of context", names)
 
 
-@figure(probes.accuracy_by_model)
+@figure(runs.accuracy_by_model)
 def accuracy_by_model(study: Study) -> LinesRecord:
     """Accuracy over the models of the run, from the smallest to the largest."""
     names = {
@@ -208,14 +256,15 @@ def punctuation(study: Study) -> BarsRecord:
 
 @figure(RAW)
 def accuracy_by_run(study: Study) -> LinesRecord:
-    """Accuracy of each fold's probe."""
+    """Accuracy of each run."""
     values = accuracy_of_runs(study)
+    run = "run on its fifth of the vectors" if study.protocol.published else "fold on the documents of that fold"
     return LinesRecord(
         kind="lines",
         title="Accuracy of each run",
-        caption="Accuracy of the probe of each fold on the documents of that fold. The dashed line is their mean.",
+        caption=f"Accuracy of the probe of each {run}. The dashed line is their mean.",
         alt=f"Accuracies from {number(float(values.min()))} to {number(float(values.max()))}.",
-        x=PlacesRecord(label="fold", values=tuple(range(1, len(values) + 1))),
+        x=PlacesRecord(label="run", values=tuple(range(1, len(values) + 1))),
         y=ScaleRecord(label="accuracy", log=False),
         series=(_line("accuracy", values),),
         reference=(ReferenceRecord(label="mean", value=float(values.mean())),),
@@ -233,6 +282,7 @@ def _curve(study: Study, title: str, label: str, names: Mapping[str, Series]) ->
 
 def _accuracies(study: Study, title: str, label: str, names: Mapping[str, Series]) -> dict[str, Any]:
     confidence = 1 - study.protocol.alpha
+    names = {name: one for name, one in names.items() if _measured(study, one)}
     measured = [study.estimate("accuracy", (one,), confidence=confidence) for one in names.values()]
     curve = CurveRecord(
         name="accuracy",
@@ -253,17 +303,20 @@ def _accuracies(study: Study, title: str, label: str, names: Mapping[str, Series
     }
 
 
+def _measured(study: Study, series: Series) -> bool:
+    """Whether a series is measured under the study's protocol at all."""
+    try:
+        study.check(series.of)
+    except NotTestedError:
+        return False
+    return True
+
+
 def _unseen(study: Study) -> str:
     """What a probe is tested on."""
-    if study.protocol.setting.split == "vector":
+    if study.protocol.published:
         return "vectors that the probe never saw"
     return "vectors of documents that the probe never saw"
-
-
-def _last(study: Study) -> str:
-    """What the last state is, where that is not the residual stream."""
-    last = study.n_labels - 1
-    return f"; state {last} is taken after the final norm" if study.protocol.setting.last == "final" else ""
 
 
 def _line(name: str, values: NDArray[np.float64]) -> CurveRecord:
@@ -281,8 +334,8 @@ def largest_shares(study: Study) -> LinesRecord:
     return LinesRecord(
         kind="lines",
         title="Largest contribution of one dimension, by layer",
-        caption="Share of |weight| x standard deviation of the feature that the largest dimension has in each "
-        "layer, averaged over the folds.",
+        caption=f"Share of {_contribution(study)} that the largest dimension has in each layer, averaged over the "
+        "fits.",
         alt=f"Largest share by state, at most {number(float(largest.max()))}.",
         x=PlacesRecord(label="state", values=tuple(range(study.n_labels))),
         y=ScaleRecord(label="share", log=False),
@@ -313,13 +366,13 @@ def cumulative_contribution(study: Study) -> LinesRecord:
 def top_dimensions(study: Study) -> MatrixRecord:
     """The recurring dimensions' signed contributions, by layer."""
     dimensions = attribution.recurrence(_shares(study)).dimensions
-    weights = np.mean([probe.weights for probe in layer_probes(study)], axis=0)
+    weights = np.mean(layer_weights(study), axis=0)
     signed = weights / np.abs(weights).sum(axis=0)
     return MatrixRecord(
         kind="matrix",
         title="Recurring dimensions by layer",
         caption="Contribution, with the sign of its weight, of the ten dimensions that are most often among a "
-        "layer's ten largest; averaged over the folds.",
+        "layer's ten largest; averaged over the fits.",
         alt=f"Signed shares of dimensions {', '.join(map(str, dimensions))} in each state.",
         x=PlacesRecord(label="state", values=tuple(range(study.n_labels))),
         y=PlacesRecord(label="dimension", values=tuple(map(str, dimensions))),
@@ -338,7 +391,8 @@ def path_of_layers(study: Study) -> PathRecord:
         kind="path",
         title="The path of the layers",
         caption="Centroids of the states in the first two principal components of their vectors, from state 0 to "
-        f"state {study.n_labels - 1}{_last(study)}; each path scaled to its own extent. Position 0 is left out.",
+        f"state {study.n_labels - 1}; each path scaled to its own extent. Position 0 is "
+        f"{'left out' if study.first_position else 'kept'}.",
         alt="Centroids of the layers, joined in order of depth, for unit vectors and for vectors as they are.",
         x=PlacesRecord(label="first component", values=()),
         y=ScaleRecord(label="second component", log=False),
@@ -360,7 +414,7 @@ def reductions(study: Study) -> PathRecord:
         kind="path",
         title=f"{', '.join(list(chosen)[:-1])} and {list(chosen)[-1]} of the same vectors",
         caption="Centroids of the states in the two dimensions of each method, joined in order of depth, of one "
-        f"sample of unit vectors{_last(study)}; each path scaled to its own extent.",
+        "sample of unit vectors; each path scaled to its own extent.",
         alt="; ".join(
             f"{name}: drift correlation {number(drift_correlation(c))}" for name, c in chosen.items()
         ),
@@ -415,5 +469,10 @@ def effective_rank(study: Study) -> LinesRecord:
 
 
 def _shares(study: Study) -> NDArray[np.float64]:
-    """Shares [d, K], the mean over the folds."""
-    return np.asarray(np.mean(shares_of_folds(study), axis=0), dtype=np.float64)
+    """Shares [d, K], the mean over the fits."""
+    return np.asarray(np.mean(shares_of_fits(study), axis=0), dtype=np.float64)
+
+
+def _contribution(study: Study) -> str:
+    """What a share is of."""
+    return "|weight|" if study.protocol.published else "|weight| x standard deviation of the feature"

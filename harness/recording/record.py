@@ -15,14 +15,13 @@ from typing import Any
 from layerclaims import __version__
 from layerclaims.corpora.corpus import Role
 from layerclaims.errors import NotTestedError
-from layerclaims.experiments.ablation import ablation
 from layerclaims.experiments.study import Study
+from layerclaims.experiments.walks import WALKS, walk
 from layerclaims.protocol import Protocol, ProtocolName
 from layerclaims.results.figure_records import FIGURES, FigureRecord
 from layerclaims.results.file import plain, sealed
 from layerclaims.results.records import (
     SCHEMA_VERSION,
-    AblationRecord,
     CalibrationRecord,
     ClaimRecord,
     ControlRecord,
@@ -38,6 +37,7 @@ from layerclaims.results.records import (
     Results,
     SeriesRecord,
     TwinRecord,
+    WalkRecord,
 )
 from layerclaims.runtime import progress as screen
 from layerclaims.statistics.hypotheses import holm
@@ -275,10 +275,8 @@ def assemble(
                 figures[key] = figures.get(key) or FIGURES.validate_python(drawn)
                 kept.append(key)
         claims.append(record.model_copy(update={"figures": tuple(kept)}))
-    # the protocols differ in how a probe is fitted: without a probe there is nothing to take apart
-    both = len(studies) > 1 and any(claim.probe is not None for claim in claims)
     more: dict[str, Any] = {"command": tuple(command)} if command else {}
-    more |= {"ablation": tuple(map(AblationRecord.model_validate, ablation(study)))} if both else {}
+    more |= {"walks": walks} if (walks := _walks(studies, claims)) else {}
     facts = study.facts
     return sealed(
         Results(
@@ -300,7 +298,10 @@ def assemble(
                 tied_embeddings=facts.tied_embeddings,
                 weights_sha256=facts.weights_sha256,
             ),
-            corpora=tuple(_corpus(study, role) for role in study.corpora_read),
+            corpora=tuple(
+                _corpus(one, role)
+                for role, one in {role: one for one in studies.values() for role in one.corpora_read}.items()
+            ),
             environment=environment(),
             claims=tuple(with_holm(claims, alpha=protocol.alpha)),
             **more,
@@ -308,6 +309,29 @@ def assemble(
             figures={key: figure for key, figure in figures.items() if figure is not None},
         )
     )
+
+
+def _walks(studies: Mapping[ProtocolName, Study], claims: Sequence[ClaimRecord]) -> tuple[WalkRecord, ...]:
+    """How the numbers go from one protocol to the other, for the rows that were measured under both.
+
+    What cannot be had is left out, with a line that says why: verdicts do not hang on it.
+    """
+    if len(studies) < 2:
+        return ()
+    measured = [(claim.id, claim.protocol) for claim in claims if claim.parts]
+    found = []
+    for way in WALKS:
+        if not all((way.claim, name) in measured for name in studies):
+            continue
+        try:
+            walked = walk(way, rigorous=studies["rigorous"], published=studies["as-published"])
+            found += [] if walked is None else [WalkRecord.model_validate(walked)]
+        except Exception as error:  # whatever it is, hours of work must not be lost to an explanation
+            why = f"{type(error).__name__}: {error}"
+            screen.note(
+                f"layerclaims: the way between the protocols of {way.claim} is left out: {why}"
+            )
+    return tuple(found)
 
 
 def _corpus(study: Study, role: Role) -> CorpusRecord:

@@ -139,7 +139,11 @@ def facts(data: Results) -> list[tuple[str, str]]:
     size = f"{model.n_parameters:,} parameters, {model.n_blocks} blocks, width {model.hidden_size}"
     made = [("Model", f"{model.name}, {clean(model.architecture or 'unknown architecture', 80)}, {size}")]
     for corpus in data.corpora:
-        role = {"main": "Corpus", "transfer": "Transfer corpus"}[corpus.role]
+        role = {
+            "main": "Corpus",
+            "transfer": "Transfer corpus",
+            "transfer as published": "Transfer, as published",
+        }[corpus.role]
         made.append((role, f"{corpus.name}: {corpus.n_texts:,} texts × {protocol.context} tokens"))
     names = {"both": "rigorous and as published", **PROTOCOLS}
     profile = f", profile {protocol.profile}" if protocol.profile else ""

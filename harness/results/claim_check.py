@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from layerclaims.errors import NotTestedError
 from layerclaims.results.agreement import Mismatches, same
 from layerclaims.results.records import ClaimRecord, PartRecord, ProtocolRecord, RecipeRecord
 from layerclaims.runtime.text import digits, shown
@@ -29,11 +30,14 @@ class ClaimCheck:
         claims: Mapping[str, RegisteredClaim],
         setup: Setup | None,
         n_texts: int,
+        convergence: bool,
     ) -> None:
         """`series` are those whose counts are sound, by "PROTOCOL/SERIES"; `n_texts` counts all corpora.
 
         `claims` are those whose rules are known, and `setup` what their thresholds follow from, if that is known.
+        `convergence` says whether published verdicts, too, needed a probe that converged, as in earlier versions.
         """
+        self._convergence = convergence
         self._protocol, self._series, self._mismatches = protocol, series, mismatches
         self._claims, self._setup, self._n_texts = claims, setup, n_texts
         self._estimates: dict[tuple[str, str, tuple[str, ...], float], Estimate] = {}
@@ -55,7 +59,7 @@ class ClaimCheck:
             computed.append(estimate)
         self._top(name, claim)
         self._sample(name, claim, computed)
-        verdict = _verdict(claim, holds, computed)
+        verdict = _verdict(claim, holds, computed, self._convergence or claim.protocol == "rigorous")
         if claim.verdict != verdict:
             self._mismatches.note(name, f"says {claim.verdict}, and its parts give {verdict}")
         done = sum(estimate is not None for estimate in computed)
@@ -69,6 +73,11 @@ class ClaimCheck:
         known = self._claims.get(claim.id)
         rule = None if known is None else known.declaration
         if rule is None:
+            return stated
+        try:
+            rule = rule.under(claim.protocol)
+        except NotTestedError:
+            self._mismatches.note(name, "has a verdict on what was never published")
             return stated
         conditions = rule.for_parts(len(parts))
         if len(parts) != len(conditions):
@@ -220,13 +229,16 @@ def named(claim: ClaimRecord) -> str:
 
 
 def _verdict(
-    claim: ClaimRecord, holds: Sequence[bool | None], computed: Sequence[Estimate | None]
+    claim: ClaimRecord,
+    holds: Sequence[bool | None],
+    computed: Sequence[Estimate | None],
+    needs_convergence: bool,
 ) -> Verdict:
-    """As `claim.decide`, from what the file says."""
+    """As `verdict.decide`, from what the file says."""
     sizes = [] if claim.n_documents is None else [claim.n_documents]
     sizes += [estimate.n_documents for estimate in computed if estimate is not None]
     too_few = any(size < MINIMUM_DOCUMENTS for size in sizes)
-    unconverged = claim.probe is not None and not claim.probe.converged
+    unconverged = needs_convergence and claim.probe is not None and not claim.probe.converged
     undefined = any(part.estimate is None or part.interval is None for part in claim.parts)
     if too_few or unconverged or undefined:
         return Verdict.INCONCLUSIVE

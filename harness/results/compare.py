@@ -295,8 +295,9 @@ def _difference(before: "ClaimRecord", after: "ClaimRecord", baseline: Ground, n
     ):
         if old != now:
             return f"the {name} differs: {old:g} in the baseline, {now:g} now"
-    for role in ("main", "transfer"):
-        if role == "transfer" and not (_uses_transfer(before, baseline) or _uses_transfer(after, new)):
+    uses_transfer = _uses_transfer(before, baseline) or _uses_transfer(after, new)
+    for role in ("main", "transfer as published" if after.protocol == "as-published" else "transfer"):
+        if role != "main" and not uses_transfer:
             continue
         old_name, old_ids = baseline.corpora.get(role, ("none", ""))
         new_name, new_ids = new.corpora.get(role, ("none", ""))
@@ -304,8 +305,8 @@ def _difference(before: "ClaimRecord", after: "ClaimRecord", baseline: Ground, n
         if old_name != new_name and old_ids != new_ids:
             word = "corpus" if role == "main" else "transfer corpus"
             return f"the {word} differs: {shown(old_name)} in the baseline, {shown(new_name)} now"
-    relations = [[part.relation for part in claim.parts] for claim in (before, after)]
-    if all(relations) and relations[0] != relations[1]:
+    rules = [[(part.name, part.relation) for part in claim.parts] for claim in (before, after)]
+    if all(rules) and rules[0] != rules[1]:
         return "the rule differs: its parts are not those of the baseline"
     return None
 
@@ -314,13 +315,16 @@ def _uses_transfer(claim: "ClaimRecord", ground: Ground) -> bool:
     if claim.section == "transfer":
         return True
     series = [name for part in claim.parts if part.recipe for name in part.recipe.series]
-    return any(ground.corpus_of.get(f"{claim.protocol}/{name}") == "transfer" for name in series)
+    return any(
+        ground.corpus_of.get(f"{claim.protocol}/{name}") in ("transfer", "transfer as published")
+        for name in series
+    )
 
 
 def _doubt(before: "ClaimRecord", after: "ClaimRecord") -> str | None:
     """Why a changed verdict speaks of how it was measured: one run's probe or sample is not to be trusted."""
     for claim, run in ((before, "baseline"), (after, "new run")):
-        if claim.probe is not None and not claim.probe.converged:
+        if not (claim.probe is None or claim.probe.converged or claim.protocol == "as-published"):
             return f"the probe of the {run} did not converge"
         if claim.n_documents is not None and claim.n_documents < MINIMUM_DOCUMENTS:
             return f"the {run} has {claim.n_documents} test documents, fewer than {MINIMUM_DOCUMENTS}"

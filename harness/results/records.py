@@ -28,9 +28,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 SCHEMA_VERSION: Final = (
-    2  # 2 adds to 1 what a claim's `where` and the run's `selected` say, and takes nothing away
+    3  # 2 adds `where` and `selected`; 3 adds `walks` and takes the published procedure as it was run
 )
-CorpusRole = Literal["main", "transfer"]
+CorpusRole = Literal["main", "transfer", "transfer as published"]  # the authors chose other texts for transfer
 Named = Annotated[Verdict, Field(strict=False)]  # a verdict by its name
 
 
@@ -79,7 +79,7 @@ class ModelRecord(Record):
 
 
 class CorpusRecord(Record):
-    """One of the two corpora."""
+    """A corpus that was read."""
 
     role: CorpusRole
     name: str
@@ -279,7 +279,7 @@ class SeriesRecord(Record):
 class Results(Record):
     """One run: every verdict with its evidence, and the counts per document behind each accuracy."""
 
-    schema_version: Literal[1, 2]
+    schema_version: Literal[1, 2, 3]
     created: Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
     harness: HarnessRecord
     protocol: ProtocolRecord

@@ -17,7 +17,13 @@ from layerclaims.results import attachment
 from layerclaims.results import file as results_file
 from layerclaims.results.agreement import Mismatches, same
 from layerclaims.results.claim_check import Basis, ClaimCheck, named
-from layerclaims.results.records import ClaimRecord, ProtocolRecord, Results, SeriesRecord
+from layerclaims.results.records import (
+    SCHEMA_VERSION,
+    ClaimRecord,
+    ProtocolRecord,
+    Results,
+    SeriesRecord,
+)
 from layerclaims.runtime.text import digits, inert, shown
 from layerclaims.statistics.counts import AnswerCounts
 from layerclaims.statistics.hypotheses import holm
@@ -42,6 +48,7 @@ class Verification:
     without: tuple[str, ...]  # claims without numbers: NOT_TESTED and ERROR
     unknown: tuple[str, ...]  # ids of claims whose code is not at hand
     checksums: tuple[str, ...]  # checksums that the file carries and that are right
+    version: int | None = None  # of the file, where rules have changed since and were not checked
 
     def text(self) -> str:
         """For a terminal: the mismatches, then what was and what could not be computed again."""
@@ -64,9 +71,14 @@ class Verification:
             lines.append(
                 f"{n} {said} not checked: {ids} (name {'its file' if n == 1 else 'their files'} with --claims)"
             )
+        if self.version is not None:
+            lines.append(
+                f"The file is of version {self.version}: the rules of its claims have changed since, and were not "
+                "checked."
+            )
         lines += [f"checksum right: {name}" for name in self.checksums]
         lines.append(
-            "Controls, figures, measured error rates and the ablation between protocols are taken as stated."
+            "Controls, figures, measured error rates and the way between protocols are taken as stated."
         )
         if self.mismatches:
             count = len(self.mismatches)
@@ -105,6 +117,7 @@ class _Checking:
     def __init__(self, results: Results, claims: Mapping[str, RegisteredClaim] | None) -> None:
         self.results = results
         self.claims = post_claims() if claims is None else claims
+        self.outdated = results.schema_version < SCHEMA_VERSION
         self.n_labels = results.model.n_blocks + 1
         self.mismatches = Mismatches()
         self.checksums: list[str] = []
@@ -119,9 +132,10 @@ class _Checking:
             results.protocol,
             {name: series for name, series in sound.items() if series is not None},
             self.mismatches,
-            claims=self.claims,
+            claims={} if self.outdated else self.claims,
             setup=self.setup(),
             n_texts=sum(corpus.n_texts for corpus in results.corpora),
+            convergence=self.outdated,
         )
         names: dict[Basis, list[str]] = {"recomputed": [], "partly": [], "stated": [], "without": []}
         for claim in results.claims:
@@ -134,6 +148,7 @@ class _Checking:
             partly=tuple(names["partly"]),
             stated=tuple(names["stated"]),
             without=tuple(names["without"]),
+            version=results.schema_version if self.outdated else None,
             unknown=tuple(dict.fromkeys(one.id for one in results.claims if one.id not in self.claims)),
         )
 

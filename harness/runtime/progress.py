@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
@@ -72,6 +72,7 @@ class _Plan:
     def __init__(self, expected: Mapping[Hashable, float]) -> None:
         self._expected, self._took = dict(expected), dict[Hashable, float]()
         self._current: Hashable | None = None
+        self._joined: set[Hashable] = set()  # steps whose work is done within the current one
         self._start = 0.0
 
     @contextmanager
@@ -84,13 +85,22 @@ class _Plan:
         try:
             yield
         finally:
+            self._took |= dict.fromkeys(self._joined, 0.0)
             self._took[key], self._current = time.monotonic() - self._start, None
+            self._joined = set()
+
+    def join(self, keys: Iterable[Hashable]) -> None:
+        """Count the work of other planned steps, not yet done, as part of the current one."""
+        if self._current is not None:
+            self._joined |= {key for key in keys if key in self._expected and key not in self._took}
+            self._joined -= {self._current}
 
     def said(self) -> str:
         """`step 7 of 23, about 2 min left | `, within a planned step."""
         if self._current is None:
             return ""
-        elapsed, current = time.monotonic() - self._start, self._expected[self._current]
+        elapsed = time.monotonic() - self._start
+        current = sum(self._expected[key] for key in (self._current, *self._joined))
         done = sum(self._expected[key] for key in self._took)
         left = seconds_left(
             took=sum(self._took.values()), done=done, elapsed=elapsed, current=current,
@@ -137,6 +147,11 @@ def plan(expected: Mapping[Hashable, float]) -> None:
     """
     global _plan
     _plan = _Plan(expected)
+
+
+def join(keys: Iterable[Hashable]) -> None:
+    """Say that the step under way does the work of others as well."""
+    _plan.join(keys)
 
 
 @contextmanager

@@ -3,11 +3,22 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
+from typing import Any, Final
 
+from layerclaims.errors import NotTestedError
+from layerclaims.protocol import ProtocolName
 from layerclaims.verdicts.quantity import Condition, Quantity
 
 Test = Callable[..., Any]
+NEVER: Final = "Never published"  # how the reason begins where the authors of the post ran nothing of the kind
+
+
+class AsPublished(Enum):
+    """What a claim says of the published procedure without a rule of its own."""
+
+    SAME = "same"  # the same rule, on what the procedure gives
+    NEVER = "never"  # the authors ran nothing that could bear the claim out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +47,7 @@ class Declaration:
     controls: tuple[Quantity, ...] = ()
     figures: tuple[Figure, ...] = ()
     facts: tuple[Fact, ...] = ()
+    as_published: "Declaration | AsPublished" = AsPublished.SAME
 
     def __post_init__(self) -> None:
         """Refuse a rule without a condition, and what is no declaration at all."""
@@ -51,6 +63,19 @@ class Declaration:
             for one in given:
                 if not isinstance(one, kind):
                     raise TypeError(f"{one!r} is no {kind.__name__}: a claim's test declares constants")
+
+    def under(self, protocol: ProtocolName) -> "Declaration":
+        """The rule under a protocol. Raises NotTestedError where nothing was published that it could judge."""
+        if protocol == "rigorous" or self.as_published is AsPublished.SAME:
+            return self
+        if isinstance(self.as_published, Declaration):
+            return self.as_published
+        raise NotTestedError(f"{NEVER}: the authors ran nothing that bears on this claim.")
+
+    @property
+    def words(self) -> str:
+        """The conditions in words, as in "accuracy > quarter(.25), and accuracy lost < .05"."""
+        return ", and ".join(map(str, self.conditions))
 
     def for_parts(self, n: int) -> tuple[Condition, ...]:
         """The condition of each of `n` parts; one that stands for several numbers is that of all of them."""
@@ -78,11 +103,31 @@ class Recorder:
         controls: Sequence[Quantity] = (),
         figures: Sequence[Figure] = (),
         facts: Sequence[Fact] = (),
+        as_published: Declaration | AsPublished = AsPublished.SAME,
     ) -> None:
-        """All conditions have to hold; controls, figures and facts are shown with the result."""
+        """All conditions have to hold; controls, figures and facts are shown with the result.
+
+        `as_published` is the rule for what the authors' own procedure gives: made by `rule`, or NEVER.
+        """
         self.declaration = Declaration(
-            conditions=conditions, controls=tuple(controls), figures=tuple(figures), facts=tuple(facts)
+            conditions=conditions,
+            controls=tuple(controls),
+            figures=tuple(figures),
+            facts=tuple(facts),
+            as_published=as_published,
         )
+
+
+def rule(
+    *conditions: Condition,
+    controls: Sequence[Quantity] = (),
+    figures: Sequence[Figure] = (),
+    facts: Sequence[Fact] = (),
+) -> Declaration:
+    """A claim's rule under the protocol as published, where it is not that of the rigorous one."""
+    return Declaration(
+        conditions=conditions, controls=tuple(controls), figures=tuple(figures), facts=tuple(facts)
+    )
 
 
 def declared(test: Test, **fixtures: Any) -> Declaration | None:

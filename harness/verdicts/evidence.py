@@ -44,6 +44,7 @@ class Evidence:
     controls: tuple[Finding, ...] = ()
     figures: tuple[Any, ...] = ()  # shown with the result, drawn later
     facts: Mapping[str, str] = field(default_factory=dict)  # shown beside the result
+    needs_convergence: bool = True  # whether a probe that did not converge leaves the verdict open
 
     def __post_init__(self) -> None:
         """Refuse evidence of nothing."""

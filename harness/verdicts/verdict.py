@@ -23,8 +23,8 @@ def decide(evidence: Evidence) -> tuple[Verdict, str]:
     """The verdict and one plain sentence why.
 
     Every part's interval inside its region: REPLICATED. One inside the complement: NOT_REPLICATED. Otherwise,
-    or with a probe that did not converge, fewer than 30 test documents or an interval that is not finite:
-    INCONCLUSIVE.
+    or with fewer than 30 test documents, an interval that is not finite, or a probe that did not converge where
+    the evidence needs that it did: INCONCLUSIVE.
     """
     for part in evidence.parts:
         finding, estimate = part.finding, part.finding.estimate
@@ -33,7 +33,8 @@ def decide(evidence: Evidence) -> tuple[Verdict, str]:
                 f"{finding.n_documents} test documents are fewer than the {MINIMUM_DOCUMENTS} below which an "
                 "interval is not trusted."
             )
-        if finding.certificate is not None and not finding.certificate.converged:
+        stalled = finding.certificate is not None and not finding.certificate.converged
+        if finding.certificate is not None and stalled and evidence.needs_convergence:
             return Verdict.INCONCLUSIVE, (
                 f"The probe behind the {finding.name} did not converge in {finding.certificate.iterations} "
                 f"iterations (gradient norm {finding.certificate.gradient_norm:.1e}): its "

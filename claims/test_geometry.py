@@ -32,8 +32,8 @@ def test_pca_shows_drift(judge):
     estimand="log of the last step of the path of centroids over its median step, for vectors as they are, minus the "
     "same for unit vectors; and the last step over the median step for unit vectors",
     reported="Fig. 2 against Fig. 3",
-    rationale="If the norm alone put the last layer far away, unit vectors must bring it nearer by any amount; and three "
-    "usual steps are the most that is “no longer far”.",
+    rationale="If the norm alone put the last layer far away, unit vectors must bring it nearer by any amount; and "
+    "three usual steps are the most that is “no longer far”.",
 )
 def test_normalising_tightens_drift(judge):
     """(last step / median step) raw > the same for unit vectors, which is < 3."""

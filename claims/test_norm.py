@@ -75,7 +75,9 @@ def test_norm_is_not_the_only_feature(judge):
 )
 def test_random_vectors_fail(judge):
     """acc on random directions of the layer's own norms < quarter(.10); of a probe trained on such < quarter(.25)."""
-    trained = accuracy(RANDOM_TRAINED, name="accuracy of a probe trained on random vectors").below(quarter(0.25))
+    trained = accuracy(RANDOM_TRAINED, name="accuracy of a probe trained on random vectors").below(
+        quarter(0.25)
+    )
     judge(
         accuracy(RANDOM, name="accuracy on random directions").below(quarter(0.10)),
         trained,
@@ -112,6 +114,4 @@ def test_layer_norms_grow_exponentially(judge):
 )
 def test_last_layer_norm_dominates(judge):
     """Mean norm of state L, before the final norm / largest mean norm of any other state > 1.5."""
-    judge(
-        norm.last_norm_ratio.above(1.5), controls=[norm.final_norm_ratio], figures=[figures.norms_by_layer]
-    )
+    judge(norm.last_norm_ratio.above(1.5), controls=[norm.final_norm_ratio], figures=[figures.norms_by_layer])

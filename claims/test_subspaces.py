@@ -17,9 +17,7 @@ from layerclaims.recording import figures
 )
 def test_layers_occupy_different_subspaces(judge):
     """The mean principal angle to the next layer exceeds the layer's own across halves by more than 5 degrees."""
-    judge(
-        geometry.angle_excess.above(5.0), figures=[figures.angles], as_published=AsPublished.NEVER
-    )
+    judge(geometry.angle_excess.above(5.0), figures=[figures.angles], as_published=AsPublished.NEVER)
 
 
 @claim(
@@ -33,6 +31,4 @@ def test_layers_occupy_different_subspaces(judge):
 )
 def test_each_layer_uses_a_subspace(judge):
     """Effective rank / d < .5 in every layer."""
-    judge(
-        geometry.highest_rank.below(0.5), figures=[figures.effective_rank], as_published=AsPublished.NEVER
-    )
+    judge(geometry.highest_rank.below(0.5), figures=[figures.effective_rank], as_published=AsPublished.NEVER)

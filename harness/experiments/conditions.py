@@ -59,7 +59,6 @@ def _held_out(series: Series, rows: Vectors, probes: Sequence[Probe]) -> Values:
 
 
 def _cross_fitted(
-    study: Study,
     series: str,
     label: str,
     rows: Vectors,
@@ -105,13 +104,15 @@ def shuffled_labels(study: Study) -> Values:
     # twice, once each way, and the interval over documents would miss chance on 15 % of runs
     labels = {fold: vectors.shuffled_labels(rows, rng) for fold in range(len(rows.folds))}
     label = "layer probe on shuffled labels"
-    return _cross_fitted(study, SHUFFLED.name, label, rows, rows.training, labels)
+    return _cross_fitted(SHUFFLED.name, label, rows, rows.training, labels)
 
 
 SHUFFLED: Final = Series("shuffled", shuffled_labels)
 
 
-@measurement("main", name="growing-shares", weight=0.3, check=never_published("probes of shares of the texts"))
+@measurement(
+    "main", name="growing-shares", weight=0.3, check=never_published("probes of shares of the texts")
+)
 def growing_shares(study: Study) -> Values:
     """Probes of growing shares of a fold's training documents, fold by fold."""
     rows = study.rows("main")
@@ -143,7 +144,7 @@ def at_context(positions: int) -> Series:
     @measurement("main", name=name.replace(" ", "-"), weight=0.3, check=check)
     def shorter(study: Study) -> Values:
         rows = vectors.prefix(study.rows("main"), positions, empty=study.memory.empty)
-        return _cross_fitted(study, name, f"layer probe at {positions} tokens", rows, rows.training)
+        return _cross_fitted(name, f"layer probe at {positions} tokens", rows, rows.training)
 
     _of_cell(shorter, name, Cell(context=positions))
     return Series(name, shorter)
@@ -181,7 +182,7 @@ def of_texts(texts: int) -> Series:
         Cell(texts=texts).check(study)
 
     @measurement("main", name=name.replace(" ", "-"), weight=0.05, check=check)
-    def fewer(study: Study) -> Values:
+    def fewer(_: Study) -> Values:
         raise NotTestedError("The rigorous protocol compares shares of the training documents.")
 
     _of_cell(fewer, name, Cell(texts=texts))

@@ -259,9 +259,7 @@ class Inputs:
             store = self.sound(role)
             order, folds = vectors.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
             blocks = store.blocks(self.states)
-            self._held[role] = vectors.gather(
-                blocks, self.n_labels, order, folds, empty=self.memory.empty
-            )
+            self._held[role] = vectors.gather(blocks, self.n_labels, order, folds, empty=self.memory.empty)
         return self._held[role]
 
     def share_matrix(self, other: "Inputs") -> None:

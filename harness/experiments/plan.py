@@ -56,11 +56,7 @@ def make_plan(wanted: Sequence[tuple[Study, Sequence[Declaration | None], Collec
         studies=tuple(
             (
                 study,
-                tuple(
-                    role
-                    for role in ROLES
-                    if role in more or role in roles_of(study, declarations)
-                ),
+                tuple(role for role in ROLES if role in more or role in roles_of(study, declarations)),
                 needed(study, declarations),
             )
             for study, declarations, more in wanted
@@ -84,7 +80,8 @@ class Plan:
         ]
         self._check_room(missing)
         screen.plan(self._steps(missing))
-        for study, roles, study.wanted in self.studies:
+        for study, roles, measurements in self.studies:
+            study.wanted = measurements
             for role in roles:
                 with contextlib.suppress(NotTestedError):  # the claim that asks for these states will say so
                     study.store(role)

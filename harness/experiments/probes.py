@@ -96,10 +96,7 @@ def published_layer_probe(study: Study) -> Values:
         MASKED: probe.masked(recurring),
         MASKED_NEIGHBOURS: probe.masked(fitted.neighbours(recurring, d)),
         MASKED_AT_RANDOM: probe.masked(_others(study, recurring, d)),
-        **{
-            raw_at(cell): probe_of(study, rows, step=step)
-            for cell, step in marks(study).items()
-        },
+        **{raw_at(cell): probe_of(study, rows, step=step) for cell, step in marks(study).items()},
     }
     certificates = [certificate_of(study, Cell())]
     answers_of = {series: one.predict(rows) for series, one in named.items()}

@@ -112,9 +112,7 @@ def fitted(study: Study, x: NDArray[np.float32], y: NDArray[np.int64], tasks: Se
     steps = sum(task.steps for task in tasks)
 
     def fit(some: Sequence[Task], advance: Callable[[int], None] | None = None) -> list[SgdFit]:
-        return sgd.fit_sgd(
-            x, y, some, n_labels=study.n_labels, device=study.sgd_device, advance=advance
-        )
+        return sgd.fit_sgd(x, y, some, n_labels=study.n_labels, device=study.sgd_device, advance=advance)
 
     if steps > MANY_STEPS:
         trial = [
@@ -208,7 +206,8 @@ class PublishedProbe:
     def predict(self, rows: Vectors, chosen: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """The labels of some flat rows, by default of those that it is tested on."""
         chosen = self.split.tested if chosen is None else chosen
-        return sgd.predict(rows.flat, chosen, self.weights, self.bias, self.transform)
+        weights, bias = self.weights.astype(np.float32), self.bias.astype(np.float32)
+        return sgd.predict(rows.flat, chosen, weights, bias, self.transform)
 
     def masked(self, dimensions: Sequence[int]) -> "PublishedProbe":
         """The same for vectors whose `dimensions` are set to 0."""
@@ -217,9 +216,7 @@ class PublishedProbe:
         return PublishedProbe(weights=weights, bias=self.bias, split=self.split, transform=self.transform)
 
 
-def probe_of(
-    study: Study, rows: Vectors, cell: Cell = Cell(), *, step: int | None = None
-) -> PublishedProbe:
+def probe_of(study: Study, rows: Vectors, cell: Cell = Cell(), *, step: int | None = None) -> PublishedProbe:
     """The probe of a cell as it ended, or as it stood after so many steps."""
     arrays = study.values(sgd_fit(cell)).arrays
     at = "" if step is None else f" at {step}"

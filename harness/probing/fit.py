@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 Labels = NDArray[np.int64]
 
 
-def fit_folds(
-    vectors: Vectors, *, folds: Sequence[int] | None = None, unit: bool = False
-) -> Iterator[Probe]:
+def fit_folds(vectors: Vectors, *, folds: Sequence[int] | None = None, unit: bool = False) -> Iterator[Probe]:
     """A probe a fold, of all folds or some, each fitted on the vectors of the others; all are fitted together."""
     folds = range(len(vectors.folds)) if folds is None else folds
     yield from fit_sets(vectors, [vectors.training(fold) for fold in folds], unit=unit)

@@ -69,7 +69,9 @@ class Task:
     test_transform: Transform | None = None  # None: as the training rows
     seed: tuple[int, ...]  # not negative
     epochs: int = EPOCHS
-    marks: tuple[int, ...] = ()  # numbers of steps, 0 the initialisation, after which the layer is kept as well
+    marks: tuple[
+        int, ...
+    ] = ()  # numbers of steps, 0 the initialisation, after which the layer is kept as well
     checkpoint: Path | None = None  # file that holds the fit while it runs and after; the caller deletes it
 
     def __post_init__(self) -> None:
@@ -370,7 +372,9 @@ class _Layer:
         self.z = torch.empty(BATCH, width, device=device)
         self.room = torch.empty_like(self.w)
         self.minus = torch.full((BATCH,), -1.0, device=device)
-        self.lines = (torch.arange(BATCH, device=device) * width).repeat(STRETCH)  # where each row of z begins
+        self.lines = (torch.arange(BATCH, device=device) * width).repeat(
+            STRETCH
+        )  # where each row of z begins
         self.saved = time.monotonic()
         if task.checkpoint is not None:
             self._restore(task.checkpoint)
@@ -483,7 +487,9 @@ class _Layer:
             bias=bias,
             marked={mark: self.marked.get(mark, never) for mark in task.marks},
             curve=Curve(
-                epochs=np.array(epochs), loss=np.array(self.loss + lost), accuracy=np.array(self.accuracy + lost)
+                epochs=np.array(epochs),
+                loss=np.array(self.loss + lost),
+                accuracy=np.array(self.accuracy + lost),
             ),
             loss=loss,
             gradient_norm=norm,
@@ -519,7 +525,9 @@ class _Layer:
             with safe_open(path, framework="np") as file:
                 facts = file.metadata()
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
-            if facts["key"] != self._key or facts["sha256"] != _digest(arrays):  # a flipped bit loads all the same
+            if facts["key"] != self._key or facts["sha256"] != _digest(
+                arrays
+            ):  # a flipped bit loads all the same
                 return
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             return
@@ -537,7 +545,10 @@ class _Layer:
         """What a checkpoint depends on; of the matrix a few rows, for time."""
         task = self.task
         sample = task.train[:: max(1, len(task.train) // 64)]
-        parts = [np.array([VERSION, self.n_labels, task.epochs, *task.marks]), np.array([len(task.seed), *task.seed])]
+        parts = [
+            np.array([VERSION, self.n_labels, task.epochs, *task.marks]),
+            np.array([len(task.seed), *task.seed]),
+        ]
         parts += [task.train, task.test, self.y[task.train], self.x[sample]]
         for transform in (task.transform, task.test_transform or task.transform):
             values = [getattr(transform, part.name) for part in fields(transform)]
@@ -679,7 +690,9 @@ def _stretch(
     ]
     help_ = desk.idle.acquire(blocking=False)
     try:
-        batches = _gathered(matrix, rows.to(matrix.device).split(BATCH), buffers, desk.pool if help_ else None)
+        batches = _gathered(
+            matrix, rows.to(matrix.device).split(BATCH), buffers, desk.pool if help_ else None
+        )
         for i, x in enumerate(batches):
             for layer, (f, after) in zip(layers, factors, strict=True):
                 layer.step(x, f[i], after[i], named[i])

@@ -59,7 +59,9 @@ class Vectors:
         per = self.x.shape[1] * self.x.shape[2]
         return slice(self.folds[fold].start * per, self.folds[fold].stop * per)
 
-    def split(self, seed: Sequence[int], *, documents: int | None = None, positions: int | None = None) -> Split:
+    def split(
+        self, seed: Sequence[int], *, documents: int | None = None, positions: int | None = None
+    ) -> Split:
         """A fifth of the vectors at random, whatever document they are of, as the authors split them.
 
         Of the first `documents`, cut to their first `positions`; of all of them by default.

@@ -70,9 +70,7 @@ def ring_gap(study: Study) -> Finding:
 @quantity("gap of the ring, final-normed", layer_geometry)
 def final_ring_gap(study: Study) -> Finding:
     """The same for a path that ends in the final-normed state."""
-    return _of_folds(
-        study, [geometry.ring_ratio(c) for c in paths(study, UNIT, "final")], support=(0.0, 1.0)
-    )
+    return _of_folds(study, [geometry.ring_ratio(c) for c in paths(study, UNIT, "final")], support=(0.0, 1.0))
 
 
 @quantity("area in the ring", layer_geometry)

@@ -61,4 +61,6 @@ def _over_others(study: Study, state: int) -> Finding:
 
 def _finding(study: Study, estimate: Estimate) -> Finding:
     store = study.store("main")
-    return of_study(study, estimate, store.n_documents * (store.n_positions - study.first_position) * store.n_blocks)
+    return of_study(
+        study, estimate, store.n_documents * (store.n_positions - study.first_position) * store.n_blocks
+    )

@@ -26,7 +26,9 @@ def spread_of_accuracy(study: Study) -> Finding:
         lower_bound=True,
     )
     note = f"runs: {', '.join(f'{v:.4f}' for v in values)}"
-    return of_study(study, estimate, int(counts.total.sum()), worst(fitted.fits_of(study.values(repeated_fits))), note)
+    return of_study(
+        study, estimate, int(counts.total.sum()), worst(fitted.fits_of(study.values(repeated_fits))), note
+    )
 
 
 def accuracy_of_runs(study: Study) -> NDArray[np.float64]:

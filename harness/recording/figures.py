@@ -258,7 +258,11 @@ def punctuation(study: Study) -> BarsRecord:
 def accuracy_by_run(study: Study) -> LinesRecord:
     """Accuracy of each run."""
     values = accuracy_of_runs(study)
-    run = "run on its fifth of the vectors" if study.protocol.published else "fold on the documents of that fold"
+    run = (
+        "run on its fifth of the vectors"
+        if study.protocol.published
+        else "fold on the documents of that fold"
+    )
     return LinesRecord(
         kind="lines",
         title="Accuracy of each run",

@@ -328,9 +328,7 @@ def _walks(studies: Mapping[ProtocolName, Study], claims: Sequence[ClaimRecord])
             found += [] if walked is None else [WalkRecord.model_validate(walked)]
         except Exception as error:  # whatever it is, hours of work must not be lost to an explanation
             why = f"{type(error).__name__}: {error}"
-            screen.note(
-                f"layerclaims: the way between the protocols of {way.claim} is left out: {why}"
-            )
+            screen.note(f"layerclaims: the way between the protocols of {way.claim} is left out: {why}")
     return tuple(found)
 
 

@@ -31,7 +31,9 @@ from pydantic_core import PydanticCustomError
 SCHEMA_VERSION: Final = (
     3  # 2 adds `where` and `selected`; 3 adds `walks` and takes the published procedure as it was run
 )
-CorpusRole = Literal["main", "transfer", "transfer as published"]  # the authors chose other texts for transfer
+CorpusRole = Literal[
+    "main", "transfer", "transfer as published"
+]  # the authors chose other texts for transfer
 ClaimId = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
 Ingredient = Literal[
     "published",  # the procedure as it is
@@ -273,7 +275,9 @@ class WalkRecord(Record):
 
     claim: ClaimId
     quantity: str  # "accuracy lost by unit-normalising"
-    steps: Some[WalkStepRecord]  # cumulative, in order; the first is "published", the last the rigorous number
+    steps: Some[
+        WalkStepRecord
+    ]  # cumulative, in order; the first is "published", the last the rigorous number
     alone: Many[WalkStepRecord] = ()  # single changes of the published procedure, where the run has them
 
 
@@ -328,11 +332,15 @@ class Results(Record):
     claims: Many[ClaimRecord]
     ablation: Annotated[
         Many[AblationRecord],
-        Field(description="Between the protocols, one ingredient changed at a time; files of version 1 and 2."),
+        Field(
+            description="Between the protocols, one ingredient changed at a time; files of version 1 and 2."
+        ),
     ] = ()
     walks: Annotated[
         Many[WalkRecord],
-        Field(description="How numbers go from the published procedure to the rigorous one; only under both."),
+        Field(
+            description="How numbers go from the published procedure to the rigorous one; only under both."
+        ),
     ] = ()
     documents: dict[str, SeriesRecord]  # by "PROTOCOL/SERIES"
     figures: dict[str, FigureRecord]

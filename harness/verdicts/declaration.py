@@ -11,7 +11,9 @@ from layerclaims.protocol import ProtocolName
 from layerclaims.verdicts.quantity import Condition, Quantity
 
 Test = Callable[..., Any]
-NEVER: Final = "Never published"  # how the reason begins where the authors of the post ran nothing of the kind
+NEVER: Final = (
+    "Never published"  # how the reason begins where the authors of the post ran nothing of the kind
+)
 
 
 class AsPublished(Enum):

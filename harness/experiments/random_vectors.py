@@ -9,8 +9,9 @@ from layerclaims.experiments.probes import fit_folds
 from layerclaims.experiments.sgd import WEIGHT, Cell
 from layerclaims.experiments.sgd import fitted as fitted_by_sgd
 from layerclaims.experiments.study import Study
-from layerclaims.probing import answers, sgd, vectors
-from layerclaims.probing.sgd import Task, Transform
+from layerclaims.probing import answers, vectors
+from layerclaims.probing.sgd import Task
+from layerclaims.probing.transforms import Transform, predict, standardised_unit
 from layerclaims.probing.vectors import Vectors
 from numpy.typing import NDArray
 
@@ -49,7 +50,7 @@ def published_random_probe(study: Study) -> Values:
         checkpoint=study.kept_at(random_probe).with_suffix(".partial"),
     )
     (found,) = fitted_by_sgd(study, drawn.flat, labels, [task])
-    named = sgd.predict(drawn.flat, split.tested, found.weights, found.bias, Transform())
+    named = predict(drawn.flat, split.tested, found.weights, found.bias, Transform())
     certificate = {
         "converged": False,
         "gradient_norm": found.gradient_norm,
@@ -64,7 +65,7 @@ def _blank(study: Study) -> tuple[Vectors, NDArray[np.float64]]:
     """A matrix to fill, in the place of that of the main corpus, and the norms of its standardised vectors."""
     rows = study.rows("main")
     order, folds, shape = rows.rows, rows.folds, rows.x.shape
-    reciprocal = sgd.standardised_unit(rows.flat, np.arange(len(rows.flat))).after
+    reciprocal = standardised_unit(rows.flat, np.arange(len(rows.flat))).after
     assert reciprocal is not None
     norms = np.divide(1, reciprocal, out=np.zeros(len(reciprocal)), where=reciprocal > 0)
     del rows

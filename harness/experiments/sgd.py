@@ -12,7 +12,8 @@ from layerclaims.errors import NotTestedError
 from layerclaims.experiments.measurement import Measurement, Values, measurement
 from layerclaims.experiments.study import Study
 from layerclaims.probing import sgd
-from layerclaims.probing.sgd import SgdFit, Task, Transform
+from layerclaims.probing.sgd import SgdFit, Task
+from layerclaims.probing.transforms import Transform, one_scale, predict, standardised_unit
 from layerclaims.probing.vectors import TESTED_SHARE, Split, Vectors
 from layerclaims.runtime import progress as screen
 from layerclaims.runtime.files import locked
@@ -165,12 +166,12 @@ def transforms(study: Study, rows: Vectors, kind: Kind, split: Split) -> tuple[T
     """
     if study.protocol.second_phase:
         train, test = (
-            sgd.one_scale(rows.flat, part, unit=kind == "unit") for part in (split.training, split.tested)
+            one_scale(rows.flat, part, unit=kind == "unit") for part in (split.training, split.tested)
         )
         return train, test
     if kind == "raw":
         return Transform(), Transform()
-    made = sgd.standardised_unit(rows.flat, np.arange(len(rows.flat)))
+    made = standardised_unit(rows.flat, np.arange(len(rows.flat)))
     return made, made
 
 
@@ -207,7 +208,7 @@ class PublishedProbe:
         """The labels of some flat rows, by default of those that it is tested on."""
         chosen = self.split.tested if chosen is None else chosen
         weights, bias = self.weights.astype(np.float32), self.bias.astype(np.float32)
-        return sgd.predict(rows.flat, chosen, weights, bias, self.transform)
+        return predict(rows.flat, chosen, weights, bias, self.transform)
 
     def masked(self, dimensions: Sequence[int]) -> "PublishedProbe":
         """The same for vectors whose `dimensions` are set to 0."""

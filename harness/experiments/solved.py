@@ -13,7 +13,7 @@ from layerclaims.metrics import attribution
 from layerclaims.probing import vectors
 from layerclaims.probing.answers import counts_of_rows
 from layerclaims.probing.probe import L2, LayerProbe, Probe
-from layerclaims.probing.sgd import Transform
+from layerclaims.probing.transforms import Transform
 from layerclaims.probing.vectors import Vectors
 from layerclaims.runtime import progress as screen
 from numpy.typing import NDArray

@@ -68,8 +68,9 @@ def judged(claim: Claim, evidence: Evidence, *, rule: str, protocol: Protocol, s
     known = [p for p in p_values if p is not None]
     tested = [part for part in evidence.parts if part.criterion.relation != "contains"]
     certificate = evidence.certificate
-    # measured on our rows: another's claim of the same name has another rule
-    rates = calibration.rates(claim.id) if claim.source == POST else None
+    # measured on our rows under the rigorous protocol: another's claim of the same name has another rule
+    calibrated = claim.source == POST and not protocol.published
+    rates = calibration.rates(claim.id) if calibrated else None
     return ClaimRecord(
         **_head(claim, protocol),
         estimate=_finite(first.finding.estimate.value),

@@ -24,6 +24,7 @@ from layerclaims.experiments.series import (
 )
 from layerclaims.experiments.study import Study
 from layerclaims.probing import fit as fitting
+from layerclaims.probing.probe import LayerProbe
 from layerclaims.probing.vectors import Vectors, fold_order, take
 from layerclaims.protocol import Protocol
 from layerclaims.quantities import separability
@@ -44,9 +45,9 @@ def place(tmp_path_factory):
     return place
 
 
-@pytest.fixture(scope="module", params=["rigorous", "as-published"])
-def study(request, place):
-    return Study(protocol(place, name=request.param), cache_dir=place / "cache")
+@pytest.fixture(scope="module")
+def study(place):
+    return Study(protocol(place), cache_dir=place / "cache")
 
 
 def protocol(place, **changes):
@@ -65,35 +66,28 @@ class Fits(list):
 
     def __init__(self, monkeypatch):
         super().__init__()
-        fit, fit_sets, fit_growing = fitting.fit, fitting.fit_sets, fitting.fit_growing
+        fit_sets, fit_growing, fit_alone = fitting.fit_sets, fitting.fit_growing, LayerProbe.fit
 
-        def seen_alone(X, y, setting, *, rows=None, **how):
-            self.note(X, y, [slice(0, len(X))] if rows is None else rows)
-            return fit(X, y, setting, rows=rows, **how)
+        def seen_alone(probe, X, y, **how):
+            self.note(X, y, [slice(0, len(X))])
+            return fit_alone(probe, X, y, **how)
 
-        def seen_together(vectors, setting, rows, **how):
-            rows = list(rows)
-            before = len(self)
-            yield from fit_sets(vectors, setting, rows, **how)
-            if len(self) == before:  # not one by one
-                for part in rows:
-                    self.note(vectors.flat, vectors.labels, part)
+        def seen_together(vectors, rows, **how):
+            for part in rows:
+                self.note(vectors.flat, vectors.labels, part)
+            yield from fit_sets(vectors, rows, **how)
 
-        def seen_growing(vectors, setting, series):
-            before = len(self)
-            found = fit_growing(vectors, setting, series)
-            if len(self) == before:
-                for part in itertools.chain(*series):
-                    self.note(vectors.flat, vectors.labels, part)
-            return found
+        def seen_growing(vectors, series):
+            for part in itertools.chain(*series):
+                self.note(vectors.flat, vectors.labels, part)
+            return fit_growing(vectors, series)
 
-        monkeypatch.setattr(fitting, "fit", seen_alone)
+        monkeypatch.setattr(LayerProbe, "fit", seen_alone)
         monkeypatch.setattr(fitting, "fit_growing", seen_growing)
         monkeypatch.setattr(fitting, "fit_sets", seen_together)
 
     def note(self, X, y, rows):
-        parts = [rows] if isinstance(rows, np.ndarray) else rows
-        self.append(tuple(np.concatenate([of[part] for part in parts]) for of in (X, y)))
+        self.append(tuple(np.concatenate([of[part] for part in rows]) for of in (X, y)))
 
 
 @pytest.fixture
@@ -142,15 +136,12 @@ def test_a_smaller_training_set_is_that_share_of_what_the_probe_may_see(fresh, f
     vectors = fresh.rows("main")
     place, sizes, right = conditions.SHARES.index(share), len(conditions.SHARES), 0
     assert len(fits) == sizes * fresh.protocol.folds
-    for fold, (seen, labels) in enumerate(fits[place::sizes]):
+    for fold, (seen, labels) in enumerate(list(fits[place::sizes])):
         allowed, _ = take(vectors, vectors.training(fold))
         assert len(seen) == pytest.approx(share * len(allowed), rel=0.2, abs=vectors.n_labels)
         assert rows_of(seen) <= rows_of(allowed)
         assert len(np.unique(labels)) == vectors.n_labels
-        alone, tested = (
-            fitting.fit(seen, labels, fresh.protocol.setting, n_labels=vectors.n_labels),
-            vectors.tested(fold),
-        )
+        alone, tested = LayerProbe().fit(seen, labels, n_labels=vectors.n_labels), vectors.tested(fold)
         right += (alone.predict(vectors.flat[tested]) == vectors.labels[tested]).sum()
     assert series.correct.sum() == pytest.approx(right, rel=0.02)
 
@@ -167,7 +158,11 @@ def test_a_shorter_context_sees_and_is_asked_the_first_positions_only(fresh, fit
 
 
 def test_contexts_rise_to_the_run_s_own():
-    names = {n: {k: one.name for k, one in conditions.contexts(n).items()} for n in (30, 12, 5)}
+    def named(n, **changes):
+        return {k: one.name for k, one in conditions.contexts(Protocol(context=n, **changes)).items()}
+
+    names = {n: named(n) for n in (30, 12, 5)}
+    assert named(30, name="as-published") == {10: "context 10", 20: "context 20", 30: "raw"}
     assert names[30] == {5: "context 5", 10: "context 10", 20: "context 20", 30: "raw"}
     assert names[12] == {5: "context 5", 10: "context 10", 12: "raw"}
     assert names[5] == {5: "raw"}

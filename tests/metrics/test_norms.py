@@ -10,12 +10,12 @@ from layerclaims.metrics.norms import (
     fit_errors,
     growth_rate,
     growth_support,
-    last_norm_ratio,
-    last_norm_ratio_support,
     log_linear_advantage,
     norm_columns,
     norm_summary,
     norm_sums,
+    ratio_support,
+    ratio_to_largest,
     token_norms,
 )
 from layerclaims.statistics.bootstrap import bootstrap_documents
@@ -168,9 +168,8 @@ def test_no_mix_of_documents_grows_beyond_the_support(seed):
     low, high = growth_support(c)
     mixes = growth_rate(rng.dirichlet(np.ones(7) / 3, size=200) @ c)
     assert low <= mixes.min() <= mixes.max() <= high
-    pair = c[:, :2]
-    low, high = last_norm_ratio_support(pair)
-    mixes = last_norm_ratio(rng.dirichlet(np.ones(7) / 3, size=200) @ pair)
+    low, high = ratio_support(c)
+    mixes = ratio_to_largest(rng.dirichlet(np.ones(7) / 3, size=200) @ c)
     assert low <= mixes.min() <= mixes.max() <= high
 
 
@@ -235,22 +234,20 @@ def test_rotation_scale_and_order_of_documents_change_nothing(seed, scale):
     a, b = (norm_columns([norm_sums(x) for x in xs]).sum(axis=0) for xs in (original, changed))
     assert growth_rate(a) == pytest.approx(growth_rate(b), abs=1e-6)
     assert fit_errors(a) == pytest.approx(fit_errors(b), abs=1e-5)
-    assert last_norm_ratio(a[[-1, -2]]) == pytest.approx(last_norm_ratio(b[[-1, -2]]), rel=1e-5)
+    assert ratio_to_largest(a[::-1]) == pytest.approx(ratio_to_largest(b[::-1]), rel=1e-5)
 
 
 def test_the_ratio_of_the_last_norm_is_one_of_means():
     rng = np.random.default_rng(0)
-    c = np.stack([rng.uniform(1, 3, 100), rng.uniform(10, 30, 100)], axis=1)
-    e = bootstrap_documents(c, last_norm_ratio, rng=rng, support=last_norm_ratio_support(c))
-    assert e.value == pytest.approx(c[:, 0].mean() / c[:, 1].mean())
+    c = np.stack([rng.uniform(1, 3, 100), rng.uniform(0, 1, 100), rng.uniform(10, 30, 100)], axis=1)
+    e = bootstrap_documents(c, ratio_to_largest, rng=rng, support=ratio_support(c))
+    assert e.value == pytest.approx(c[:, 0].mean() / c[:, 2].mean())
     assert e.low < 0.1 < e.high
 
 
 def test_a_ratio_that_is_the_same_in_every_document_is_decided():
     c = np.tile([4.0, 2.0], (N, 1))
-    e = bootstrap_documents(
-        c, last_norm_ratio, rng=np.random.default_rng(0), support=last_norm_ratio_support(c)
-    )
+    e = bootstrap_documents(c, ratio_to_largest, rng=np.random.default_rng(0), support=ratio_support(c))
     assert Criterion(relation=">", threshold=1.5).holds(e) is True
     assert Criterion(relation=">", threshold=2.5).holds(e) is False
 

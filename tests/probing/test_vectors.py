@@ -15,10 +15,8 @@ from layerclaims.probing.vectors import (
     random_directions,
     shuffled_labels,
 )
-from layerclaims.protocol import Setting
 
 DOCUMENTS, LABELS, POSITIONS, WIDTH, FOLDS = 22, 3, 4, 6, 5
-SETTING = Setting()
 
 
 @pytest.fixture
@@ -58,10 +56,10 @@ def test_label_i_is_state_i_of_the_document_in_that_row():
 @pytest.mark.parametrize("fold", range(FOLDS))
 def test_held_out_documents_never_enter_a_fit(vectors, fold, unit):
     """What a fit reads it has to be able to read: documents held out are NaN, and nothing changes."""
-    clean = fitting.fit_fold(vectors, fold, SETTING, unit=unit)
+    clean = next(fitting.fit_folds(vectors, folds=[fold], unit=unit))
     poisoned = replace(vectors, x=vectors.x.copy())
     poisoned.x[vectors.folds[fold]] = np.nan
-    without = fitting.fit_fold(poisoned, fold, SETTING, unit=unit)
+    without = next(fitting.fit_folds(poisoned, folds=[fold], unit=unit))
     np.testing.assert_array_equal(without.weights, clean.weights)
     np.testing.assert_array_equal(without.mean, clean.mean)
 
@@ -75,7 +73,7 @@ def test_every_other_document_enters_it(vectors, fold):
         poisoned = replace(vectors, x=vectors.x.copy())
         poisoned.x[document, -1, -1, -1] = np.nan
         with pytest.raises(ValueError, match="finite"):
-            fitting.fit_fold(poisoned, fold, SETTING)
+            next(fitting.fit_folds(poisoned, folds=[fold]))
 
 
 class Says:
@@ -144,7 +142,7 @@ def test_states_that_are_equal_get_no_weights_at_all():
     same = np.repeat(rng.normal(5, 1, size=(40, 1, 4, 16)).astype(np.float32), 3, axis=1)
     vectors = Vectors(x=same, rows=np.arange(40), folds=(slice(0, 20), slice(20, 40)))
     for unit in (False, True):
-        for probe in fitting.fit_folds(vectors, SETTING, unit=unit):
+        for probe in fitting.fit_folds(vectors, unit=unit):
             assert not probe.weights.any()
             assert probe.certificate.converged
             assert probe.certificate.iterations == 0

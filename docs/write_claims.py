@@ -36,6 +36,7 @@ def lines() -> Iterator[str]:
                 yield f"- Reported: {claim.reported}"
             yield f"- Estimated: {claim.estimand}"
             yield f"- Success region: {entry.rule}"
+            yield f"- As published: {entry.published_rule}"
             yield f"- Why: {claim.rationale}\n"
 
 

@@ -45,6 +45,7 @@ def _explain(arguments: argparse.Namespace) -> int:
         ("it reported", row.reported or "no number"),
         ("estimated is", row.estimand),
         ("rule", entry.rule),
+        ("as published", entry.published_rule),
         ("why this rule", row.rationale or "not stated"),
         ("code", entry.location),
     ):

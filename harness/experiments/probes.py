@@ -85,7 +85,7 @@ def _others(study: Study, dimensions: Sequence[int], d: int) -> list[int]:
     return sorted(int(i) for i in study.rng(3).choice(others, n, replace=False))
 
 
-@layer_probe.as_published(sgd_fit(), solved_fit(Solved(Cell())), weight=0.1)
+@layer_probe.as_published(sgd_fit(Cell()), solved_fit(Solved(Cell())), weight=0.1)
 def published_layer_probe(study: Study) -> Values:
     """The authors' probe: what it says of its fifth of the vectors, as they are and with dimensions masked."""
     rows, d = study.rows("main"), study.facts.hidden_size

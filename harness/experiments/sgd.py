@@ -26,7 +26,7 @@ TEXTS: Final = (10, 50, 100, 250, 500, 1000, 2000)  # of the authors' runs
 FEWEST_TEXTS: Final = 50  # the fewest of these that an interval over texts can be made of
 CONTEXTS: Final = (10, 20, 30, 40, 50, 100)  # tokens, of the authors' runs
 MANY_STEPS: Final = 50_000  # of all fits: what takes less is over before a forecast would help
-TRIAL: Final = 32 * sgd.BATCH  # vectors that tell how long a step takes
+TRIALS: Final = (4, 68)  # batches that tell how long a step takes
 WEIGHT: Final = 6.0  # how long a fit takes beside others, where the layer probe takes 1
 
 
@@ -72,7 +72,7 @@ class Cell:
 
 
 @cache
-def sgd_fit(cell: Cell = Cell()) -> Measurement:
+def sgd_fit(cell: Cell) -> Measurement:
     """The fit of a cell: weights [d, K], bias, the same at some earlier steps, and the learning curve."""
     share = (cell.texts or 200) / 200 * (cell.context or 30) / 30  # of a usual run
 
@@ -116,13 +116,13 @@ def fitted(study: Study, x: NDArray[np.float32], y: NDArray[np.int64], tasks: Se
         return sgd.fit_sgd(x, y, some, n_labels=study.n_labels, device=study.sgd_device, advance=advance)
 
     if steps > MANY_STEPS:
-        trial = [
-            replace(task, train=task.train[:TRIAL], test=task.test[:0], epochs=1, marks=(), checkpoint=None)
-            for task in tasks
-        ]
-        start = time.perf_counter()
-        fit(trial)
-        seconds = (time.perf_counter() - start) / sum(task.steps for task in trial) * steps
+        short, long = ([_beginning(task, n) for task in tasks] for n in TRIALS)
+        times = [time.perf_counter()]
+        for some in (short, long):
+            fit(some)
+            times.append(time.perf_counter())
+        more = sum(task.steps for task in long) - sum(task.steps for task in short)
+        seconds = max(0.0, times[2] - 2 * times[1] + times[0]) / max(1, more) * steps
         fits = f"{len(tasks)} probes" if len(tasks) > 1 else "a probe"
         screen.note(
             f"layerclaims: the published procedure fits {fits} with {steps:,} steps of SGD, which takes about "
@@ -130,6 +130,12 @@ def fitted(study: Study, x: NDArray[np.float32], y: NDArray[np.int64], tasks: Se
         )
     with screen.Progress("published procedure", steps, "steps") as bar:
         return fit(tasks, bar.advance)
+
+
+def _beginning(task: Task, batches: int) -> Task:
+    """The same on a few batches, once: what both lengths of it have in common is no time of a step."""
+    few = task.train[: batches * sgd.BATCH]
+    return replace(task, train=few, test=task.test[:0], epochs=1, marks=(), checkpoint=None)
 
 
 def _task(study: Study, rows: Vectors, cell: Cell) -> Task:

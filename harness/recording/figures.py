@@ -200,13 +200,13 @@ def _learning(study: Study, what: str, title: str, *, log: bool) -> LinesRecord:
     )
 
 
-@figure(sgd_fit(), sgd_fit(UNIT_CELL))
+@figure(sgd_fit(Cell()), sgd_fit(UNIT_CELL))
 def learning_accuracy(study: Study) -> LinesRecord:
     """As published: accuracy by epoch."""
     return _learning(study, "accuracy", "How far the published fit gets: accuracy", log=False)
 
 
-@figure(sgd_fit(), sgd_fit(UNIT_CELL))
+@figure(sgd_fit(Cell()), sgd_fit(UNIT_CELL))
 def learning_loss(study: Study) -> LinesRecord:
     """As published: loss by epoch."""
     return _learning(study, "loss", "How far the published fit gets: loss", log=True)

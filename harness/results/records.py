@@ -261,7 +261,7 @@ class AblationRecord(Record):
 
 
 class WalkStepRecord(Record):
-    """One step of a walk: the number with one more ingredient of the rigorous protocol in place of the published one."""
+    """One step of a walk: the number with one more ingredient taken from the rigorous protocol."""
 
     ingredient: Ingredient
     choice: str  # what is chosen, in words: "probe solved to its tolerance"

@@ -14,7 +14,7 @@ from typing import Final
 from layerclaims.errors import LayerclaimsError
 from layerclaims.runtime.text import shown
 from layerclaims.verdicts.claim import Claim
-from layerclaims.verdicts.declaration import Declaration, Test, rule_of
+from layerclaims.verdicts.declaration import AsPublished, Declaration, Test, rule_of
 
 PACKAGE: Final = "layerclaims.claims"
 
@@ -35,6 +35,18 @@ class RegisteredClaim:
     def declaration(self) -> Declaration | None:
         """The rule as data; None where it is not known before the test runs."""
         return rule_of(self.test)
+
+    @property
+    def published_rule(self) -> str:
+        """The rule under the protocol as published in words; empty where it is not known before the test runs."""
+        declaration = self.declaration
+        if declaration is None:
+            return ""
+        if declaration.as_published is AsPublished.SAME:
+            return "the same, on what the authors' procedure gives"
+        if declaration.as_published is AsPublished.NEVER:
+            return "none: the authors ran nothing that bears on this claim"
+        return f"{declaration.under('as-published').words}"
 
     @property
     def location(self) -> str:

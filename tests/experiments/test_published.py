@@ -89,6 +89,15 @@ def study(studies):
     return studies["as-published"]
 
 
+@pytest.fixture
+def fresh(study, directory, tmp_path):
+    """The same study without what was measured before."""
+    for role in ("main", PUBLISHED):
+        study.store(role)
+    (tmp_path / "states").symlink_to(directory / "cache" / "states")
+    return study_of("as-published", directory, tmp_path)
+
+
 @pytest.fixture(scope="module")
 def split(study):
     return Cell().split(study, study.rows("main"))
@@ -140,7 +149,7 @@ class TestVectors:
 
 class TestSgd:
     def test_is_a_thousand_epochs_of_batches_of_1024_at_a_hundredth(self, study, split):
-        fit = study.values(sgd_fit())
+        fit = study.values(sgd_fit(Cell()))
         assert (BATCH, EPOCHS, RATE) == (1024, 1000, 0.01)
         assert fit.facts["steps"] == 1000 * -(-len(split.training) // 1024)
         assert fit.arrays["epochs"].tolist() == [1, 3, 10, 30, 100, 300, 1000]
@@ -170,41 +179,36 @@ class TestSgd:
         assert ours.facts["loss"] == pytest.approx(loss, rel=0.05)
         assert study.counts(RAW if cell.kind == "raw" else UNIT).accuracy == pytest.approx(right, abs=0.03)
 
-    def test_depends_on_the_seed_and_on_nothing_else(self, directory, study, tmp_path):
-        (tmp_path / "states").symlink_to(directory / "cache" / "states")
-        again = study_of("as-published", directory, tmp_path)
+    def test_depends_on_the_seed_and_on_nothing_else(self, study, fresh):
         for cell in (UNIT_CELL, Cell()):  # alone, and in another order
             assert (
-                again.values(sgd_fit(cell)).arrays["weights"] == study.values(sgd_fit(cell)).arrays["weights"]
+                fresh.values(sgd_fit(cell)).arrays["weights"] == study.values(sgd_fit(cell)).arrays["weights"]
             ).all()
 
-    def test_fits_side_by_side_what_the_run_will_ask_for(self, directory, study, tmp_path, monkeypatch):
-        (tmp_path / "states").symlink_to(directory / "cache" / "states")
-        other = study_of("as-published", directory, tmp_path)
-        other.wanted = (sgd_fit(UNIT_CELL), sgd_fit(Cell(context=10)))
-        other.values(sgd_fit())
-        assert all(other.has(one) for one in other.wanted)
+    def test_fits_side_by_side_what_the_run_will_ask_for(self, study, fresh, tmp_path, monkeypatch):
+        fresh.wanted = (sgd_fit(UNIT_CELL), sgd_fit(Cell(context=10)))
+        fresh.values(sgd_fit(Cell()))
+        assert all(fresh.has(one) for one in fresh.wanted)
         assert not list(tmp_path.rglob("*.partial"))
         monkeypatch.setattr(sgd, "fitted", None)
         for cell in (Cell(), UNIT_CELL):
             assert (
-                other.values(sgd_fit(cell)).arrays["weights"] == study.values(sgd_fit(cell)).arrays["weights"]
+                fresh.values(sgd_fit(cell)).arrays["weights"] == study.values(sgd_fit(cell)).arrays["weights"]
             ).all()
 
-    def test_says_how_long_it_takes_before_it_starts(self, directory, tmp_path, monkeypatch):
-        (tmp_path / "states").symlink_to(directory / "cache" / "states")
+    def test_says_how_long_it_takes_before_it_starts(self, fresh, monkeypatch):
         said = []
         monkeypatch.setattr(progress, "note", said.append)
         monkeypatch.setattr(sgd, "MANY_STEPS", 10)
-        monkeypatch.setattr(sgd, "TRIAL", 1024)
-        study_of("as-published", directory, tmp_path).values(sgd_fit(Cell(context=10)))
+        monkeypatch.setattr(sgd, "TRIALS", (1, 2))
+        fresh.values(sgd_fit(Cell(context=10)))
         assert any("the published procedure fits a probe with 2,000 steps" in line for line in said)
 
     def test_says_how_far_from_its_optimum_it_ended(self, study):
         (certificate,) = study.certificates(RAW)
-        loss, solved = (study.values(one).facts["loss"] for one in (sgd_fit(), Solved(Cell()).series.of))
+        loss, solved = (study.values(one).facts["loss"] for one in (sgd_fit(Cell()), Solved(Cell()).series.of))
         assert not certificate.converged
-        assert certificate.iterations == study.values(sgd_fit()).facts["steps"]
+        assert certificate.iterations == study.values(sgd_fit(Cell())).facts["steps"]
         assert certificate.gradient_norm > 0
         assert certificate.relative_gap == pytest.approx((loss - solved) / loss)
         assert certificate.relative_gap > 0.1, "it is far from it"
@@ -222,7 +226,7 @@ class TestSgd:
 class TestMasks:
     def test_are_of_the_right_hand_neighbours(self, study, split):
         """Weights of one run, dimensions chosen, vectors masked and classified by hand."""
-        rows, fit = study.rows("main"), study.values(sgd_fit()).arrays
+        rows, fit = study.rows("main"), study.values(sgd_fit(Cell())).arrays
         shares = np.abs(fit["weights"]) / np.abs(fit["weights"]).sum(0)
         four = attribution.recurrence(shares).dimensions[:4]
         assert recurring_dimensions(study) == list(four)
@@ -238,20 +242,17 @@ class TestMasks:
         assert study.counts(MASKED).correct.sum() != study.counts(MASKED_NEIGHBOURS).correct.sum()
 
     def test_rest_on_weights_as_they_are(self, study, studies):
-        assert (layer_weights(study)[0] == study.values(sgd_fit()).arrays["weights"]).all()
+        assert (layer_weights(study)[0] == study.values(sgd_fit(Cell())).arrays["weights"]).all()
         assert len(layer_weights(studies["rigorous"])) == studies["rigorous"].protocol.folds
 
 
-def test_random_vectors_have_uniform_entries_and_norms_drawn_by_label(
-    study, directory, tmp_path, monkeypatch
-):
-    (tmp_path / "states").symlink_to(directory / "cache" / "states")
-    other, seen = study_of("as-published", directory, tmp_path), []
+def test_random_vectors_have_uniform_entries_and_norms_drawn_by_label(study, fresh, monkeypatch):
+    seen = []
     fitted = random_vectors.fitted_by_sgd
     monkeypatch.setattr(
         random_vectors, "fitted_by_sgd", lambda *given: [seen.append(given[1].copy()), fitted(*given)][1]
     )
-    counts = other.counts(RANDOM_TRAINED)
+    counts = fresh.counts(RANDOM_TRAINED)
     (x,), rows = seen, study.rows("main")
     z = (rows.flat - rows.flat.mean(0)) / rows.flat.std(0)
     norms = np.linalg.norm(z, axis=1)
@@ -417,7 +418,7 @@ class TestWalks:
         study = studies["as-published"]
         cell = Cell(context=10)
         step = study.values(sgd_fit(cell)).facts["steps"]
-        assert sgd.marks(study)[cell] == step < study.values(sgd_fit()).facts["steps"] or step == EPOCHS
+        assert sgd.marks(study)[cell] == step < study.values(sgd_fit(Cell())).facts["steps"] or step == EPOCHS
         rows = study.rows("main")
         probe = sgd.probe_of(study, rows, step=step)
         right = (probe.predict(rows) == rows.labels[probe.split.tested]).mean()

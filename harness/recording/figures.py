@@ -41,6 +41,7 @@ from layerclaims.quantities.attribution import shares_of_folds
 from layerclaims.quantities.separability import models_by_size
 from layerclaims.quantities.stability import accuracy_of_runs
 from layerclaims.recording.figure import figure
+from layerclaims.recording.published_curves import curves_over_context, with_published
 from layerclaims.results.figure_records import (
     BarsRecord,
     CurveRecord,
@@ -167,8 +168,10 @@ def accuracy_by_size(study: Study) -> LinesRecord:
 @figure(of_protocol=lambda protocol: tuple(contexts(protocol.context).values()))
 def accuracy_by_context(study: Study) -> LinesRecord:
     """Accuracy over the tokens of context."""
-    names = {str(n): one for n, one in contexts(study.protocol.context).items()}
-    return _curve(study, "Longer texts", "tokens of context", names)
+    series = contexts(study.protocol.context)
+    figure = _curve(study, "Longer texts", "tokens of context", {str(n): one for n, one in series.items()})
+    behind = curves_over_context({str(n): n for n in series}, n_texts=study.protocol.n_texts)
+    return with_published(figure, behind)
 
 
 @figure(probes.accuracy_by_model)

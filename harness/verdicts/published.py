@@ -115,9 +115,7 @@ def published() -> Published:
         },
         pile=tuple(
             PublishedRun(
-                cell=Cell(
-                    model=one["model"], corpus="pile", context=one["context"], n_texts=one["n_texts"]
-                ),
+                cell=Cell(model=one["model"], corpus="pile", context=one["context"], n_texts=one["n_texts"]),
                 vectors=one["vectors"],
                 K=one["K"],
                 accuracy=one["accuracy"],
@@ -193,9 +191,7 @@ def _cell(model: str, corpus: str, context: int, n_texts: int) -> Cell | None:
     if repository is None or short not in CORPORA:
         return None
     bare = repository.removeprefix("openai-community/")
-    return Cell(
-        model=bare if bare in GPT2 else repository, corpus=short, context=context, n_texts=n_texts
-    )
+    return Cell(model=bare if bare in GPT2 else repository, corpus=short, context=context, n_texts=n_texts)
 
 
 def _corpus(name: str | None) -> str | None:

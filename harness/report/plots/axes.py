@@ -34,6 +34,7 @@ from layerclaims.results.figure_records import (
 from layerclaims.runtime.text import short
 
 SMALLEST = 1e-300  # that a logarithmic axis shows: half of a denormal number may be 0
+BEHIND = ("6 3", "2 3", "8 3 2 3", "12 3")  # dashes that are still seen on a thin grey line
 LEFT, RIGHT, TOP = 56.0, 12.0, 12.0  # the plot area's margins, in user units; a legend adds to the top
 
 
@@ -63,18 +64,11 @@ def looks(series: Sequence[CurveRecord | TrailRecord]) -> list[Look]:
     made, own, published = [], 0, 0
     for one in series:
         if isinstance(one, CurveRecord) and one.published:
-            made.append(Look(MUTED, "fig-behind", DASHES[1 + published % (len(DASHES) - 1)], 1.0, 0.45))
+            made.append(Look(MUTED, "fig-behind", BEHIND[published % len(BEHIND)], 1.0, 0.45))
             published += 1
         else:
-            made.append(
-                Look(
-                    SERIES[own % len(SERIES)],
-                    f"fig-s{own % len(SERIES)}",
-                    DASHES[own % len(DASHES)],
-                    1.8,
-                    0.85,
-                )
-            )
+            hue = own % len(SERIES)
+            made.append(Look(SERIES[hue], f"fig-s{hue}", DASHES[own % len(DASHES)], 1.8, 0.85))
             own += 1
     return made
 

@@ -95,6 +95,15 @@ def check_model_name(name: str) -> None:
         _tokenizer_files(Path(where), name)
 
 
+def hub_id(name: str) -> str | None:
+    """Repository of the hub that a model's name means, without its revision; None for any other name."""
+    try:
+        kind, repository, _ = _parse(name)
+    except (LayerclaimsError, RuntimeError):  # a home directory that nobody has is a RuntimeError
+        return None
+    return repository if kind == "hub" else None
+
+
 def resolve(name: str, *, offline: bool = False) -> ModelSource:
     """Find the files that a model's name means, and their checksums.
 

@@ -1,7 +1,8 @@
 """The figures of the report, as series of plain numbers taken from a study."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from layerclaims.experiments.series import (
     UNIT,
     raw_of,
 )
-from layerclaims.experiments.sgd import Cell, sgd_fit
+from layerclaims.experiments.sgd import CONTEXTS, TEXTS, Cell, sgd_fit
 from layerclaims.experiments.study import Study
 from layerclaims.metrics import attribution
 from layerclaims.metrics.geometry import Reducer, drift_correlation
@@ -44,6 +45,7 @@ from layerclaims.quantities.attribution import shares_of_fits
 from layerclaims.quantities.separability import models_by_size
 from layerclaims.quantities.stability import accuracy_of_runs
 from layerclaims.recording.figure import figure
+from layerclaims.recording.published_curves import curves_over_context, with_published
 from layerclaims.results.figure_records import (
     BarsRecord,
     CurveRecord,
@@ -175,8 +177,32 @@ def accuracy_by_size(study: Study) -> LinesRecord:
 @figure(of_protocol=lambda protocol: tuple(texts(protocol).values()))
 def accuracy_by_texts(study: Study) -> LinesRecord:
     """As published: accuracy over the number of texts."""
-    names = {f"{n:,}": one for n, one in texts(study.protocol).items()}
-    return _curve(study, "More texts to learn from", "texts", names)
+    series = texts(study.protocol)
+    ours = _curve(study, "More texts to learn from", "texts", {f"{n:,}": one for n, one in series.items()})
+    context = study.protocol.context
+    return _before_published(study, ours, series, TEXTS, partial(curves_over_texts, context=context))
+
+
+def _before_published(
+    study: Study,
+    ours: LinesRecord,
+    measured: Collection[int],
+    theirs: Sequence[int],
+    curves: Callable[[Mapping[str, int]], tuple[CurveRecord, ...]],
+) -> LinesRecord:
+    """The authors' curves behind ours; as published at all of their numbers, also those that the run has not."""
+    places = sorted({*measured, *(theirs if study.protocol.published else ())})
+    (own,) = ours.series
+    assert own.low is not None
+    assert own.high is not None
+    spread = {
+        name: tuple(dict(zip(measured, values, strict=True)).get(n) for n in places)
+        for name, values in (("values", own.values), ("low", own.low), ("high", own.high))
+    }
+    labels = {f"{n:,}": n for n in places}
+    x = ours.x.model_copy(update={"values": tuple(labels)})
+    figure = ours.model_copy(update={"x": x, "series": (own.model_copy(update=spread),)})
+    return with_published(figure, curves(labels))
 
 
 def _learning(study: Study, what: str, title: str, *, log: bool) -> LinesRecord:
@@ -215,8 +241,10 @@ def learning_loss(study: Study) -> LinesRecord:
 @figure(of_protocol=lambda protocol: tuple(contexts(protocol).values()))
 def accuracy_by_context(study: Study) -> LinesRecord:
     """Accuracy over the tokens of context."""
-    names = {str(n): one for n, one in contexts(study.protocol).items()}
-    return _curve(study, "Longer texts", "tokens of context", names)
+    series = contexts(study.protocol)
+    ours = _curve(study, "Longer texts", "tokens of context", {str(n): one for n, one in series.items()})
+    n_texts = study.protocol.n_texts
+    return _before_published(study, ours, series, CONTEXTS, partial(curves_over_context, n_texts=n_texts))
 
 
 @figure(runs.accuracy_by_model)

@@ -102,8 +102,8 @@ class Assessment:
     section: str
     statement: str
     source: str  # whose sentence it is, and where it stands
-    reports: str  # as in "The post reports"
-    reported: str
+    reported: str  # what the source measured; empty where it says nothing
+    said: str  # the same as a sentence without its stop: for this very setting, or the post's headline
     rule: str
     number: int  # place among the claims, section by section, from 1
     severity: int  # 0 is the worst verdict

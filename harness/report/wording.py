@@ -23,12 +23,23 @@ def cited(claim: ClaimRecord) -> str:
     return citation(claim.source, claim.where or "")
 
 
-def reports(claim: ClaimRecord) -> str:
-    """Return the words before what a claim's source measured."""
+def reported(claim: ClaimRecord) -> str:
+    """Return what a claim's source measured, as a sentence without its stop; empty where it says nothing.
+
+    A figure of this very setting names it; any other number of the post is its headline, measured on another model.
+    """
+    if not claim.reported:
+        return ""
     if claim.source == OWN:
-        return "Reported"
-    source = POST if of_post(claim) else claim.source
-    return f"{source[:1].upper()}{source[1:]} reports"
+        return f"Reported: {claim.reported}"
+    name = POST if of_post(claim) else claim.source
+    name = f"{name[:1].upper()}{name[1:]}"
+    cell = f" ({claim.reported_cell})" if claim.reported_cell else ""
+    if claim.reported_exact:
+        return f"{name} reports {claim.reported} for this very setting{cell}"
+    if claim.reported_value is not None and of_post(claim):
+        return f"{name}'s headline: {claim.reported}{cell}"
+    return f"{name} reports: {claim.reported}{cell}"
 
 
 def short_name(model: str) -> str:

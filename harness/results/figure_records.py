@@ -35,6 +35,9 @@ class CurveRecord(Record):
     values: Many[Number | None]
     low: Many[Number | None] | None = None
     high: Many[Number | None] | None = None
+    published: Annotated[bool, Field(description="Whether it comes from the source, to stand behind.")] = (
+        False
+    )
 
 
 class TrailRecord(Record):

@@ -214,6 +214,13 @@ class ClaimRecord(Record):
     where: Annotated[str | None, Field(description="The sentence's place in its source.")] = None
     reported: str | None  # what the source measured
     reported_value: Number | None = None  # the same on the scale of the estimate
+    reported_cell: Annotated[
+        str | None, Field(description="The cell that the reported figure comes from, in words.")
+    ] = None
+    reported_exact: Annotated[
+        bool,
+        Field(description="Whether that is this run's very model, corpus, context and number of texts."),
+    ] = False
     protocol: ProtocolName
     estimand: str | None
     estimate: Number | None

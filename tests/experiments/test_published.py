@@ -206,7 +206,9 @@ class TestSgd:
 
     def test_says_how_far_from_its_optimum_it_ended(self, study):
         (certificate,) = study.certificates(RAW)
-        loss, solved = (study.values(one).facts["loss"] for one in (sgd_fit(Cell()), Solved(Cell()).series.of))
+        loss, solved = (
+            study.values(one).facts["loss"] for one in (sgd_fit(Cell()), Solved(Cell()).series.of)
+        )
         assert not certificate.converged
         assert certificate.iterations == study.values(sgd_fit(Cell())).facts["steps"]
         assert certificate.gradient_norm > 0

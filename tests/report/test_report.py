@@ -19,7 +19,7 @@ from layerclaims.report import board
 from layerclaims.report import render as report
 from layerclaims.report.escaping import clean, quoted
 from layerclaims.report.present import present
-from layerclaims.report.wording import calibration, error_rates, measured
+from layerclaims.report.wording import calibration, error_rates, measured, reported
 from layerclaims.results import file as results
 from layerclaims.results.checking import checked
 from layerclaims.results.records import CalibrationRecord
@@ -82,6 +82,57 @@ def rendered_where(imported: str, directory: Path) -> "subprocess.CompletedProce
     return subprocess.run(
         [sys.executable, "-c", program, directory], capture_output=True, text=True, check=True, timeout=60
     )
+
+
+def saying(**changes: Any) -> Any:
+    """The ten claims; the first one says something else of what its source reports."""
+    made = sample_results.ten()
+    made["claims"][0] |= {"source": "the post", "where": "Reduction", **changes}
+    return checked(made)
+
+
+EXACT = {
+    "reported": ".8311",
+    "reported_value": 0.8311,
+    "reported_cell": "gpt2-medium, IMDB, 30 tokens, 1,000 texts",
+    "reported_exact": True,
+}
+
+
+class TestWhatTheSourceReports:
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            (
+                EXACT,
+                "The post reports .8311 for this very setting (gpt2-medium, IMDB, 30 tokens, 1,000 texts)",
+            ),
+            ({**EXACT, "reported_cell": None}, "The post reports .8311 for this very setting"),
+            ({"reported": "gpt2 .92", "reported_value": 0.92}, "The post's headline: gpt2 .92"),
+            ({"reported": "Fig. 6", "reported_value": None}, "The post reports: Fig. 6"),
+            ({"reported": None, "reported_value": None}, ""),
+            ({**EXACT, "reported_exact": False, "source": "p. 3", "reported_cell": "x"}, "P. 3 reports: .8311 (x)"),
+            ({"reported": "a fifth", "source": "own claim"}, "Reported: a fifth"),
+        ],
+    )  # fmt: skip
+    def test_is_of_this_very_setting_or_a_headline(self, changes: dict[str, Any], sentence: str) -> None:
+        assert reported(saying(**changes).claims[0]) == sentence
+
+    @pytest.mark.parametrize("edition", ["html", "md"])
+    def test_stands_in_page_and_summary(self, edition: str, tmp_path: Path) -> None:
+        text = report.render(saying(**EXACT), tmp_path, (edition,))[0].read_text()
+        plain = re.sub("<[^>]+>", "", text)
+        assert f"The post reports .8311 for this very setting ({EXACT['reported_cell']})" in plain
+
+    def test_stands_in_print(self, tmp_path: Path) -> None:
+        (pdf,) = report.render(saying(**EXACT), tmp_path, ("pdf",))
+        text = " ".join(run("pdftotext", pdf, "-").split())
+        assert f"The post reports .8311 for this very setting ({EXACT['reported_cell']})" in text
+
+    def test_a_hostile_cell_stays_text(self, tmp_path: Path) -> None:
+        hostile = saying(**{**EXACT, "reported_cell": "</p><script>alert(1)</script>\u202e|"})
+        (page,) = report.render(hostile, tmp_path, ("html",))
+        assert "<script>alert(1)" not in page.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -335,6 +386,12 @@ class TestMarkdown:
         without = (pages["single-claim"] / "summary.md").read_text()
         assert "Untrained" not in without
         assert "Error rates" not in without
+
+    def test_says_what_the_post_reports(self, pages: dict[str, Path]) -> None:
+        text = (pages["ten"] / "summary.md").read_text()
+        assert "<details><summary>What the post reports (" in text
+        assert "- **Random vectors fail**: The post reports: Fig. 10\n" in text
+        assert "- **Norm is a feature**: The post's headline: .83 -&#62; .64\n" in text
 
     def test_failures_come_first(self, pages: dict[str, Path]) -> None:
         text = (pages["ten"] / "summary.md").read_text()

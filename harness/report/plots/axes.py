@@ -29,10 +29,12 @@ from layerclaims.results.figure_records import (
     LinesRecord,
     PathRecord,
     ReferenceRecord,
+    TrailRecord,
 )
 from layerclaims.runtime.text import short
 
 SMALLEST = 1e-300  # that a logarithmic axis shows: half of a denormal number may be 0
+BEHIND = ("6 3", "2 3", "8 3 2 3", "12 3")  # dashes that are still seen on a thin grey line
 LEFT, RIGHT, TOP = 56.0, 12.0, 12.0  # the plot area's margins, in user units; a legend adds to the top
 
 
@@ -46,14 +48,51 @@ class Plot:
     bottom: float
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a series is drawn."""
+
+    colour: str
+    shape: str  # class by which the page's style sheet re-colours it
+    dash: str  # empty: drawn through
+    thick: float  # of a line, in user units
+    opacity: float  # of a bar
+
+
+def looks(series: Sequence[CurveRecord | TrailRecord]) -> list[Look]:
+    """Return how each series is drawn: published ones alike in grey, told apart by their dashes alone."""
+    made, own, published = [], 0, 0
+    for one in series:
+        if isinstance(one, CurveRecord) and one.published:
+            made.append(Look(MUTED, "fig-behind", BEHIND[published % len(BEHIND)], 1.0, 0.45))
+            published += 1
+        else:
+            hue = own % len(SERIES)
+            made.append(Look(SERIES[hue], f"fig-s{hue}", DASHES[own % len(DASHES)], 1.8, 0.85))
+            own += 1
+    return made
+
+
+def label_of(one: CurveRecord | TrailRecord) -> str:
+    """Return a series' name; one that comes from the source says so."""
+    if isinstance(one, CurveRecord) and one.published and not one.name.startswith("published"):
+        return f"published: {one.name}"
+    return one.name
+
+
+def behind_first(series: Sequence[CurveRecord]) -> list[int]:
+    """Return the order in which series are drawn, as indices: what is published, then what covers it."""
+    return sorted(range(len(series)), key=lambda index: not series[index].published)
+
+
 def frame(figure: LinesRecord | BarsRecord | PathRecord, height: float, width: float) -> tuple[Element, Plot]:
     """Return the root with legend and axis labels drawn, and where the plot area lies."""
-    names = [one.name for one in figure.series]
+    names = [label_of(one) for one in figure.series]
     rows = legend_rows(names, width) if len(names) > 1 else []
     top = TOP + 19 * len(rows)
     plot = Plot(LEFT, width - RIGHT, top, top + height)
     root = new_root(width, top + height + 43, "figure")
-    legend(root, rows, lines=figure.kind == "lines")
+    legend(root, rows, looks(figure.series), lines=figure.kind == "lines")
     add_text(
         root,
         (plot.left + plot.right) / 2,
@@ -66,25 +105,23 @@ def frame(figure: LinesRecord | BarsRecord | PathRecord, height: float, width: f
     return root, plot
 
 
-def legend(root: Element, rows: Sequence[Sequence[tuple[int, str, float]]], *, lines: bool) -> None:
+def legend(
+    root: Element, rows: Sequence[Sequence[tuple[int, str, float]]], looks: Sequence[Look], *, lines: bool
+) -> None:
     """Draw the series' names, each beside a piece of its line or a patch of its colour."""
     for number, row in enumerate(rows):
         for index, name, left in row:
-            y, colour, shape = (
-                TOP + 19 * number + 1,
-                SERIES[index % len(SERIES)],
-                f"fig-s{index % len(SERIES)}",
-            )
+            y, look = TOP + 19 * number + 1, looks[index]
             if lines:
                 add(
                     root,
                     "path",
                     d=f"M{coord(left)} {coord(y)}h24",
-                    stroke=colour,
-                    stroke_width=2.2,
+                    stroke=look.colour,
+                    stroke_width=look.thick + 0.4,
                     fill="none",
-                    class_=f"fig-line {shape}",
-                    stroke_dasharray=DASHES[index % len(DASHES)] or None,
+                    class_=f"fig-line {look.shape}",
+                    stroke_dasharray=look.dash or None,
                 )
             else:
                 add(
@@ -94,8 +131,8 @@ def legend(root: Element, rows: Sequence[Sequence[tuple[int, str, float]]], *, l
                     y=y - 5,
                     width=10,
                     height=10,
-                    fill=colour,
-                    class_=f"fig-bar {shape}",
+                    fill=look.colour,
+                    class_=f"fig-bar {look.shape}",
                 )
             add_text(root, left + 30, y + 4, name, 11.5, ink=INK)
 
@@ -244,7 +281,7 @@ def value_text(figure: LinesRecord | BarsRecord, curve: CurveRecord, i: int) -> 
     value, (low, high) = curve.values[i], bounds_of(curve)[i]
     interval = f" [{short(low)}, {short(high)}]" if low is not None and high is not None else ""
     place = f"{figure.x.label} {tick_text(figure.x.values[i])}"
-    return f"{curve.name}, {place}: {'' if value is None else short(value)}{interval}"
+    return f"{label_of(curve)}, {place}: {'' if value is None else short(value)}{interval}"
 
 
 def bounds_of(curve: CurveRecord) -> list[tuple[float | None, float | None]]:

@@ -8,8 +8,10 @@ from layerclaims.report.plots.axes import (
     bounds_of,
     frame,
     is_log,
+    label_of,
     legend,
     legend_rows,
+    looks,
     range_of,
     references,
     value_text,
@@ -19,7 +21,6 @@ from layerclaims.report.plots.svg import (
     HALF,
     INK,
     PAGE,
-    SERIES,
     WIDTH,
     Element,
     add,
@@ -54,8 +55,7 @@ def bars(figure: BarsRecord, interactive: bool, width: float) -> Element:
     references(root, plot, figure.reference, y)
     thick = min(slot * 0.78, 54.0 * len(series)) / len(series)
     base = y(low if log else 0.0)
-    for index, one in enumerate(series):
-        colour, shape = SERIES[index % len(SERIES)], f"fig-s{index % len(SERIES)}"
+    for index, (one, look) in enumerate(zip(series, looks(series), strict=True)):
         bounds = bounds_of(one)
         for i, value in enumerate(one.values):
             if value is None:
@@ -69,9 +69,9 @@ def bars(figure: BarsRecord, interactive: bool, width: float) -> Element:
                 y=top,
                 width=thick * 0.88,
                 height=max(bottom - top, 0.5),
-                fill=colour,
-                fill_opacity=0.85,
-                class_=f"fig-bar {shape}",
+                fill=look.colour,
+                fill_opacity=look.opacity,
+                class_=f"fig-bar {look.shape}",
             )
             add_hint(bar, value_text(figure, one, i), interactive)
             lower, upper = bounds[i]
@@ -93,14 +93,15 @@ def _bars_across(figure: BarsRecord, interactive: bool, width: float) -> Element
     """Bars of named things lie, so that the names can be read."""
     labels, series = figure.x.values, figure.series
     left = {WIDTH: 190.0, HALF: 104.0, PAGE: 118.0}[width]
-    rows = legend_rows([one.name for one in series], width) if len(series) > 1 else []
+    styles = looks(series)
+    rows = legend_rows([label_of(one) for one in series], width) if len(series) > 1 else []
     thick = 15.0 if len(series) == 1 else 12.0
     slot = thick * len(series) + 9
     references = figure.reference
     top = TOP + 19 * len(rows) + (8 if references else 0)
     bottom = top + slot * len(labels)
     root = new_root(width, bottom + 40, "figure")
-    legend(root, rows, lines=False)
+    legend(root, rows, styles, lines=False)
     low, high = range_of(series, references, log=False)
     low, high = min(0.0, low), max(0.0, high)
     x = scale(low, high + (high - low) * 0.12, left, width - RIGHT)  # room for the numbers
@@ -118,7 +119,7 @@ def _bars_across(figure: BarsRecord, interactive: bool, width: float) -> Element
             value = one.values[i]
             if value is None:
                 continue
-            y, shape = middle + (index - len(series) / 2) * thick, f"fig-s{index % len(SERIES)}"
+            y, look = middle + (index - len(series) / 2) * thick, styles[index]
             start, end = sorted((x(0.0), x(value)))
             bar = add(
                 root,
@@ -127,9 +128,9 @@ def _bars_across(figure: BarsRecord, interactive: bool, width: float) -> Element
                 y=y + 1,
                 width=max(end - start, 0.5),
                 height=thick - 2,
-                fill=SERIES[index % len(SERIES)],
-                fill_opacity=0.85,
-                class_=f"fig-bar {shape}",
+                fill=look.colour,
+                fill_opacity=look.opacity,
+                class_=f"fig-bar {look.shape}",
             )
             add_hint(bar, value_text(figure, one, i), interactive)
             right = end

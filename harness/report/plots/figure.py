@@ -3,9 +3,11 @@
 from layerclaims.report.plots.axes import (
     axis_x,
     axis_y,
+    behind_first,
     bounds_of,
     frame,
     is_log,
+    looks,
     places_of,
     range_of,
     references,
@@ -15,10 +17,8 @@ from layerclaims.report.plots.bars import bars
 from layerclaims.report.plots.matrix import matrix
 from layerclaims.report.plots.path import path
 from layerclaims.report.plots.svg import (
-    DASHES,
     HALF,
     PAGE,
-    SERIES,
     WIDTH,
     Element,
     add,
@@ -58,9 +58,9 @@ def _lines(figure: LinesRecord, interactive: bool, width: float) -> Element:
     y = axis_y(root, plot, low, high, log=is_log(figure))
     axis_x(root, plot, figure.x.values, [x(place) for place in places])
     references(root, plot, figure.reference, y)
-    for index, one in enumerate(series):
-        colour = SERIES[index % len(SERIES)]
-        shape = f"fig-s{index % len(SERIES)}"
+    styles, targets = looks(series), []
+    for index in behind_first(series):
+        one, look = series[index], styles[index]
         values, bounds = one.values, bounds_of(one)
         band = [
             (x(p), y(a), y(b))
@@ -74,10 +74,11 @@ def _lines(figure: LinesRecord, interactive: bool, width: float) -> Element:
                 root,
                 "path",
                 d=f"M{upper}L{lower}Z",
-                fill=colour,
+                fill=look.colour,
                 fill_opacity=0.16,
-                class_=f"fig-band {shape}",
+                class_=f"fig-band {look.shape}",
             )
+        # points that are missing are passed over: the line joins those on either side
         known = [
             (x(p), y(v), i) for i, (p, v) in enumerate(zip(places, values, strict=True)) if v is not None
         ]
@@ -88,16 +89,18 @@ def _lines(figure: LinesRecord, interactive: bool, width: float) -> Element:
                 "path",
                 d=f"M{points}",
                 fill="none",
-                stroke=colour,
-                stroke_width=1.8,
+                stroke=look.colour,
+                stroke_width=look.thick,
                 stroke_linejoin="round",
-                class_=f"fig-line {shape}",
-                stroke_dasharray=DASHES[index % len(DASHES)] or None,
+                class_=f"fig-line {look.shape}",
+                stroke_dasharray=look.dash or None,
             )
         for a, b, i in known:
             if len(known) <= (40 if interactive else 12):
-                add(root, "circle", cx=a, cy=b, r=2.2, fill=colour, class_=f"fig-dot {shape}")
-            if interactive:
-                target = add(root, "circle", cx=a, cy=b, r=7, class_="fig-target")
-                add_hint(target, value_text(figure, one, i), interactive)
+                radius = 1.5 if one.published else 2.2
+                add(root, "circle", cx=a, cy=b, r=radius, fill=look.colour, class_=f"fig-dot {look.shape}")
+            targets.append((a, b, value_text(figure, one, i)))
+    if interactive:  # above all else, so that no band takes the pointer
+        for a, b, text in targets:
+            add_hint(add(root, "circle", cx=a, cy=b, r=7, class_="fig-target"), text, interactive)
     return root

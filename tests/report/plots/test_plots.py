@@ -1,7 +1,8 @@
 """Figures are well-formed SVG with their text as text, whatever the data."""
 
+import json
 import math
-from typing import Any
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from layerclaims.report.escaping import cleaned
 from layerclaims.report.plots import figure as figures
 from layerclaims.report.plots import forest
+from layerclaims.report.plots.svg import MUTED, SERIES
 from layerclaims.results.checking import checked
 from layerclaims.results.figure_records import FigureRecord
 from layerclaims.runtime.text import short
@@ -168,6 +170,85 @@ def test_short_numbers_are_close_to_the_number(value: float) -> None:
         mantissa, power = text.split(" × 10")
         text = f"{mantissa}e{power.translate(str.maketrans('⁻⁰¹²³⁴⁵⁶⁷⁸⁹', '-0123456789'))}"
     assert float(text) == pytest.approx(value, rel=0.06, abs=1e-300)
+
+
+class TestPublishedCurves:
+    FIGURE: ClassVar[dict[str, Any]] = {
+        "kind": "lines",
+        "title": "t",
+        "caption": "c",
+        "alt": "a",
+        "x": {"label": "tokens", "values": ["5", "10", "20", "30", "40"]},
+        "y": {"label": "accuracy"},
+        "series": [
+            {"name": "accuracy", "values": [0.7, 0.8, 0.85, 0.9, 0.92]},
+            {
+                "name": "published gpt2-medium, 100 texts",
+                "values": [None, 0.5, None, 0.6, None],
+                "published": True,
+            },
+            {"name": "gpt2-xl", "values": [None, 0.3, 0.4, None, 0.45], "published": True},
+        ],
+        "reference": [],
+    }
+
+    def lines(self, root: ElementTree.Element) -> list[ElementTree.Element]:
+        """The curves of the plot area, in the order in which they are drawn."""
+        return [e for e in root.iter(f"{SVG}path") if "stroke-linejoin" in e.attrib]
+
+    @pytest.mark.parametrize(("interactive", "half"), [(True, False), (False, False), (False, True)])
+    def test_stand_behind_thin_dashed_and_grey(self, interactive: bool, half: bool) -> None:
+        *behind, own = self.lines(drawn(self.FIGURE, interactive=interactive, half=half))
+        assert own.attrib["stroke"] == SERIES[0]
+        assert "stroke-dasharray" not in own.attrib
+        assert len({one.attrib["stroke-dasharray"] for one in behind}) == 2
+        for one in behind:
+            assert one.attrib["stroke"] == MUTED
+            assert float(one.attrib["stroke-width"]) < float(own.attrib["stroke-width"])
+
+    def test_join_the_points_that_they_have(self) -> None:
+        first, second, own = (one.attrib["d"] for one in self.lines(drawn(self.FIGURE)))
+        assert [d.count("M") for d in (first, second, own)] == [1, 1, 1]
+        assert [d.count("L") for d in (first, second, own)] == [1, 2, 4]
+
+    @pytest.mark.parametrize("interactive", [True, False])
+    def test_are_in_the_legend_as_published(self, interactive: bool) -> None:
+        texts = [e.text for e in drawn(self.FIGURE, interactive=interactive).iter(f"{SVG}text")]
+        for name in ("accuracy", "published gpt2-medium, 100 texts", "published: gpt2-xl"):
+            assert name in texts
+
+    def test_are_named_under_the_pointer_and_no_band_covers_them(self) -> None:
+        figure = json.loads(json.dumps(self.FIGURE))
+        figure["series"][0] |= {"low": [0.2] * 5, "high": [0.99] * 5}
+        elements = list(drawn(figure).iter())
+        hints = [i for i, e in enumerate(elements) if e.tag == f"{SVG}title"]
+        bands = [i for i, e in enumerate(elements) if "fill-opacity" in e.attrib]
+        assert max(bands) < min(hints)
+        assert "published: gpt2-xl, tokens 10: .3" in [elements[i].text for i in hints]
+        assert len(hints) == 5 + 2 + 3
+
+    def test_take_no_colour_from_ours(self) -> None:
+        figure = json.loads(json.dumps(self.FIGURE))
+        figure["series"].append({"name": "another", "values": [0.1] * 5})
+        assert [one.attrib["stroke"] for one in self.lines(drawn(figure))] == [MUTED, MUTED, *SERIES[:2]]
+
+    def test_are_grey_as_bars_too(self) -> None:
+        for values in (["a", "b"], [1, 2]):
+            figure = {
+                **self.FIGURE,
+                "kind": "bars",
+                "x": {"label": "x", "values": values},
+                "series": [
+                    {"name": "accuracy", "values": [0.7, 0.8]},
+                    {"name": "gpt2", "values": [0.6, None], "published": True},
+                ],
+            }
+            fills = [
+                e.attrib["fill"]
+                for e in drawn(figure, interactive=False).iter(f"{SVG}rect")
+                if "fill-opacity" in e.attrib
+            ]
+            assert sorted(fills) == sorted([SERIES[0], SERIES[0], MUTED])
 
 
 class TestForest:

@@ -18,6 +18,7 @@ from layerclaims.results.fields import (
     Record,
     Sha256,
     Share,
+    Some,
     Threshold,
 )
 from layerclaims.results.figure_records import FigureRecord
@@ -31,6 +32,19 @@ SCHEMA_VERSION: Final = (
     2  # 2 adds to 1 what a claim's `where` and the run's `selected` say, and takes nothing away
 )
 CorpusRole = Literal["main", "transfer"]
+ClaimId = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
+Ingredient = Literal[
+    "published",  # the procedure as it is
+    "steps",
+    "solver",
+    "features",
+    "split",
+    "mask",
+    "contribution",
+    "vectors",
+    "positions",
+    "rigorous",  # whatever is left between the two
+]
 Named = Annotated[Verdict, Field(strict=False)]  # a verdict by its name
 
 
@@ -189,7 +203,7 @@ class TwinRecord(Record):
 class ClaimRecord(Record):
     """One claim under one protocol; its numbers are those of its first part."""
 
-    id: Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
+    id: ClaimId
     section: str
     statement: str
     source: Annotated[
@@ -244,6 +258,25 @@ class AblationRecord(Record):
     n_documents: Count | None = None
 
 
+class WalkStepRecord(Record):
+    """One step of a walk: the number with one more ingredient of the rigorous protocol in place of the published one."""
+
+    ingredient: Ingredient
+    choice: str  # what is chosen, in words: "probe solved to its tolerance"
+    value: Number
+    interval: Interval | None
+    converged: bool | None
+
+
+class WalkRecord(Record):
+    """How a row's number goes from the published procedure to the rigorous protocol, one ingredient at a time."""
+
+    claim: ClaimId
+    quantity: str  # "accuracy lost by unit-normalising"
+    steps: Some[WalkStepRecord]  # cumulative, in order; the first is "published", the last the rigorous number
+    alone: Many[WalkStepRecord] = ()  # single changes of the published procedure, where the run has them
+
+
 class SeriesRecord(Record):
     """What one probe got right, by document; `correct` and `total` count by label too, or over all labels."""
 
@@ -295,7 +328,11 @@ class Results(Record):
     claims: Many[ClaimRecord]
     ablation: Annotated[
         Many[AblationRecord],
-        Field(description="Between the protocols, one ingredient changed at a time; only under both."),
+        Field(description="Between the protocols, one ingredient changed at a time; files of version 1 and 2."),
+    ] = ()
+    walks: Annotated[
+        Many[WalkRecord],
+        Field(description="How numbers go from the published procedure to the rigorous one; only under both."),
     ] = ()
     documents: dict[str, SeriesRecord]  # by "PROTOCOL/SERIES"
     figures: dict[str, FigureRecord]

@@ -259,7 +259,7 @@ class AblationRecord(Record):
 
 
 class WalkStepRecord(Record):
-    """One step of a walk: the number with one more ingredient of the rigorous protocol in place of the published one."""
+    """One step of a walk: the number with one more ingredient taken from the rigorous protocol."""
 
     ingredient: Ingredient
     choice: str  # what is chosen, in words: "probe solved to its tolerance"
@@ -273,7 +273,9 @@ class WalkRecord(Record):
 
     claim: ClaimId
     quantity: str  # "accuracy lost by unit-normalising"
-    steps: Some[WalkStepRecord]  # cumulative, in order; the first is "published", the last the rigorous number
+    steps: Some[
+        WalkStepRecord
+    ]  # cumulative, in order; the first is "published", the last the rigorous number
     alone: Many[WalkStepRecord] = ()  # single changes of the published procedure, where the run has them
 
 
@@ -328,11 +330,15 @@ class Results(Record):
     claims: Many[ClaimRecord]
     ablation: Annotated[
         Many[AblationRecord],
-        Field(description="Between the protocols, one ingredient changed at a time; files of version 1 and 2."),
+        Field(
+            description="Between the protocols, one ingredient changed at a time; files of version 1 and 2."
+        ),
     ] = ()
     walks: Annotated[
         Many[WalkRecord],
-        Field(description="How numbers go from the published procedure to the rigorous one; only under both."),
+        Field(
+            description="How numbers go from the published procedure to the rigorous one; only under both."
+        ),
     ] = ()
     documents: dict[str, SeriesRecord]  # by "PROTOCOL/SERIES"
     figures: dict[str, FigureRecord]

@@ -51,6 +51,7 @@ OPTIONS = {
 }
 LONGEST_NAME, LONGEST_LABEL = 240, 80
 LONGEST_SECTION = 40  # as much as a running head holds
+WITH_THE_PROCEDURE = 3  # the schema version from which on as published means what the authors ran
 # the order of the post; other sections come after, as they are met
 SECTIONS = ("separability", "norm", "geometry", "attribution", "transfer", "stability", "subspaces")
 
@@ -69,7 +70,7 @@ def present(results: Results, *, interactive: bool) -> Report:
     order = {name: place for place, name in enumerate(SECTIONS)}
     claims = []
     walks = {walk.claim: walk for walk in data.walks}
-    older = bool(data.ablation)
+    older = data.schema_version < WITH_THE_PROCEDURE and not data.walks
     rows: list[answers.Row] = []
     for number, records in enumerate(
         sorted(grouped.values(), key=lambda records: order.get(records[0].section, len(order))), 1
@@ -127,6 +128,7 @@ def present(results: Results, *, interactive: bool) -> Report:
         cites_post=any(of_post(claim) for claim in data.claims),
         calibrated=any(result.calibration for claim in claims for result in claim.results),
         untrained=any(result.untrained for claim in claims for result in claim.results),
+        older=older,
         answers=answers.groups(rows) if both else (),
         groups=tuple(
             (verdict, members)

@@ -199,6 +199,7 @@ class Report:
     cites_post: bool  # whether any is
     calibrated: bool  # whether any row has measured error rates
     untrained: bool  # whether any row was judged on the untrained twin as well
+    older: bool  # whether as published meant scikit-learn's defaults when the file was written
     answers: tuple[AnswerGroup, ...]  # empty under one protocol alone
     groups: tuple[tuple[Verdict, tuple[Assessment, ...]], ...]  # failures first
     contents: tuple[tuple[tuple[int, str, str], ...], ...]  # columns of (level, anchor, text)

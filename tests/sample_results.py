@@ -693,7 +693,9 @@ def revalued(entry: dict[str, Any], estimate: float, half: float) -> None:
     }
 
 
-def walk(claim_id: str, quantity: str, half: float, steps: Steps, alone: Steps = []) -> dict[str, Any]:  # noqa: B006
+def walk(
+    claim_id: str, quantity: str, half: float, steps: Steps, alone: Steps | None = None
+) -> dict[str, Any]:
     """A walk; without intervals where half the width is 0."""
 
     def step(ingredient: str, choice: str, value: float, converged: bool | None) -> dict[str, Any]:
@@ -703,7 +705,7 @@ def walk(claim_id: str, quantity: str, half: float, steps: Steps, alone: Steps =
 
     return {
         "claim": claim_id, "quantity": quantity, "steps": [step(*one) for one in steps],
-        "alone": [step(*one) for one in alone],
+        "alone": [step(*one) for one in alone or []],
     }  # fmt: skip
 
 
@@ -728,9 +730,13 @@ def shallow() -> dict[str, Any]:
     return sample(ids=tuple(row[0] for row in ROWS), n_blocks=3)
 
 
-def hostile(name: str = HOSTILE) -> dict[str, Any]:
+def hostile(name: str = HOSTILE, protocols: tuple[str, ...] = ("rigorous",)) -> dict[str, Any]:
     """Every text that a user, a hub or a corpus can name is hostile."""
-    made = sample(model=name)
+    made = sample(model=name, protocols=protocols)
+    if len(protocols) > 1:
+        made["walks"] = [walk(one, name, 0.0, *steps) for one, _, _, *steps in WALKS]
+        for step in [step for one in made["walks"] for step in one["steps"] + one["alone"]]:
+            step["choice"] = name
     made["model"]["architecture"] = made["model"]["revision"] = name
     for corpus in made["corpora"]:
         corpus["name"] = corpus["revision"] = name

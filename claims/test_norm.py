@@ -71,7 +71,6 @@ def test_norm_is_not_the_only_feature(judge):
     estimand="accuracy of the layer probe on isotropic directions scaled to the norms of the layer's own vectors; and "
     "accuracy of a probe trained and tested on such vectors, made of standardised states",
     reported=".0537 (a probe trained on them)",
-    reported_value=0.0537,
     rationale="A probe that had learned norms only could not tell these vectors from real ones.",
 )
 def test_random_vectors_fail(judge):

@@ -9,7 +9,7 @@ from layerclaims.protocol import resolve_options
 from layerclaims.recording.record import judged, with_holm
 from layerclaims.results.checking import checked
 from layerclaims.results.file import plain
-from layerclaims.results.records import ClaimRecord
+from layerclaims.results.records import SCHEMA_VERSION, ClaimRecord
 from layerclaims.statistics.counts import AnswerCounts, compute
 from layerclaims.statistics.jackknife import jackknife_groups
 from layerclaims.verdicts import registry
@@ -86,7 +86,7 @@ def computed(
         "name": (protocols[0], "test")}).hash  # fmt: skip
     stated = protocol.as_json()
     return plain(checked({
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "created": "2026-11-24T02:00:00Z",
         "harness": {"version": "0.1.0", "git_commit": None},
         "protocol": {

@@ -6,6 +6,8 @@ import math
 import random
 from typing import Any
 
+from layerclaims.results.records import SCHEMA_VERSION
+
 # id, section, statement, reported, reported value, [(part, relation, threshold, estimate, half width)], rule
 ROWS: list[tuple[str, str, str, str | None, float | None, list[tuple[str, str, Any, float, float]], str]] = [
     (
@@ -327,7 +329,7 @@ def sample(
     ]
     used = {figure for entry in claims for figure in entry["figures"]}
     return {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "created": "2026-11-24T02:00:00Z",
         "harness": {"version": "0.1.0", "git_commit": "5dc5c5f0c1d2e3f4a5b6c7d8e9f0a1b2c3d4e5f6"},
         "protocol": {
@@ -559,6 +561,156 @@ def everything() -> dict[str, Any]:
     return sample(ids=tuple(row[0] for row in ROWS), protocols=("rigorous", "as-published"))
 
 
+# as published: the first part's estimate and half width; None: the authors never ran it
+PUBLISHED: dict[str, tuple[float, float] | None] = {
+    "layers-linearly-separable": (0.8316, 0.006),
+    "every-layer-recognised": None,
+    "decision-tree-separates": None,
+    "more-data-higher-accuracy": (0.271, 0.011),
+    "longer-context-higher-accuracy": (0.064, 0.008),
+    "norm-is-a-feature": (0.1274, 0.0061),
+    "norm-is-not-the-only-feature": (0.7046, 0.007),
+    "pca-shows-drift": (0.431, 0.037),
+    "normalising-tightens-drift": (0.91, 0.22),
+    "layer-zero-closes-a-ring": (0.31, 0.05),
+    "no-dimension-dominates": (0.0281, 0.002),
+    "few-dimensions-recur": (3.0, 2.4),
+    "masking-recurring-dimensions-is-negligible": (-0.0011, 0.0016),
+    "attribution-sign-flips-with-depth": (0.61, 0.04),
+    "accuracy-stable-across-runs": (0.0093, 0.0042),
+    "transfer-beats-chance": (0.6627, 0.01),
+    "mixed-training-restores-accuracy": None,
+    "punctuation-explains-the-drop": None,
+    "layers-occupy-different-subspaces": None,
+    "each-layer-uses-a-subspace": None,
+}
+# claim, quantity, half width, [(ingredient, choice, value, converged)], single changes
+Steps = list[tuple[str, str, float, bool | None]]
+WALKS: list[tuple[str, str, float, Steps, Steps]] = [
+    (
+        "layers-linearly-separable",
+        "accuracy",
+        0.006,
+        [
+            ("published", "the published procedure", 0.8316, False),
+            ("features", "features standardised on the training part", 0.8392, False),
+            ("solver", "probe solved to its tolerance", 0.9447, True),
+            ("split", "split by document", 0.9318, True),
+            ("rigorous", "the rigorous protocol", 0.9312, True),
+        ],
+        [],
+    ),
+    (
+        "more-data-higher-accuracy",
+        "accuracy gained by more data",
+        0.01,
+        [
+            ("published", "the published procedure", 0.271, False),
+            ("steps", "as many SGD steps with any number of texts", 0.0041, False),
+            ("rigorous", "the rigorous protocol", 0.0038, True),
+        ],
+        [],
+    ),
+    (
+        "longer-context-higher-accuracy",
+        "accuracy gained by a longer context",
+        0.008,
+        [
+            ("published", "the published procedure", 0.064, False),
+            ("steps", "as many SGD steps with any context", -0.0071, False),
+            ("rigorous", "the rigorous protocol", -0.0082, True),
+        ],
+        [],
+    ),
+    (
+        "norm-is-a-feature",
+        "accuracy lost by unit-normalising",
+        0.006,
+        [
+            ("published", "the published procedure", 0.1274, False),
+            ("split", "split by document", 0.1251, False),
+            ("vectors", "divided by the norm, nothing standardised before", 0.1302, False),
+            ("solver", "probe solved to its tolerance", 0.0008, True),
+            ("rigorous", "the rigorous protocol", 0.0012, True),
+        ],
+        [
+            ("solver", "probe solved to its tolerance", -0.0021, True),
+            ("split", "split by document", 0.1251, False),
+        ],
+    ),
+    (
+        "masking-recurring-dimensions-is-negligible",
+        "accuracy lost by masking",
+        0.004,
+        [
+            ("published", "the published procedure", -0.0011, False),
+            ("mask", "the recurring dimensions themselves", 0.3004, False),
+            ("solver", "probe solved to its tolerance", 0.1062, True),
+            ("rigorous", "the rigorous protocol", 0.104, True),
+        ],
+        [("mask", "the recurring dimensions themselves", 0.3004, False)],
+    ),
+]
+
+
+def three_answers() -> dict[str, Any]:
+    """All 28 claims under both protocols, with claims of every group and walks."""
+    made = everything()
+    rows = {row[0]: row for row in ROWS}
+    for entry in made["claims"]:
+        name = entry["id"]
+        if entry["protocol"] == "rigorous":
+            if name == "more-data-higher-accuracy":
+                revalued(entry, 0.0038, 0.002)
+            continue
+        if entry["verdict"] != "NOT_TESTED" and PUBLISHED.get(name, ()) is None:
+            bare = claim(rows[name], "as-published", 200, 31, True, ("rigorous", "as-published"))
+            entry |= bare | {"reason": "Never published: the authors' code has no run of this"}
+        elif name in PUBLISHED and entry["parts"]:
+            revalued(entry, *(PUBLISHED[name] or (0.0, 0.0)))
+            if entry["probe"]:
+                entry["probe"] |= {"iterations": 185000, "relative_gap": 0.41}
+    used = {figure for entry in made["claims"] for figure in entry["figures"]}
+    made["figures"] = {name: figure for name, figure in made["figures"].items() if name in used}
+    made["schema_version"] = 2
+    made["walks"] = [
+        walk(claim_id, quantity, half, steps, alone) for claim_id, quantity, half, steps, alone in WALKS
+    ]
+    return made
+
+
+def revalued(entry: dict[str, Any], estimate: float, half: float) -> None:
+    """Give a claim's first part another number, and the claim the verdict that follows."""
+    part = entry["parts"][0]
+    low, high = estimate - half, estimate + half
+    part |= {"estimate": estimate, "interval": [low, high]}
+    part["holds"] = holds(part["relation"], part["threshold"], low, high)
+    outcomes = [one["holds"] for one in entry["parts"]]
+    verdict = "NOT_REPLICATED" if False in outcomes else "INCONCLUSIVE" if None in outcomes else "REPLICATED"
+    entry |= {
+        "estimate": estimate,
+        "interval": [low, high],
+        "verdict": verdict,
+        "reason": f"{part['name']} decides",
+    }
+
+
+def walk(
+    claim_id: str, quantity: str, half: float, steps: Steps, alone: Steps | None = None
+) -> dict[str, Any]:
+    """A walk; without intervals where half the width is 0."""
+
+    def step(ingredient: str, choice: str, value: float, converged: bool | None) -> dict[str, Any]:
+        interval = [value - half, value + half] if half else None
+        return {"ingredient": ingredient, "choice": choice, "value": value, "interval": interval,
+                "converged": converged}  # fmt: skip
+
+    return {
+        "claim": claim_id, "quantity": quantity, "steps": [step(*one) for one in steps],
+        "alone": [step(*one) for one in alone or []],
+    }  # fmt: skip
+
+
 def all_not_tested() -> dict[str, Any]:
     return sample(not_tested=True)
 
@@ -580,9 +732,13 @@ def shallow() -> dict[str, Any]:
     return sample(ids=tuple(row[0] for row in ROWS), n_blocks=3)
 
 
-def hostile(name: str = HOSTILE) -> dict[str, Any]:
+def hostile(name: str = HOSTILE, protocols: tuple[str, ...] = ("rigorous",)) -> dict[str, Any]:
     """Every text that a user, a hub or a corpus can name is hostile."""
-    made = sample(model=name)
+    made = sample(model=name, protocols=protocols)
+    if len(protocols) > 1:
+        made["walks"] = [walk(one, name, 0.0, *steps) for one, _, _, *steps in WALKS]
+        for step in [step for one in made["walks"] for step in one["steps"] + one["alone"]]:
+            step["choice"] = name
     made["model"]["architecture"] = made["model"]["revision"] = name
     for corpus in made["corpora"]:
         corpus["name"] = corpus["revision"] = name
@@ -614,7 +770,7 @@ def hostile(name: str = HOSTILE) -> dict[str, Any]:
 
 BUILDERS = {
     "ten": ten, "everything": everything, "all-not-tested": all_not_tested, "single-claim": single_claim,
-    "deep": deep, "shallow": shallow, "hostile": hostile,
+    "three-answers": three_answers, "deep": deep, "shallow": shallow, "hostile": hostile,
     "long-name": lambda: sample(model="organisation/" + "a-very-long-model-name-" * 8),
     "no-claims": lambda: sample(ids=()),
 }  # fmt: skip

@@ -45,7 +45,7 @@ from layerclaims.quantities.attribution import shares_of_fits
 from layerclaims.quantities.separability import models_by_size
 from layerclaims.quantities.stability import accuracy_of_runs
 from layerclaims.recording.figure import figure
-from layerclaims.recording.published_curves import curves_over_context, with_published
+from layerclaims.recording.published_curves import curves_over_context, curves_over_texts, with_published
 from layerclaims.results.figure_records import (
     BarsRecord,
     CurveRecord,

@@ -72,10 +72,13 @@ def md_code(text: object) -> str:
 
 
 def unbroken(text: str) -> "Markup":
-    """Escape text and keep words with numbers in one piece: Pango would break a line inside .05, after the point."""
+    """Escape text and keep words with numbers in one piece: Pango would break a line inside .05, after the point.
+
+    A short word before stays with the number: a piece that begins with a point makes WeasyPrint end the line anywhere.
+    """
     from markupsafe import Markup, escape
 
-    word = r"(?<![^ \n])[^ \n]{0,40}?(?<![\w.])\.\d[^ \n]{0,40}(?![^ \n])"
+    word = r"(?<![^ \n])(?:[^ \n]{1,10} )?[^ \n]{0,40}?(?<![\w.])\.\d[^ \n]{0,40}(?![^ \n])"
     return Markup(re.sub(word, r'<span class="nb">\g<0></span>', str(escape(text))))
 
 

@@ -17,13 +17,13 @@ def contents(
     sections: dict[str, list[Assessment]], *, both: bool
 ) -> tuple[tuple[tuple[int, str, str], ...], ...]:
     """Return the table of contents in two columns of about the same length, never split inside a section."""
-    blocks = [[(1, "verdicts", "Verdicts")]]
+    blocks = [[(1, "answers", "Three answers to each claim")]] if both else []
+    blocks += [[(1, "verdicts", "Verdicts")]]
     for index, (name, claims) in enumerate(sections.items(), 1):
         blocks.append(
             [(1, f"section-{index}", name.capitalize())] + [(2, claim.id, claim.title) for claim in claims]
         )
-    ends = [("protocols", "Protocols side by side")] if both else []
-    ends += [
+    ends = [
         ("methods", "Methods"),
         ("environment", "Environment"),
         ("limits", "Limits"),
@@ -100,31 +100,23 @@ def certainty(claims: list[Assessment], protocols: list[str]) -> list[tuple[str,
         said = f"{len(twins)} replicated claim{'s say' if len(twins) > 1 else ' says'}"
         same = f"an untrained network satisfies the same: {_listed(twins)}."
         made.append(("Untrained", f"{said} little about training, since {same}"))
-    stalled = (
-        [
-            (r.protocol, sum(c.results[i].converged is False for c in claims if i < len(c.results)))
-            for i, r in enumerate(claims[0].results)
-        ]
-        if claims
-        else []
-    )
-    for protocol, count in stalled:
-        if count:
-            where = f" under the protocol {PROTOCOLS[protocol]}" if protocol != "rigorous" else ""
-            made.append(
-                (
-                    "Unconverged",
-                    f"{count} {'verdict rests' if count == 1 else 'verdicts rest'} on a probe that "
-                    f"did not converge{where}; they speak of the optimiser as much as of the model.",
-                )
-            )
+    stalled = sum(r.converged is False for c in claims for r in c.results if r.protocol == "rigorous")
+    if stalled:
+        rests = "verdict rests" if stalled == 1 else "verdicts rest"
+        optimiser = "did not converge; they speak of the optimiser as much as of the model."
+        made.append(("Unconverged", f"{stalled} {rests} on a probe that {optimiser}"))
     if len(protocols) > 1:
         differing = [claim.title for claim in claims if claim.differs]
-        made.append(
-            ("Protocols", f"They disagree on {len(differing)} of {len(claims)} claims: {_listed(differing)}.")
-            if differing
-            else ("Protocols", "They agree on every claim.")
-        )
+        judged = sum(claim.compared for claim in claims)
+        if differing:
+            said = f"They disagree on {len(differing)} of the {judged} claims that both judged: {_listed(differing)}."
+        else:
+            said = (
+                "They agree on every claim that both judged."
+                if judged
+                else "They share no claim that both judged."
+            )
+        made.append(("Protocols", said))
     return made
 
 

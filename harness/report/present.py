@@ -4,7 +4,8 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from layerclaims.report import protocols as contrast
+from layerclaims.report import answers
+from layerclaims.report import protocols as between
 from layerclaims.report.escaping import clean, cleaned, quoted
 from layerclaims.report.overview import bibtex, certainty, contents, facts, headline, tally
 from layerclaims.report.plots import figure as figures
@@ -50,6 +51,7 @@ OPTIONS = {
 }
 LONGEST_NAME, LONGEST_LABEL = 240, 80
 LONGEST_SECTION = 40  # as much as a running head holds
+WITH_THE_PROCEDURE = 3  # the schema version from which on as published means what the authors ran
 # the order of the post; other sections come after, as they are met
 SECTIONS = ("separability", "norm", "geometry", "attribution", "transfer", "stability", "subspaces")
 
@@ -67,16 +69,26 @@ def present(results: Results, *, interactive: bool) -> Report:
         grouped.setdefault(claim.id, []).append(claim)
     order = {name: place for place, name in enumerate(SECTIONS)}
     claims = []
+    walks = {walk.claim: walk for walk in data.walks}
+    older = data.schema_version < WITH_THE_PROCEDURE and not data.walks
+    rows: list[answers.Row] = []
     for number, records in enumerate(
         sorted(grouped.values(), key=lambda records: order.get(records[0].section, len(order))), 1
     ):
         records.sort(key=lambda claim: list(PROTOCOLS).index(claim.protocol))
         made = tuple(_result(claim, command, interactive) for claim in records)
         first = records[0]
+        title = first.id.replace("-", " ").capitalize().replace("Pca ", "PCA ")
+        rigorous, published = (
+            next((claim for claim in records if claim.protocol == name), None) for name in PROTOCOLS
+        )
+        walk = walks.get(first.id)
+        why = between.reason(rigorous, published, walk, older=older)
+        rows.append(answers.Row(title=title, rigorous=rigorous, published=published, why=why))
         claims.append(
             Assessment(
                 id=first.id,
-                title=first.id.replace("-", " ").capitalize().replace("Pca ", "PCA "),
+                title=title,
                 section=clean(first.section, LONGEST_SECTION),
                 statement=first.statement,
                 source=cited(first),
@@ -90,7 +102,8 @@ def present(results: Results, *, interactive: bool) -> Report:
                 strips=tuple(_strips(records, interactive)),
                 quantities=tuple(_quantities(made)),
                 figures=tuple(_figures(records, data.figures, drawn, numbers, interactive)),
-                disagreement=contrast.disagreement(records, data.ablation),
+                contrast=between.contrast(rigorous, published, walk, older=older),
+                walk=between.table(walk),
             )
         )
     sections: dict[str, list[Assessment]] = {}
@@ -98,6 +111,7 @@ def present(results: Results, *, interactive: bool) -> Report:
         sections.setdefault(one.section, []).append(one)
     protocols = list(dict.fromkeys(result.protocol for one in claims for result in one.results))
     protocols.sort(key=list(PROTOCOLS).index)
+    both = len(protocols) > 1
     tallies = tuple(tally(protocol, claims) for protocol in protocols)
     return Report(
         results=data,
@@ -108,19 +122,20 @@ def present(results: Results, *, interactive: bool) -> Report:
         ranked=tuple(sorted(claims, key=lambda claim: (claim.severity, claim.number))),
         sections=tuple((name, tuple(members)) for name, members in sections.items()),
         tallies=tallies,
-        headline=headline(tallies),
-        both=len(protocols) > 1,
+        headline=answers.headline(rows) if both and len(rows) > 1 else headline(tallies),
+        both=both,
         of_post=all(of_post(claim) for claim in data.claims),
         cites_post=any(of_post(claim) for claim in data.claims),
         calibrated=any(result.calibration for claim in claims for result in claim.results),
         untrained=any(result.untrained for claim in claims for result in claim.results),
-        ablation=contrast.table(data.ablation),
+        older=older,
+        answers=answers.groups(rows) if both else (),
         groups=tuple(
             (verdict, members)
             for severity, verdict in enumerate(FINDINGS_FIRST)
             if (members := tuple(claim for claim in claims if claim.severity == severity))
         ),
-        contents=contents(sections, both=len(protocols) > 1),
+        contents=contents(sections, both=both),
         certainty=tuple(certainty(claims, protocols)) if claims else (),
         facts=tuple(facts(data)),
         options=tuple(
@@ -135,9 +150,8 @@ def present(results: Results, *, interactive: bool) -> Report:
 
 
 def _result(claim: ClaimRecord, command: list[str], interactive: bool) -> Result:
-    decisive = _decisive(claim.parts)
-    part = claim.parts[decisive] if decisive is not None else None
-    published = claim.reported_value if decisive == 0 else None
+    part = between.decisive(claim.parts)
+    published = claim.reported_value if part is not None and part is claim.parts[0] else None
     test = "test_" + claim.id.replace("-", "_")
     one = " ".join([*command, "-k", test])
     one = re.sub("--protocol[ =]both", f"--protocol {claim.protocol}", one)
@@ -151,7 +165,7 @@ def _result(claim: ClaimRecord, command: list[str], interactive: bool) -> Result
         published=short(published) if published is not None else "",
         parts=tuple(map(_line, claim.parts)),
         controls=tuple(map(_line, claim.controls)),
-        certificate=certificate(claim.probe),
+        certificate=certificate(claim.probe, claim.protocol),
         calibration=calibration(claim.calibration),
         error_rates=error_rates(claim.calibration),
         untrained=_untrained(claim),
@@ -226,15 +240,6 @@ def _figures(
         )
 
 
-def _decisive(parts: Sequence[PartRecord]) -> int | None:
-    """Return the index of the part on which the verdict rests."""
-    for wanted in (False, None):
-        for index, part in enumerate(parts):
-            if part.holds is wanted:
-                return index
-    return 0 if parts else None
-
-
 def _line(item: PartRecord | ControlRecord) -> Line:
     estimate, interval = measured(item.estimate, item.interval)
     part = item if isinstance(item, PartRecord) else None
@@ -255,8 +260,7 @@ def _forest(claims: Sequence[ClaimRecord], interactive: bool) -> str:
     """Return one row of the forest plot with a mark for each of the claims that has a number."""
     marks, said, published = [], [], None
     for claim in claims:
-        decisive = _decisive(claim.parts)
-        part = claim.parts[decisive] if decisive is not None else None
+        part = between.decisive(claim.parts)
         if part is None or (distance := distance_of(part, part.estimate)) is None:
             continue
         line = _line(part)
@@ -277,7 +281,7 @@ def _forest(claims: Sequence[ClaimRecord], interactive: bool) -> str:
                 hollow=claim.protocol == "as-published",
             )
         )
-        if decisive == 0 and published is None and claim.reported_value is not None:
+        if part is claim.parts[0] and published is None and claim.reported_value is not None:
             published = distance_of(part, claim.reported_value)
             said.append(f"published {short(claim.reported_value)}")
     if not marks:

@@ -129,6 +129,14 @@ def markdown(results: Results) -> str:
     return text
 
 
+def three_answers_markdown(results: Results) -> str:
+    """Return the table of the three answers alone, as a README shows it; empty for a run of one protocol."""
+    report = present(results, interactive=False)
+    if not report.answers:
+        return ""
+    return _environment(escape=False).get_template("answers.md.j2").render(report=report).strip() + "\n"
+
+
 def pdf(results: Results) -> bytes:
     """Return the PDF/A-3a with results.json attached; the same bytes for equal results.
 

@@ -57,6 +57,11 @@ class Result:
     command: str
     seconds: str
 
+    @property
+    def judged(self) -> bool:
+        """Whether there is evidence behind the verdict."""
+        return self.verdict not in (Verdict.NOT_TESTED, Verdict.ERROR)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
@@ -80,17 +85,44 @@ class TableLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AblationLine:
-    """A protocol, or one with a single ingredient of the other's."""
+class WalkLine:
+    """One step from the published procedure to the rigorous protocol, or a single change of the procedure."""
 
-    label: str
-    start: bool  # a protocol as it is
-    accuracy: str
+    choice: str
+    end: bool  # the procedure or the protocol as it is
+    alone: bool  # not a step of the walk: the only thing that is changed
+    number: str
     interval: str
     converged: str  # "yes", "no", or a dash
-    unit_accuracy: str
-    unit_interval: str
-    unit_converged: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What one protocol says of a claim on this model."""
+
+    verdict: Verdict | None  # None: there is none to be had
+    number: str  # empty where there is none
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerLine:
+    """The three answers to a claim."""
+
+    id: str
+    title: str
+    post: str  # what the post found, in few words; a dash where it gives nothing
+    published: Answer
+    rigorous: Answer
+    why: str  # at most five words
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerGroup:
+    """Claims whose two verdicts say the same of the post."""
+
+    heading: str
+    note: str  # what the heading means
+    lines: tuple[AnswerLine, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +144,8 @@ class Assessment:
     strips: tuple[str, ...]  # SVG, one a quantity
     quantities: tuple[TableLine, ...]
     figures: tuple[Figure, ...]
-    disagreement: str  # why the protocols differ; empty where they do not, or where nothing is known of it
+    contrast: str  # what makes the two answers differ; empty where there is nothing to say
+    walk: tuple[WalkLine, ...]  # empty where the run made none
 
     def grouped(self, *names: str) -> list[tuple[str, Result]]:
         """Each result with its protocol's name; the first alone, with no name, where `names` are alike in all."""
@@ -130,8 +163,13 @@ class Assessment:
 
     @property
     def differs(self) -> bool:
-        """Whether the protocols disagree."""
-        return len({result.verdict for result in self.results}) > 1
+        """Whether the protocols disagree: both judged, and not alike."""
+        return self.compared and len({result.verdict for result in self.results}) > 1
+
+    @property
+    def compared(self) -> bool:
+        """Whether both protocols judged."""
+        return len(self.results) > 1 and all(result.judged for result in self.results)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +199,8 @@ class Report:
     cites_post: bool  # whether any is
     calibrated: bool  # whether any row has measured error rates
     untrained: bool  # whether any row was judged on the untrained twin as well
-    ablation: tuple[AblationLine, ...]  # empty where the run made none
+    older: bool  # whether as published meant scikit-learn's defaults when the file was written
+    answers: tuple[AnswerGroup, ...]  # empty under one protocol alone
     groups: tuple[tuple[Verdict, tuple[Assessment, ...]], ...]  # failures first
     contents: tuple[tuple[tuple[int, str, str], ...], ...]  # columns of (level, anchor, text)
     headline: str

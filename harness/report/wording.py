@@ -95,10 +95,15 @@ def distance_of(part: PartRecord, value: float | None) -> float | None:
     return inside / half if half > 0 else math.copysign(math.inf, inside) if inside else 0.0
 
 
-def certificate(probe: ProbeRecord | None) -> str:
-    """Return the probe's convergence certificate as a sentence, empty where no probe was fitted."""
+def certificate(probe: ProbeRecord | None, protocol: str) -> str:
+    """Return the probe's convergence certificate as a sentence, empty where no probe was fitted.
+
+    As published training ends after its epochs, wherever it is: where it ended is told, and is no fault.
+    """
     if probe is None:
         return ""
+    if protocol == "as-published":
+        return _ended(probe)
     words = ["The probe converged" if probe.converged else "The probe did not converge"]
     if probe.iterations is not None:
         words.append(f"{'after' if probe.converged else 'within'} {probe.iterations:,} iterations")
@@ -108,6 +113,15 @@ def certificate(probe: ProbeRecord | None) -> str:
     if probe.relative_gap is not None:
         details.append(f"relative objective gap estimated at {short(probe.relative_gap)} at most")
     return " ".join(words) + (f" ({', '.join(details)})." if details else ".")
+
+
+def _ended(probe: ProbeRecord) -> str:
+    where = f" at gradient norm {short(probe.gradient_norm)}" if probe.gradient_norm is not None else ""
+    after = f" after {probe.iterations:,} iterations" if probe.iterations is not None else ""
+    ended = f"The probe ended{where}{after}" if where or after else ""
+    gap = probe.relative_gap
+    above = f"of its loss, {_percent(gap)} % lies above the optimum" if gap is not None else ""
+    return sentence("; ".join(filter(None, (ended, above))))
 
 
 def calibration(rates: CalibrationRecord | None) -> str:
@@ -169,8 +183,11 @@ def change(claim: ClaimRecord, part: PartRecord | None) -> str:
         return "A verdict needs what is named above; nothing was measured."
     if claim.verdict is Verdict.ERROR:
         return "The harness failed before it could measure; the verdict says nothing about the model."
-    if claim.verdict is Verdict.INCONCLUSIVE and claim.probe is not None and not claim.probe.converged:
+    stalled = claim.probe is not None and not claim.probe.converged
+    if claim.verdict is Verdict.INCONCLUSIVE and stalled and claim.protocol == "rigorous":
         return "A probe that converges: until then no interval decides, wherever it lies."
+    if claim.verdict is Verdict.INCONCLUSIVE and stalled and part is not None and part.holds is not None:
+        return ""  # the interval decides: what keeps the verdict open is in its reason
     if part is None or part.estimate is None or part.interval is None or part.threshold is None:
         return ""
     name, interval = part.name, measured(part.estimate, part.interval)[1]

@@ -31,9 +31,8 @@ from pydantic_core import PydanticCustomError
 SCHEMA_VERSION: Final = (
     3  # 2 adds `where` and `selected`; 3 adds `walks` and takes the published procedure as it was run
 )
-CorpusRole = Literal[
-    "main", "transfer", "transfer as published"
-]  # the authors chose other texts for transfer
+# the authors chose other texts for transfer
+CorpusRole = Literal["main", "transfer", "transfer as published"]
 ClaimId = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
 Ingredient = Literal[
     "published",  # the procedure as it is

@@ -99,7 +99,7 @@ class TestReading:
             (b"\x89PNG\r\n\x1a\n\x00\xff", "not JSON text"),
             (b"[1, 2]", "no schema_version"),
             (b"{}", "no schema_version"),
-            (b'{"schema_version": 3, "claims": "new"}', "update layerclaims"),
+            (b'{"schema_version": 4, "claims": "new"}', "update layerclaims"),
             (b'{"schema_version": "1"}', "sound"),
             (b'{"schema_version": 1, "schema_version": 1}', "twice"),
             (b'{"schema_version": 1, "x": NaN}', "NaN"),

@@ -78,7 +78,7 @@ class Verification:
             )
         lines += [f"checksum right: {name}" for name in self.checksums]
         lines.append(
-            "Controls, figures, measured error rates and the way between protocols are taken as stated."
+            "Controls, figures, measured error rates and the walks between protocols are taken as stated."
         )
         if self.mismatches:
             count = len(self.mismatches)

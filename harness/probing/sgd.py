@@ -203,9 +203,8 @@ class _Layer:
         self.room, self.on_w = torch.empty_like(self.w), torch.empty(width, d, device=device)
         self.one = torch.eye(width, device=device)
         self.minus = torch.full((BATCH,), -1.0, device=device)
-        self.lines = (torch.arange(BATCH, device=device) * width).repeat(
-            STRETCH
-        )  # where each row of z begins
+        # where each row of z begins, for the batches of a stretch
+        self.lines = (torch.arange(BATCH, device=device) * width).repeat(STRETCH)
         self.saved = time.monotonic()
         if task.checkpoint is not None:
             self._restore(task.checkpoint)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 LABELS, WIDTH, POSITIONS = 31, 576, 30  # as the embedded model's
 DOCUMENTS, FULL = 160, 1000
-ROUNDS = 9
+ROUNDS = 7
 
 
 def states(documents: int) -> NDArray[np.float32]:

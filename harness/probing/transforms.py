@@ -20,8 +20,8 @@ Array = NDArray[np.float32]
 class Transform:
     """What a row goes through before the probe: z_i = after_i * scale * (before_i * x_i - shift).
 
-    What is None is left out. All of it is folded into the products of a step, so that no second matrix is made
-    and none is lost to rounding but what float32 rounds of the shift.
+    What is None is left out. All of it is folded into the products of a step, so that no second matrix is made. A
+    mean that lies many deviations from 0 is no loss beyond what float32 lost of x itself there.
     """
 
     before: Array | None = None  # [n], one factor for each row of the matrix

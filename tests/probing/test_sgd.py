@@ -118,6 +118,16 @@ class TestProcedure:
         np.testing.assert_allclose(fit.bias, bias, atol=3e-6)
         assert fit.steps == one.steps == 6
 
+    def test_features_far_from_0_cost_no_more_than_float32_lost_of_them(self):
+        """Means of 1,000 deviations: as the same loop in float64 on what x holds."""
+        x, y = states()
+        x += 1000 * x.std(0)
+        one = task(epochs=20, transform=standardised_unit(x, np.arange(len(x))))
+        (fit,) = fit_sgd(x, y, [one], n_labels=5)
+        weights, bias = plain_loop(x, y, one, 5, dtype=torch.float64)[-1]
+        np.testing.assert_allclose(fit.weights, weights, atol=2e-5)
+        np.testing.assert_allclose(fit.bias, bias, atol=2e-5)
+
     @pytest.mark.parametrize(
         ("n", "d", "k"), [(1025, 1, 2), (40, 7, 2), (1500, 33, 31), (2048, 3, 33), (9, 50, 16)]
     )

@@ -15,7 +15,7 @@ from layerclaims.verdicts.verdict import Verdict
 from scipy.stats import binom, binomtest
 
 from tests.claims import calibrate
-from tests.claims.plants import PLANTS
+from tests.claims.plants import PLANTS, SECOND, plant_of
 
 R, N, U = Verdict.REPLICATED, Verdict.NOT_REPLICATED, Verdict.INCONCLUSIVE
 ALPHA = calibrate.ALPHA
@@ -23,15 +23,23 @@ CLEAR, NEAR = range(5), range(10)  # seeds
 DOCS = Path(__file__).parents[2] / "docs"
 
 KEPT = json.loads(calibration.FILE.read_text(encoding="utf-8"))["rows"]
+every_plant = pytest.mark.parametrize(
+    ("row", "second"),
+    [*((row, False) for row in PLANTS), *((row, True) for row in SECOND)],
+    ids=[*PLANTS, *(f"{row}, second condition" for row in SECOND)],
+)
 
 
-def verdicts(row, knob, seeds):
-    return Counter(calibrate.judged(row, knob, seed)[0] for seed in seeds)
+def verdicts(row, knob, seeds, *, second=False):
+    return Counter(calibrate.judged(row, knob, seed, second=second)[0] for seed in seeds)
 
 
-def border(row):
-    (cell,) = (cell for cell in KEPT[row]["cells"] if cell["knob"] == KEPT[row]["border"])
-    return cell
+def kept(row, *, second=False):
+    return KEPT[row]["second"] if second else KEPT[row]
+
+
+def border(row, *, second=False):
+    return calibrate.at_border(kept(row, second=second))
 
 
 @pytest.mark.parametrize(("count", "n"), [(0, 200), (3, 200), (100, 200), (199, 200), (200, 200)])
@@ -43,9 +51,15 @@ def test_shares_have_exact_intervals(count, n):
 def test_every_row_has_a_plant_and_is_calibrated():
     assert set(PLANTS) == set(post_claims())
     assert list(KEPT) == list(PLANTS)
-    for row, plant in PLANTS.items():
-        assert tuple(cell["knob"] for cell in KEPT[row]["cells"]) == plant.knobs, row
-        assert KEPT[row]["plant"] == plant.what
+    assert {row for row in KEPT if "second" in KEPT[row]} == set(SECOND)
+
+
+@every_plant
+def test_what_was_calibrated_is_what_is_planted(row, second):
+    found, plant = kept(row, second=second), plant_of(row, second=second)
+    assert tuple(cell["knob"] for cell in found["cells"]) == plant.knobs
+    assert found["plant"] == plant.what
+    assert found["border"] == plant.border
 
 
 # found in two plants of three only, by calibration: with five folds the bounds are wide, the more so where five of 32
@@ -55,11 +69,11 @@ UNDECIDED = {("contribution-is-distributed", N), ("accuracy-stable-across-runs",
 SELDOM_UNDECIDED = {("top-dimensions-recur-across-runs", N)}
 
 
-@pytest.mark.parametrize("row", PLANTS)
-def test_a_clear_truth_is_found(row):
-    plant = PLANTS[row]
+@every_plant
+def test_a_clear_truth_is_found(row, second):
+    plant = plant_of(row, second=second)
     for knob, expected, opposite in ((plant.knobs[0], N, R), (plant.knobs[-1], R, N)):
-        found = verdicts(row, knob, CLEAR)
+        found = verdicts(row, knob, CLEAR, second=second)
         assert found[opposite] == 0, (knob, found)
         if (row, expected) not in UNDECIDED:
             # the shuffled-label control of a separable model misses chance on one run in twenty
@@ -67,26 +81,27 @@ def test_a_clear_truth_is_found(row):
             assert found[expected] >= len(CLEAR) - missed, (knob, found)
 
 
-@pytest.mark.parametrize("row", PLANTS)
-def test_a_clear_truth_was_found_in_four_of_five_plants_or_more(row):
+@every_plant
+def test_a_clear_truth_was_found_in_four_of_five_plants_or_more(row, second):
     """By calibration; the shuffled-label control of a separable model misses chance on one run in twenty."""
-    first, last = KEPT[row]["cells"][0], KEPT[row]["cells"][-1]
-    for cell, name, expected in ((first, "not_replicated", N), (last, "replicated", R)):
+    cells = kept(row, second=second)["cells"]
+    for cell, name, expected in ((cells[0], "not_replicated", N), (cells[-1], "replicated", R)):
         share = 0.6 if (row, expected) in UNDECIDED else 0.8
         assert cell[name] >= share * cell["plants"], cell
 
 
-@pytest.mark.parametrize("row", PLANTS)
-def test_a_truth_at_the_border_is_seldom_decided(row):
-    found = verdicts(row, PLANTS[row].border, NEAR)
+@every_plant
+def test_a_truth_at_the_border_is_seldom_decided(row, second):
+    found = verdicts(row, plant_of(row, second=second).border, NEAR, second=second)
     assert found[U] > found[R] + found[N], found
 
 
-@pytest.mark.parametrize("row", PLANTS)
-def test_a_truth_near_the_border_is_undecided_oftener_than_decided_wrongly(row):
+@every_plant
+def test_a_truth_near_the_border_is_undecided_oftener_than_decided_wrongly(row, second):
     """By the plants that `make calibrate` drew on either side of the border, nearest to it."""
-    cells = {cell["knob"]: cell for cell in KEPT[row]["cells"]}
-    false, true = cells[PLANTS[row].outside[1]], cells[PLANTS[row].inside[0]]
+    plant = plant_of(row, second=second)
+    cells = {cell["knob"]: cell for cell in kept(row, second=second)["cells"]}
+    false, true = cells[plant.outside[1]], cells[plant.inside[0]]
     for cell, wrong, right in (
         (false, "replicated", "not_replicated"),
         (true, "not_replicated", "replicated"),
@@ -95,34 +110,29 @@ def test_a_truth_near_the_border_is_undecided_oftener_than_decided_wrongly(row):
         assert cell["inconclusive"] + cell[right] > cell[wrong]
 
 
-@pytest.mark.parametrize("row", PLANTS)
-def test_no_row_errs_oftener_than_alpha_by_more_than_chance(row):
-    rates = calibration.rates(row)
-    assert rates["plants"] >= 200
-    for verdict in ("false_replicated", "false_not_replicated"):
-        count = round(rates[verdict] * rates["plants"])
-        assert binom.sf(count - 1, rates["plants"], ALPHA) > 0.01 / len(PLANTS), (verdict, rates)
-        low, high = rates[f"{verdict}_interval"]
-        assert 0 <= low <= rates[verdict] <= high <= 1
-    clear = {cell["knob"]: cell for cell in KEPT[row]["cells"]}
-    for knob, wrong in ((PLANTS[row].knobs[0], "replicated"), (PLANTS[row].knobs[-1], "not_replicated")):
-        assert clear[knob][wrong] == 0
+@every_plant
+def test_no_row_errs_oftener_than_alpha_by_more_than_chance(row, second):
+    cell, clear = border(row, second=second), kept(row, second=second)["cells"]
+    assert cell["plants"] >= 200
+    for verdict in ("replicated", "not_replicated"):
+        assert binom.sf(cell[verdict] - 1, cell["plants"], ALPHA) > 0.01 / len(PLANTS), (verdict, cell)
+    assert clear[0]["replicated"] == clear[-1]["not_replicated"] == 0
 
 
-@pytest.mark.parametrize("row", PLANTS)
-def test_the_border_lies_where_the_success_region_begins(row):
-    cell = border(row)
-    if PLANTS[row].truth == "knob":
+@every_plant
+def test_the_border_lies_where_the_success_region_begins(row, second):
+    cell, found = border(row, second=second), kept(row, second=second)
+    if plant_of(row, second=second).truth == "knob":
         assert cell["knob"] == pytest.approx(cell["truth"])
         return
-    outside, inside = KEPT[row]["cells"][1]["truth"], KEPT[row]["cells"][3]["truth"]
-    assert abs(cell["truth"] - KEPT[row]["threshold"]) < 0.25 * abs(inside - outside)
+    outside, inside = found["cells"][1]["truth"], found["cells"][3]["truth"]
+    assert abs(cell["truth"] - found["threshold"]) < 0.25 * abs(inside - outside)
 
 
-@pytest.mark.parametrize("row", PLANTS)
-def test_what_was_calibrated_is_what_the_row_does_now(row):
-    verdict, estimate = KEPT[row]["first"][0]
-    found = calibrate.judged(row, PLANTS[row].border, 0)
+@every_plant
+def test_what_was_calibrated_is_what_the_row_does_now(row, second):
+    verdict, estimate = kept(row, second=second)["first"][0]
+    found = calibrate.judged(row, plant_of(row, second=second).border, 0, second=second)
     assert str(found[0]) == verdict
     assert found[1] == pytest.approx(estimate, abs=1e-4)
 
@@ -136,8 +146,12 @@ def test_a_row_that_was_not_calibrated_has_no_rates():
 
 
 def test_rates_are_those_of_the_border():
-    row = "transfer-beats-chance"
-    assert calibration.rates(row)["false_replicated"] == border(row)["replicated"] / border(row)["plants"]
+    rates, found = calibration.rates("transfer-beats-chance"), border("transfer-beats-chance")
+    assert rates["plants"] == found["plants"]
+    for verdict in ("replicated", "not_replicated"):
+        assert rates[f"false_{verdict}"] == found[verdict] / found["plants"]
+        low, high = rates[f"false_{verdict}_interval"]
+        assert 0 <= low <= rates[f"false_{verdict}"] <= high <= 1
 
 
 def test_a_path_that_no_fold_could_put_in_another_order_is_decided():

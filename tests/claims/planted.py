@@ -187,13 +187,13 @@ def _add_multiple_of_input(mlp: Any, architecture: str, step: float) -> None:
 
 
 def corpus(path: Path, n: int, *, seed: int, capitals: bool = False) -> Path:
-    """`n` made-up texts of random words, in small letters or in capitals."""
+    """`n` made-up texts of random words, in small letters or in capitals: a word more than twice the context."""
     rng = random.Random(seed)
     alphabet = CAPITALS if capitals else CAPITALS.lower()
-    texts = [
-        " ".join("".join(rng.choices(alphabet, k=rng.randint(2, 7))) for _ in range(2 * CONTEXT))
-        for _ in range(n)
-    ]
+    words = (
+        ["".join(rng.choices(alphabet, k=rng.randint(2, 7))) for _ in range(2 * CONTEXT)] for _ in range(n)
+    )
+    texts = [" ".join([*some, alphabet[0]]) for some in words]
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     return path
 

@@ -121,7 +121,7 @@ def trained_on_random(seed, accuracy):
 
 def masking(seed, loss):
     means = {"raw": 0.95, "masked at random": 0.94, "masked to mean": 0.94, "masked widest": 0.94}
-    return drawn(seed, 200, {**means, "masked": 0.95 - loss}, totals=30)
+    return drawn(seed, 200, {**means, "masked": 0.95 - loss, "masked neighbours": 0.94}, totals=30)
 
 
 def corpora_differ(seed, drop):
@@ -283,14 +283,12 @@ def tightening(seed, growth, documents=300):
 
 def far(seed, step, documents=300):
     """The last state is three times as long as the others, and by direction too it lies `step` steps away."""
-    path = np.zeros((6, 2))
-    path[1:, 0] = 0.8 * np.cumsum([1, 1, 1, 1, step])
-    path[1::2, 1] = 0.6
+    path = 0.8 * np.cumsum([0, 1, 1, 1, 1, step])[:, None]
     factors = np.array([1, 1, 1, 1, 1, 3.0])
     rng = np.random.default_rng([seed, 39])
+    offsets = along(path, 6, away=12.0)
     return InMemory(
-        gaussian(rng, along(path, 6, away=12.0), documents=documents, positions=5, own=0.3, factors=factors),
-        seed=seed,
+        gaussian(rng, offsets, documents=documents, positions=5, own=0.3, factors=factors), seed=seed
     )
 
 
@@ -303,13 +301,16 @@ def ring(seed, arc, documents=60):
 
 
 def there_and_back(seed, width, documents=60):
-    """Twelve layers on an ellipse that ends near where it began; at a `width` of 0 it goes back as it went."""
+    """Twelve layers on an ellipse that ends near where it began; at a `width` of 0 it goes back as it went.
+
+    It is large, so that at the border its short axis stands out from the tokens: where it does not, the plane turns
+    with every sample, and a small one makes the area smaller than it is.
+    """
     angles = np.radians(np.linspace(0, 345, 12))
-    path = 3.0 * np.stack([np.cos(angles), width * np.sin(angles)], axis=1)
+    path = 12.0 * np.stack([np.cos(angles), width * np.sin(angles)], axis=1)
     rng = np.random.default_rng([seed, 40])
-    return InMemory(
-        gaussian(rng, along(path, 6, away=12.0), documents=documents, positions=5, own=0.3), seed=seed
-    )
+    offsets = along(path, 6, away=48.0)
+    return InMemory(gaussian(rng, offsets, documents=documents, positions=5, own=1.0), seed=seed)
 
 
 def balanced(d, layers=6):
@@ -540,13 +541,15 @@ SECOND = {
     ),
     "normalising-tightens-drift": Plant(
         what="States as for the first condition; the last one is three times as long as all others, so that unit "
-        "vectors bring it nearer, but by its direction too it lies so many steps further as the knob says.",
-        draw=far, outside=(8.0, 5.5), border=4.18, inside=(3.2, 1.5), truth="large", part=1,
+        "vectors bring it nearer, but by its direction too it lies as many steps away as the knob says, before the "
+        "unit sphere shortens them.",
+        draw=far, outside=(6.0, 3.7), border=3.38, inside=(3.1, 1.5), truth="large", part=1,
     ),
     "layer-zero-closes-a-ring": Plant(
-        what="States as for the first condition; twelve centroids on an ellipse, as wide as the knob says, that ends "
-        "near where it began. At 0 the path goes there and back again.",
-        draw=there_and_back, outside=(0.0, 0.12), border=0.207, inside=(0.3, 0.5), truth="large", part=1,
+        what="States as for the drift, with a mean of the document's own of 1 that its states do not share; twelve "
+        "centroids on an ellipse, whose axes are 1 and as much as the knob says, that ends near where it began. At "
+        "0 the path goes there and back again.",
+        draw=there_and_back, outside=(0.0, 0.19), border=0.2036, inside=(0.217, 0.5), truth="large", part=1,
     ),
 }  # fmt: skip
 

@@ -8,14 +8,18 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from layerclaims.metrics import attribution
 from layerclaims.verdicts import calibration
 from layerclaims.verdicts.registry import post_claims
 from layerclaims.verdicts.verdict import Verdict
+from scipy import optimize
 from scipy.stats import binom, binomtest
 
 from tests.claims import calibrate
 from tests.claims.plants import PLANTS, SECOND, plant_of
+from tests.claims.synthetic import Drawn
 
 R, N, U = Verdict.REPLICATED, Verdict.NOT_REPLICATED, Verdict.INCONCLUSIVE
 ALPHA = calibrate.ALPHA
@@ -157,3 +161,82 @@ def test_rates_are_those_of_the_border():
 def test_a_path_that_no_fold_could_put_in_another_order_is_decided():
     """Equal numbers without each fold: the order's least step stands in for a spread that cannot be seen."""
     assert calibrate.judged("pca-shows-drift", 1.0, 0)[0] is R
+
+
+# --- as published: three independent runs in place of the folds' probes
+
+
+FEATURES, LAYERS = 64, 6
+SIGNS = np.random.default_rng(3).choice([-1.0, 1.0], size=(FEATURES, LAYERS))
+DRAWS = 300
+
+
+def runs_of(rng, weights, n=3):
+    """Weights [n, d, K] of independent runs, each with errors of its own."""
+    return weights * (1 + 0.2 * rng.normal(size=(n, *weights.shape)))
+
+
+def dominating_runs(share, layers):
+    """Weights of which dimension 7 has that share, before errors, in some layers."""
+    weights = np.ones((FEATURES, LAYERS))
+    weights[7, :layers] = share * (FEATURES - 1) / (1 - share)
+    return weights * SIGNS
+
+
+def even_runs(evenness):
+    """Weights that fall off by exp(-1 / evenness) from one dimension to the next."""
+    return np.exp(-np.arange(FEATURES) / evenness)[:, None] * SIGNS
+
+
+def mean_share(weights):
+    """What dimension 7 has on average over many runs of the first layer: the truth, whatever the errors do to it."""
+    runs = runs_of(np.random.default_rng(1), weights, 1000)
+    return np.mean([attribution.contribution_shares(one)[7, 0] for one in runs])
+
+
+def mean_evenness(weights):
+    runs = runs_of(np.random.default_rng(1), weights, 1000)
+    return np.mean(
+        [attribution.dimensions_needed(attribution.contribution_shares(one), 0.9).min() for one in runs]
+    )
+
+
+def published_verdicts(row, weights, n=DRAWS):
+    found = Counter()
+    for seed in range(n):
+        rng = np.random.default_rng([seed, 50])
+        counts = {"raw": np.full((60, LAYERS), 10)}
+        study = Drawn(
+            seed=seed, labels=LAYERS, counts=counts, weights=runs_of(rng, weights), name="as-published"
+        )
+        found[study.judge(row).verdict] += 1
+    return found
+
+
+def assert_seldom_wrong(found):
+    for verdict in (R, N):
+        assert binom.sf(found[verdict] - 1, DRAWS, ALPHA) > 0.01, found
+
+
+@pytest.mark.parametrize("layers", [1, LAYERS])
+def test_three_runs_seldom_decide_of_a_dimension_at_the_border(layers):
+    """Also where it stands at the border in every layer, so that the largest of them is chosen by chance."""
+    share = optimize.brentq(lambda s: mean_share(dominating_runs(s, layers)) - 0.05, 0.03, 0.08, xtol=1e-4)
+    assert_seldom_wrong(published_verdicts("no-dimension-dominates", dominating_runs(share, layers)))
+
+
+def test_three_runs_decide_of_a_dimension_that_clearly_dominates_or_does_not():
+    row = "no-dimension-dominates"
+    assert published_verdicts(row, dominating_runs(0.15, 1), 20) == {N: 20}
+    assert published_verdicts(row, dominating_runs(0.02, 1), 20) == {R: 20}
+
+
+def test_three_runs_seldom_decide_of_a_distribution_at_the_border():
+    evenness = optimize.brentq(lambda k: mean_evenness(even_runs(k)) / FEATURES - 0.5, 5, 40, xtol=0.01)
+    assert_seldom_wrong(published_verdicts("contribution-is-distributed", even_runs(evenness)))
+
+
+def test_three_runs_decide_of_a_clear_distribution():
+    row = "contribution-is-distributed"
+    assert published_verdicts(row, even_runs(4), 20) == {N: 20}
+    assert published_verdicts(row, even_runs(200), 20)[R] >= 18

@@ -226,8 +226,11 @@ def test_three_runs_seldom_decide_of_a_dimension_at_the_border(layers):
 
 
 def test_three_runs_decide_of_a_dimension_that_clearly_dominates_or_does_not():
+    """Student's t of two degrees of freedom is wide: a share of .15 stays undecided in most draws."""
     row = "no-dimension-dominates"
-    assert published_verdicts(row, dominating_runs(0.15, 1), 20) == {N: 20}
+    found = published_verdicts(row, dominating_runs(0.6, 1), 20)
+    assert found[N] >= 18
+    assert not found[R]
     assert published_verdicts(row, dominating_runs(0.02, 1), 20) == {R: 20}
 
 

@@ -98,7 +98,7 @@ def test_the_dimensions_that_carry_the_layers_are_the_ones_named_and_masked(seed
     assert study.counts(MASKED_AT_RANDOM).accuracy > 0.95
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [1, 2])  # in the first draw no document differs at all, which says nothing
 def test_what_was_published_on_masking_is_true_of_the_neighbours(seed, tmp_path):
     """The authors' numbers count from 1 and were used as indices that count from 0."""
     rng = np.random.default_rng(seed)

@@ -19,7 +19,8 @@ from tests.claims import planted
 
 R, N, U = Verdict.REPLICATED, Verdict.NOT_REPLICATED, Verdict.INCONCLUSIVE
 CHANCE = 1 / (planted.BLOCKS + 1)
-TEXTS = 40
+TEXTS = 60
+FEW = 40  # where the verdict is clear
 
 SEPARATED = {"layers-linearly-separable": R, "transfer-beats-chance": R, "norm-is-not-the-only-feature": R}
 # uniform entries are all positive: the norm of such a vector is a coordinate, along the sum of all axes, and a line
@@ -76,7 +77,7 @@ OTHERWISE = {
     ("plant", "architecture", "seed"),
     [
         *((plant, "gpt2", 0) for plant in DICTATED),
-        *((plant, "llama", 1) for plant in ("norm only, exponential", "shifted")),
+        ("norm only, exponential", "llama", 1),
     ],
 )
 def test_the_published_procedure_says_what_is_planted(plant, architecture, seed, tmp_path):
@@ -100,7 +101,8 @@ def test_the_published_procedure_says_what_is_planted(plant, architecture, seed,
 @pytest.mark.parametrize(("architecture", "seed"), [("gpt2", 0), ("llama", 1)])
 def test_masking_the_neighbours_of_the_only_dimensions_costs_nothing(architecture, seed, tmp_path):
     """The numbers of a figure that counts from 1 are not the dimensions that it shows."""
-    rigorous = planted.study("four dimensions", architecture, tmp_path, seed=seed, n_texts=TEXTS)
+    # so many steps that the four outgrow, in every layer, the weights that others have had from the start
+    rigorous = planted.study("four dimensions", architecture, tmp_path, seed=seed, n_texts=4 * TEXTS)
     published, row = planted.published(rigorous), "masking-recurring-dimensions-is-negligible"
     assert sorted(recurring_dimensions(published)) == list(planted.FOUR)
     assert published.counts(MASKED).accuracy < published.counts(RAW).accuracy - 0.5
@@ -118,7 +120,7 @@ def test_a_scale_of_all_states_moves_the_published_accuracy_alone(architecture, 
     row, found = "layers-linearly-separable", {}
     for scale in (1.0, 2.0**-9):
         rigorous = planted.study(
-            "shifted", architecture, tmp_path / str(scale), seed=seed, n_texts=TEXTS, scale=scale
+            "shifted", architecture, tmp_path / str(scale), seed=seed, n_texts=FEW, scale=scale
         )
         published = planted.published(rigorous)
         own = rigorous.judge(row)

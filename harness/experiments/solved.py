@@ -59,8 +59,9 @@ def solved_fit(one: Solved) -> Measurement:
         train, test = transforms(study, rows, one.cell.kind, split)
         x, y = _taken(study, rows, split.training, None if one.standardised else train)
         # a penalty on weights of features as they come is as strong as on those of standardised ones, by the median
-        l2 = L2 if one.standardised else L2 * float(np.median(x[:: max(1, len(x) // SAMPLE)].var(axis=0)))
-        probe = LayerProbe(l2=l2, standardise=one.standardised)
+        probe = LayerProbe(
+            l2=L2 if one.standardised else L2 * _median_variance(x), standardise=one.standardised
+        )
         unit = one.standardised and one.cell.kind == "unit"
         with screen.Progress(one.name.replace("-", " ")):
             found = probe.fit(x, y, unit=unit, n_labels=study.n_labels)
@@ -76,6 +77,13 @@ def solved_fit(one: Solved) -> Measurement:
         return fitted.joined(*parts, Values(arrays={}, facts=facts))
 
     return solve
+
+
+def _median_variance(x: Matrix) -> float:
+    """Of the features of x [n, d] that vary, by a sample of the vectors; 1 where none does."""
+    variances = x[:: max(1, len(x) // SAMPLE)].var(axis=0)
+    varying = variances[variances > 0]
+    return float(np.median(varying)) if len(varying) else 1.0
 
 
 def _taken(

@@ -8,7 +8,8 @@ adds exactly nothing; what the MLP adds is set by hand, so that state i is known
 - "norm only, one block": two states, the second twenty times the first.
 - "shifted", "shifted, equal norms", "shifted ever further": state i = state 0 + V_i with one V_i for all tokens.
 - "shifted, wide": by less, and in so many dimensions that none matters much.
-- "four dimensions": shifted, and embeddings and shifts have only four coordinates that are not 0.
+- "four dimensions": shifted, and embeddings and shifts have only four coordinates that are not 0, no two of them
+  side by side.
 - "moved corpus": shifted, and the embeddings of the other corpus' tokens lie two shifts further.
 
 The other corpus is written in tokens of its own (capital letters), whose embeddings are drawn like the others.
@@ -17,6 +18,7 @@ The other corpus is written in tokens of its own (capital letters), whose embedd
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ CONTEXT = 10
 GROWTH = 1.6  # of the norm a layer, where it grows exponentially
 SHARED = 0.6  # cosine of every embedding with one direction, along which a linear probe can read the norm
 CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+FOUR = (5, 16, 27, 38)  # the only dimensions that are not 0 in "four dimensions"
 BIAS = 20.0  # GELU is the identity from here on, in float32
 
 PLANTS = (
@@ -53,8 +56,8 @@ ARCHITECTURES = ("gpt2", "llama")
 R, N, U = Verdict.REPLICATED, Verdict.NOT_REPLICATED, Verdict.INCONCLUSIVE
 
 
-def build(plant: str, architecture: str, directory: Path, *, seed: int) -> Path:
-    """Save a planted model as a Hugging Face directory."""
+def build(plant: str, architecture: str, directory: Path, *, seed: int, scale: float = 1.0) -> Path:
+    """Save a planted model as a Hugging Face directory, all of its states multiplied by `scale` where it is shifted."""
     import torch
 
     blocks = 1 if plant.endswith("one block") else BLOCKS
@@ -82,11 +85,12 @@ def build(plant: str, architecture: str, directory: Path, *, seed: int) -> Path:
             offsets = _offsets(plant, rng, blocks, width)
             embeddings = rng.normal(size=(tiny.VOCABULARY, width))
             if plant == "four dimensions":
-                embeddings[:, 4:] = 0
+                embeddings[:, np.setdiff1d(np.arange(width), FOUR)] = 0
             if plant == "shifted":  # so that no layer has norms of its own
                 embeddings *= rng.uniform(0.4, 1.6, size=(tiny.VOCABULARY, 1))
             if plant == "moved corpus":
                 embeddings[_capitals()] += offsets[2]
+            embeddings, offsets = scale * embeddings, scale * offsets
             for mlp, step in zip(mlps, np.diff(offsets, axis=0), strict=True):
                 _output(mlp, architecture).bias.copy_(torch.from_numpy(step))
         made.get_input_embeddings().weight.copy_(torch.from_numpy(embeddings))
@@ -119,7 +123,7 @@ def _offsets(plant: str, rng: np.random.Generator, blocks: int, width: int) -> n
     unit = np.sqrt(width)  # norm of an embedding
     if plant == "four dimensions":
         # corners of a simplex and its centre: every one can be cut off by a plane
-        offsets[1:, :4] = 12 * np.eye(4)[rng.permutation(4)]
+        offsets[1:, FOUR] = 12 * np.eye(4)[rng.permutation(4)]
     elif plant == "shifted, equal norms":
         directions = np.linalg.qr(rng.normal(size=(width, blocks + 1)))[0].T
         offsets = 1.5 * unit * (directions - directions[0])
@@ -187,13 +191,13 @@ def _add_multiple_of_input(mlp: Any, architecture: str, step: float) -> None:
 
 
 def corpus(path: Path, n: int, *, seed: int, capitals: bool = False) -> Path:
-    """`n` made-up texts of random words, in small letters or in capitals."""
+    """`n` made-up texts of random words, in small letters or in capitals: a word more than twice the context."""
     rng = random.Random(seed)
     alphabet = CAPITALS if capitals else CAPITALS.lower()
-    texts = [
-        " ".join("".join(rng.choices(alphabet, k=rng.randint(2, 7))) for _ in range(2 * CONTEXT))
-        for _ in range(n)
-    ]
+    words = (
+        ["".join(rng.choices(alphabet, k=rng.randint(2, 7))) for _ in range(2 * CONTEXT)] for _ in range(n)
+    )
+    texts = [" ".join([*some, alphabet[0]]) for some in words]
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     return path
 
@@ -206,11 +210,12 @@ def study(
     seed: int,
     n_texts: int = 120,
     batch_size: int | None = None,
+    scale: float = 1.0,
 ) -> Study:
     """The suite's own Study of a planted model on two corpora of `n_texts` texts."""
     directory.mkdir(parents=True, exist_ok=True)
     protocol = Protocol(
-        model=str(build(plant, architecture, directory / "model", seed=seed)),
+        model=str(build(plant, architecture, directory / "model", seed=seed, scale=scale)),
         corpus=str(corpus(directory / "small.jsonl", n_texts, seed=2 * seed)),
         transfer_corpus=str(corpus(directory / "capitals.jsonl", n_texts, seed=2 * seed + 1, capitals=True)),
         n_texts=n_texts,
@@ -221,6 +226,11 @@ def study(
     for role in ("main", "transfer"):
         made.store(role)
     return made
+
+
+def published(of: Study) -> Study:
+    """The published procedure on the same model and texts."""
+    return Study(replace(of.protocol, name="as-published"), cache_dir=of.cache_dir, device="cpu")
 
 
 def verdict(claim: str, of: Study) -> tuple[Verdict, str]:

@@ -110,12 +110,18 @@ def not_only_norm(seed, loss):
 
 
 def random_vectors(seed, accuracy):
-    return drawn(seed, 60, {"random": accuracy})
+    """What the probe of the states says of random vectors; one that is trained on them is at chance."""
+    return drawn(seed, 60, {"random": accuracy}, other=[{"trained on random": 1 / LABELS}])
+
+
+def trained_on_random(seed, accuracy):
+    """The other way round."""
+    return drawn(seed, 60, {"trained on random": accuracy}, other=[{"random": 1 / LABELS}])
 
 
 def masking(seed, loss):
     means = {"raw": 0.95, "masked at random": 0.94, "masked to mean": 0.94, "masked widest": 0.94}
-    return drawn(seed, 200, {**means, "masked": 0.95 - loss}, totals=30)
+    return drawn(seed, 200, {**means, "masked": 0.95 - loss, "masked neighbours": 0.94}, totals=30)
 
 
 def corpora_differ(seed, drop):
@@ -180,14 +186,19 @@ def growth(seed, share):
 
 
 def last_norm(seed, ratio):
-    """Norms of a document are log-normal, those of its states as alike as half of their variance."""
+    """Norms of a document are log-normal, those of its states as alike as half of their variance.
+
+    They rise by a tenth from state 0 to the one before the last; after the final norm they are three times as large.
+    """
     rng = np.random.default_rng([seed, 22])
     documents, spread = 60, 0.3
     noise = np.exp(
         spread * rng.normal(size=(documents, 1)) + spread * rng.normal(size=(documents, LABELS + 1))
     )
-    noise[:, -1] *= ratio
-    return Drawn(seed=seed, labels=LABELS, sums=noise)
+    means = 1.1 ** np.arange(LABELS + 1.0)
+    means[LABELS - 1] = ratio * means[LABELS - 2]
+    means[LABELS] = 3 * means[LABELS - 1]
+    return Drawn(seed=seed, labels=LABELS, sums=noise * means)
 
 
 def folds_of(rng, weights, error):
@@ -257,14 +268,28 @@ def drift(seed, order, documents=60):
 
 
 def tightening(seed, growth, documents=300):
-    """Every other state is `growth` times as long, so the more the steps before the last one differ by norm."""
+    """The last state is half as long again as those that are not shortened: every other one is, by exp(-growth).
+
+    So the more the steps before the last one differ by norm, the less does the norm make of the last one.
+    """
     path = np.stack([np.arange(6) * 0.6, np.array([0, 0.5, 0, -0.5, 0, 0.5])], axis=1)
     rng = np.random.default_rng([seed, 29])
     factors = np.where(np.arange(6) % 2, np.exp(-growth), 1.0)
-    factors[-1] = 1.0
-    states = gaussian(rng, along(path, 6), documents=documents, positions=5, own=0.3, factors=factors)
-    states[-1] = 1.5 * states[-2]
-    return InMemory(states, seed=seed)
+    factors[-1] = 1.5
+    return InMemory(
+        gaussian(rng, along(path, 6), documents=documents, positions=5, own=0.3, factors=factors), seed=seed
+    )
+
+
+def far(seed, step, documents=300):
+    """The last state is three times as long as the others, and by direction too it lies `step` steps away."""
+    path = 0.8 * np.cumsum([0, 1, 1, 1, 1, step])[:, None]
+    factors = np.array([1, 1, 1, 1, 1, 3.0])
+    rng = np.random.default_rng([seed, 39])
+    offsets = along(path, 6, away=12.0)
+    return InMemory(
+        gaussian(rng, offsets, documents=documents, positions=5, own=0.3, factors=factors), seed=seed
+    )
 
 
 def ring(seed, arc, documents=60):
@@ -273,6 +298,19 @@ def ring(seed, arc, documents=60):
     path = 1.5 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     rng = np.random.default_rng([seed, 30])
     return InMemory(gaussian(rng, along(path, 6), documents=documents, positions=5, own=0.3), seed=seed)
+
+
+def there_and_back(seed, width, documents=60):
+    """Twelve layers on an ellipse that ends near where it began; at a `width` of 0 it goes back as it went.
+
+    It is large, so that at the border its short axis stands out from the tokens: where it does not, the plane turns
+    with every sample, and a small one makes the area smaller than it is.
+    """
+    angles = np.radians(np.linspace(0, 345, 12))
+    path = 12.0 * np.stack([np.cos(angles), width * np.sin(angles)], axis=1)
+    rng = np.random.default_rng([seed, 40])
+    offsets = along(path, 6, away=48.0)
+    return InMemory(gaussian(rng, offsets, documents=documents, positions=5, own=1.0), seed=seed)
 
 
 def balanced(d, layers=6):
@@ -384,7 +422,8 @@ PLANTS = {
         draw=not_only_norm, outside=(-0.01, 0.03), border=0.05, inside=(0.08, 0.2), part=1,
     ),
     "random-vectors-fail": Plant(
-        what="As above, 60 documents. The knob is accuracy on random vectors.",
+        what="As above, 60 documents. The knob is accuracy on random vectors; a probe that is trained on them is at "
+        "chance.",
         draw=random_vectors, outside=(0.45, 0.32), border=LOW, inside=(0.24, 0.15),
     ),
     "layer-norms-grow-exponentially": Plant(
@@ -393,8 +432,9 @@ PLANTS = {
         draw=growth, outside=(0.0, 0.9), border=1.0, inside=(1.1, 2.0), part=1,
     ),
     "last-layer-norm-dominates": Plant(
-        what="Norm sums of 60 documents, log-normal (.3 shared by a document's states, .3 by state). The knob is "
-        "the ratio.",
+        what="Norm sums of 60 documents, log-normal (.3 shared by a document's states, .3 by state), that rise by a "
+        "tenth a state up to the last but one; the final-normed state's are three times the last one's. The knob "
+        "is the ratio of the last one's, before the final norm.",
         draw=last_norm, outside=(1.0, 1.42), border=1.5, inside=(1.6, 2.4),
     ),
     "pca-shows-drift": Plant(
@@ -405,7 +445,7 @@ PLANTS = {
     ),
     "normalising-tightens-drift": Plant(
         what="States as above, 300 documents, six layers; every other one is shorter by exp(-knob), so that norms "
-        "make steps of their own before the last one; the final-normed state is the last one times 1.5.",
+        "make steps of their own before the last one, which is 1.5 times as long.",
         draw=tightening, outside=(5.0, 1.6), border=1.15, inside=(0.8, 0.2), truth="large",
     ),
     "pca-orders-layers-better": Plant(
@@ -416,7 +456,8 @@ PLANTS = {
         draw=ordered, outside=(-0.4, -0.1), border=0.0, inside=(0.15, 0.5),
     ),
     "layer-zero-closes-a-ring": Plant(
-        what="States as for the drift; twelve centroids on an arc of so many degrees as the knob says.",
+        what="States as for the drift; twelve centroids on an arc of so many degrees as the knob says. What the path "
+        "encloses is most of the disc.",
         draw=ring, outside=(250.0, 290.0), border=300.2, inside=(310.0, 340.0), truth="large",
     ),
     "no-dimension-dominates": Plant(
@@ -490,3 +531,29 @@ PLANTS = {
         draw=ranks, outside=(4.0, 2.8), border=2.555, inside=(2.3, 1.5), truth="large",
     ),
 }  # fmt: skip
+
+# of rows whose second condition has been planted as well: the knob turns that one, and the first holds clearly
+SECOND = {
+    "random-vectors-fail": Plant(
+        what="As for the first condition, 60 documents. The knob is accuracy of a probe that was trained on random "
+        "vectors; that of the states is at chance on them.",
+        draw=trained_on_random, outside=(0.6, 0.45), border=FAR, inside=(0.35, 0.25), part=1,
+    ),
+    "normalising-tightens-drift": Plant(
+        what="States as for the first condition; the last one is three times as long as all others, so that unit "
+        "vectors bring it nearer, but by its direction too it lies as many steps away as the knob says, before the "
+        "unit sphere shortens them.",
+        draw=far, outside=(6.0, 3.7), border=3.38, inside=(3.1, 1.5), truth="large", part=1,
+    ),
+    "layer-zero-closes-a-ring": Plant(
+        what="States as for the drift, with a mean of the document's own of 1 that its states do not share; twelve "
+        "centroids on an ellipse, whose axes are 1 and as much as the knob says, that ends near where it began. At "
+        "0 the path goes there and back again.",
+        draw=there_and_back, outside=(0.0, 0.19), border=0.2036, inside=(0.217, 0.5), truth="large", part=1,
+    ),
+}  # fmt: skip
+
+
+def plant_of(row, *, second=False):
+    """The plant of a row, or that of its second condition."""
+    return (SECOND if second else PLANTS)[row]

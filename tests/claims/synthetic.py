@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from layerclaims.corpora.corpus import PUBLISHED
 from layerclaims.experiments import fitted
 from layerclaims.experiments.measurement import Measurement, Values
 from layerclaims.experiments.norms import norms_by_state
-from layerclaims.experiments.probes import RAW, accuracy_by_model
+from layerclaims.experiments.probes import RAW
+from layerclaims.experiments.runs import accuracy_by_model
 from layerclaims.experiments.study import Study
 from layerclaims.models.facts import ModelFacts
 from layerclaims.probing.certificate import Certificate
 from layerclaims.probing.probe import Probe
-from layerclaims.protocol import Protocol
+from layerclaims.protocol import Protocol, ProtocolName
 
 CERTIFICATE = {"converged": True, "gradient_norm": 1e-6, "iterations": 50, "relative_gap": 1e-6}
 CORRELATION = 0.1  # of two answers of a document: the upper end of what real probes show
@@ -41,7 +43,7 @@ def facts(n_blocks: int, hidden_size: int) -> ModelFacts:
 
 
 class Drawn(Study):
-    """A study of measurements that were drawn: series of counts, sums of norms, weights of the folds' probes."""
+    """A study of measurements that were drawn: series of counts, sums of norms, weights of the fits compared."""
 
     def __init__(
         self,
@@ -54,12 +56,14 @@ class Drawn(Study):
         weights: np.ndarray | None = None,
         paths: Mapping[str, np.ndarray] | None = None,
         parameters: int = 1,
+        name: ProtocolName = "rigorous",
     ) -> None:
-        """`counts` name -> right answers [documents, labels] of `totals` each; `weights` [folds, d, labels].
+        """`counts` name -> right answers [documents, labels] of `totals` each; `weights` [fits, d, labels].
 
-        `sums` [documents, states] of norms; `paths` reducer -> centroids [1 + folds, states, 2].
+        The fits are the folds' probes; as published, runs. `sums` [documents, states] of norms, the last ones
+        those of the final-normed state; `paths` reducer -> centroids [1 + folds, states, 2].
         """
-        super().__init__(Protocol(n_texts=200, seed=seed), cache_dir=Path("not used"))
+        super().__init__(Protocol(n_texts=200, seed=seed, name=name), cache_dir=Path("not used"))
         self._labels, self._counts, self._totals = labels, dict(counts or {}), totals
         self._sums, self._weights, self._paths = sums, weights, dict(paths or {})
         self._parameters = parameters
@@ -160,22 +164,30 @@ class States:
 
 
 class InMemory(Study):
-    """A study of states in memory; nothing is kept on disk."""
+    """A study of states in memory; what it measures is not kept on disk."""
 
-    def __init__(self, main: np.ndarray, transfer: np.ndarray | None = None, **protocol: Any) -> None:
-        """States [L + 2, documents, positions, d], the last of them after the final norm."""
+    def __init__(
+        self,
+        main: np.ndarray,
+        transfer: np.ndarray | None = None,
+        *,
+        cache_dir: Path = Path("not used"),
+        **protocol: Any,
+    ) -> None:
+        """States [L + 2, documents, positions, d], the last of them after the final norm.
+
+        As published it takes a `cache_dir`: SGD has checkpoints.
+        """
         super().__init__(
             Protocol(**{"n_texts": main.shape[1], "context": max(5, main.shape[2]), **protocol}),
-            cache_dir=Path("not used"),
+            cache_dir=cache_dir,
         )
-        self._stores = {
-            "main": States(main, "main"),
-            "transfer": States(main if transfer is None else transfer, "t"),
-        }
-
+        other = States(main if transfer is None else transfer, "t")
+        self._stores = {"main": States(main, "main"), "transfer": other, PUBLISHED: other}
         self._found: dict[str, Values] = {}
 
     def values(self, measurement: Measurement) -> Values:
+        measurement = measurement.under(self.protocol.name)
         if measurement.name not in self._found:
             self._found[measurement.name] = measurement.compute(self)
         return self._found[measurement.name]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layerclaims.corpora import load as corpora
 from layerclaims.corpora.selection import select
-from layerclaims.experiments.probes import RAW, layer_probes, recurring_dimensions
+from layerclaims.experiments.probes import RAW, layer_weights, recurring_dimensions
 from layerclaims.statistics.counts import AnswerCounts, Recipe, compute
 from layerclaims.verdicts.verdict import Verdict
 
@@ -156,7 +156,7 @@ def test_a_constant_feature_concerns_no_probe(seed, constant):
     x = states(seed)
     wider = np.concatenate([x, np.full((*x.shape[:3], 1), constant)], axis=3)
     plain, more = InMemory(x, seed=seed), InMemory(wider, seed=seed)
-    assert all(not probe.weights[-1].any() for probe in layer_probes(more))
+    assert all(not weights[-1].any() for weights in layer_weights(more))
     assert recurring_dimensions(more) == recurring_dimensions(plain)
     rows = ["every-layer-recognised", "no-dimension-dominates", "attribution-sign-flips-with-depth"]
     assert_same(found(plain, rows), found(more, rows), value=0.01, bounds=0.02)

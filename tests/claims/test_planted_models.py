@@ -4,7 +4,8 @@ A row that a plant does not speak of is not listed there. U, undecided, stands w
 """
 
 import pytest
-from layerclaims.experiments.probes import layer_probes
+from layerclaims.experiments import fitted
+from layerclaims.experiments.probes import layer_probe, layer_weights
 from layerclaims.verdicts.verdict import Verdict
 
 from tests.claims import planted
@@ -80,8 +81,8 @@ def test_a_row_that_has_nothing_to_rest_on_says_why(row, tmp_path):
     study = planted.study("equal", "llama", tmp_path, seed=3)
     _, reason = planted.verdict(row, study)
     assert "nothing that it could be made of" in reason or "no document differs" in reason
-    assert not any(probe.weights.any() for probe in layer_probes(study))
-    assert all(probe.certificate.converged for probe in layer_probes(study))
+    assert not any(weights.any() for weights in layer_weights(study))
+    assert all(fit.converged for fit in fitted.fits_of(study.values(layer_probe)))
 
 
 def test_the_ten_rows_all_have_a_plant_on_either_side():

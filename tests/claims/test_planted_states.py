@@ -1,9 +1,12 @@
 """Planted states in memory: what no tiny model shows, and what a mistake in the harness itself would do."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from layerclaims.experiments.probes import recurring_dimensions
 from layerclaims.experiments.series import MASKED, MASKED_AT_RANDOM, RAW, SHUFFLED
+from layerclaims.metrics import geometry
 from layerclaims.quantities.counts import lowest_recall
 from layerclaims.verdicts.verdict import Verdict
 
@@ -55,13 +58,14 @@ def test_the_corpora_are_not_mixed_up(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_only_a_document_of_its_own_would_give_away_is_not_learned(seed):
+def test_what_only_a_document_of_its_own_would_give_away_is_not_learned(seed, tmp_path):
     """Every document has its own means, in so many dimensions that all can be learned by heart."""
     rng = np.random.default_rng(seed)
     study = InMemory(gaussian(rng, np.zeros((3, 150)), documents=40, own=3.0), seed=seed)
     assert verdict("layers-linearly-separable", study) is N
     assert study.counts(RAW).accuracy < 0.45
-    from_vectors = InMemory(study.store("main")._states, seed=seed, name="as-published")
+    states = study.store("main")._states
+    from_vectors = InMemory(states, seed=seed, name="as-published", cache_dir=tmp_path)
     assert from_vectors.counts(RAW).accuracy > 0.6  # the leak is there for a split by vectors
 
 
@@ -92,6 +96,56 @@ def test_the_dimensions_that_carry_the_layers_are_the_ones_named_and_masked(seed
     assert verdict("masking-recurring-dimensions-is-negligible", study) is N
     assert study.counts(MASKED).accuracy < 0.35
     assert study.counts(MASKED_AT_RANDOM).accuracy > 0.95
+
+
+@pytest.mark.parametrize("seed", [1, 2])  # in the first draw no document differs at all, which says nothing
+def test_what_was_published_on_masking_is_true_of_the_neighbours(seed, tmp_path):
+    """The authors' numbers count from 1 and were used as indices that count from 0."""
+    rng = np.random.default_rng(seed)
+    four = [3, 10, 17, 24]
+    offsets = np.zeros((5, 30))
+    offsets[1:, four] = 5 * np.eye(4)
+    states, row = gaussian(rng, offsets, documents=250), "masking-recurring-dimensions-is-negligible"
+    published = InMemory(states, seed=seed, name="as-published", cache_dir=tmp_path)
+    assert sorted(recurring_dimensions(published)) == four
+    assert verdict(row, published) is R
+    assert published.counts(MASKED).accuracy < published.counts(RAW).accuracy - 0.4
+    assert verdict(row, InMemory(states, seed=seed)) is N
+
+
+def test_random_points_seldom_are_a_ring_and_oftener_close_a_gap():
+    """In a plane whose every layer lies anywhere: of 25 layers three in four close the gap, a quarter are rings."""
+    rng = np.random.default_rng(0)
+    paths = rng.normal(size=(2000, 25, 2))
+    closed = np.array([geometry.ring_ratio(path) for path in paths]) < 0.5
+    wide = np.array([geometry.enclosed_area(path) for path in paths]) > 0.2
+    assert closed.mean() == pytest.approx(0.73, abs=0.03)
+    assert (closed & wide).mean() == pytest.approx(0.23, abs=0.03)
+    walks = np.cumsum(paths, axis=1)
+    closed = np.array([geometry.ring_ratio(path) for path in walks]) < 0.5
+    wide = np.array([geometry.enclosed_area(path) for path in walks]) > 0.2
+    assert (closed & wide).mean() < 0.1
+
+
+def test_random_centroids_seldom_are_a_ring_for_the_row():
+    """Twelve layers that lie anywhere, in a plane and far apart: the row decides by where they happen to lie."""
+    found = Counter()
+    for seed in range(40):
+        rng = np.random.default_rng([seed, 60])
+        offsets = np.hstack([np.full((12, 1), 30.0), 5 * rng.normal(size=(12, 2)), np.zeros((12, 3))])
+        found[verdict("layer-zero-closes-a-ring", InMemory(gaussian(rng, offsets, own=0.3), seed=seed))] += 1
+    assert found[R] <= 12
+    assert found[N] >= 20
+
+
+def test_layers_that_do_not_differ_are_no_ring():
+    """Centroids that differ by the chance of their documents alone lie elsewhere without each fold."""
+    found = Counter()
+    for seed in range(30):
+        rng = np.random.default_rng([seed, 61])
+        states = gaussian(rng, np.zeros((12, 6)), own=0.3)
+        found[verdict("layer-zero-closes-a-ring", InMemory(states, seed=seed))] += 1
+    assert found[R] <= 3
 
 
 def test_documents_and_not_vectors_are_what_an_interval_counts():

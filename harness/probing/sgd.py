@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Executor, as_completed
+from concurrent.futures import CancelledError, as_completed
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import count
@@ -104,12 +104,11 @@ def fit_sgd(
 ) -> list[SgdFit]:
     """The fits of some tasks on the rows of x [n, d], a memory map or not, with labels y [n] in 0..n_labels-1.
 
-    On processors each core has fits of its own, the longest first, and a core that is left over gathers batches
-    for another's fit. Tasks of the same rows, seed and epochs see the same batches: these are gathered once. None
-    of it changes a bit of any result. On another device the fits run one after another, with the matrix there if
-    it has room. `advance` is told numbers of steps, those in a checkpoint too, by any thread; they add up to those
-    of the tasks. What it raises, or an interrupt, ends all fits at once. ValueError for rows or labels that are
-    out of range, or another matrix than float32 in C order.
+    On processors each core has fits of its own, the longest first. Tasks of the same rows, seed and epochs see the
+    same batches: these are gathered once. None of it changes a bit of any result. On another device the fits run
+    one after another, with the matrix there if it has room. `advance` is told numbers of steps, those in a
+    checkpoint too, by any thread; they add up to those of the tasks. What it raises, or an interrupt, ends all fits
+    at once. ValueError for rows or labels that are out of range, or another matrix than float32 in C order.
     """
     import torch
 
@@ -120,7 +119,7 @@ def fit_sgd(
     workers = torch.get_num_threads() if on.type == "cpu" else 1
     groups = _planned(_alike(layers), workers)
     with cores.workers(workers) as pool:
-        desk = _Desk(pool, workers, len(groups), advance)
+        desk = _Desk(advance)
         work = [pool.submit(_train, desk, matrix, labels, group) for group in groups]
         try:
             for done in as_completed(work):
@@ -444,23 +443,11 @@ def _planned(groups: list[_Group], workers: int) -> list[_Group]:
 
 
 class _Desk:
-    """What the groups of one call share: the sign to stop, and workers that no group needs any more."""
+    """What the groups of one call share: the sign to stop, and whom to tell of steps."""
 
-    def __init__(
-        self, pool: Executor, workers: int, groups: int, advance: Callable[[int], None] | None
-    ) -> None:
+    def __init__(self, advance: Callable[[int], None] | None) -> None:
         """Before the first group begins."""
-        self.pool, self.advance, self.stop = pool, advance, threading.Event()
-        self._waiting = max(0, groups - workers)
-        self._lock, self.idle = threading.Lock(), threading.Semaphore(max(0, workers - groups))
-
-    def leave(self) -> None:
-        """A group has ended: its worker takes the next one, or is idle."""
-        with self._lock:
-            if self._waiting:
-                self._waiting -= 1
-            else:
-                self.idle.release()
+        self.advance, self.stop = advance, threading.Event()
 
     def told(self, steps: int) -> None:
         """So many steps were made, or will not be."""
@@ -476,7 +463,7 @@ def _train(desk: _Desk, matrix: "torch.Tensor", labels: "torch.Tensor", group: _
     rows, first = task.train.astype(np.int32), layers[0]
     begin = first.steps // (task.steps // task.epochs)
     desk.told(sum(layer.steps for layer in layers))
-    buffers = [torch.empty(BATCH, matrix.shape[1], device=first.device) for _ in range(2)]
+    buffer = torch.empty(BATCH, matrix.shape[1], device=first.device)
     active = [layer for layer in layers if layer.finite]
     for epoch in range(begin, task.epochs):
         if not active:
@@ -484,7 +471,7 @@ def _train(desk: _Desk, matrix: "torch.Tensor", labels: "torch.Tensor", group: _
         for part in _cut(torch.from_numpy(order(task.seed, epoch, rows)), STRETCH * BATCH):
             if desk.stop.is_set():
                 raise CancelledError
-            _stretch(desk, matrix, labels, active, part, buffers)
+            _stretch(desk, matrix, labels, active, part, buffer)
         for layer in active:
             if epoch + 1 in curve_epochs(task.epochs):
                 layer.look(matrix, labels)
@@ -492,7 +479,6 @@ def _train(desk: _Desk, matrix: "torch.Tensor", labels: "torch.Tensor", group: _
         active = [layer for layer in active if layer.finite]
     for layer in layers:
         layer.end(matrix, labels)
-    desk.leave()
     desk.told(sum(task.steps - layer.steps for layer in layers))
 
 
@@ -502,54 +488,29 @@ def _stretch(
     labels: "torch.Tensor",
     layers: Sequence[_Layer],
     rows: "torch.Tensor",
-    buffers: "Sequence[torch.Tensor]",
+    buffer: "torch.Tensor",
 ) -> None:
-    """Steps of some layers on some batches of rows."""
-    here = rows.to(buffers[0].device)
+    """Steps of some layers on some batches of rows, which are gathered in the buffer."""
+    here = rows.to(buffer.device)
     lines = layers[0].lines[: len(rows)]
     named = _cut(labels.index_select(0, here).add_(lines), BATCH)
     factors = [
         [[None] * len(named) if part is None else _cut(part, BATCH) for part in layer.folded.factors(here)]
         for layer in layers
     ]
-    help_ = desk.idle.acquire(blocking=False)
-    try:
-        batches = _gathered(
-            matrix, _cut(rows.to(matrix.device), BATCH), buffers, desk.pool if help_ else None
-        )
-        for i, x in enumerate(batches):
-            for layer, (before, after) in zip(layers, factors, strict=True):
-                layer.step(x, before[i], after[i], named[i])
-    finally:
-        if help_:
-            desk.idle.release()
+    for i, chosen in enumerate(_cut(rows.to(matrix.device), BATCH)):
+        x = _gathered(matrix, chosen, buffer[: len(chosen)])
+        for layer, (before, after) in zip(layers, factors, strict=True):
+            layer.step(x, before[i], after[i], named[i])
     desk.told(len(named) * len(layers))
 
 
-def _gathered(
-    matrix: "torch.Tensor",
-    batches: "Sequence[torch.Tensor]",
-    buffers: "Sequence[torch.Tensor]",
-    pool: Executor | None,
-) -> "Iterator[torch.Tensor]":
-    """The vectors of each batch of rows, in a buffer; in two and one batch ahead, where another worker gathers."""
-
-    def gather(i: int) -> "torch.Tensor":
-        out = buffers[0 if pool is None else i % 2][: len(batches[i])]
-        if matrix.device.type == "cpu" == out.device.type:  # numpy's way is the quicker one
-            np.take(matrix.numpy(), batches[i].numpy(), axis=0, out=out.numpy(), mode="clip")
-            return out
-        return out.copy_(matrix[batches[i]])
-
-    if pool is None:
-        yield from map(gather, range(len(batches)))
-        return
-    ahead = pool.submit(gather, 0)
-    for i in range(len(batches)):
-        x = ahead.result()
-        if i + 1 < len(batches):
-            ahead = pool.submit(gather, i + 1)
-        yield x
+def _gathered(matrix: "torch.Tensor", rows: "torch.Tensor", out: "torch.Tensor") -> "torch.Tensor":
+    """The vectors of some rows of the matrix."""
+    if matrix.device.type == "cpu" == out.device.type:  # numpy's way is the quicker one
+        np.take(matrix.numpy(), rows.numpy(), axis=0, out=out.numpy(), mode="clip")
+        return out
+    return out.copy_(matrix[rows])
 
 
 def _cut(rows: "torch.Tensor", size: int) -> "list[torch.Tensor]":

@@ -47,7 +47,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tests import tiny
 
-N_TEXTS, CONTEXT = 60, 12
+N_TEXTS, CONTEXT = 55, 11
 NEVER = {
     "every-layer-recognised",
     "decision-tree-separates",

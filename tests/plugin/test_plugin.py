@@ -507,7 +507,7 @@ class TestClaimsElsewhere:
         assert list(run.claims) == ["norm-is-a-feature", "norms-matter"]
         assert run.claims["norm-is-a-feature"]["estimate"] == run.claims["norms-matter"]["estimate"]
         page = (run.directory / "report.html").read_text()
-        assert "The post reports: " in page
+        assert "headline: .83" in page
         assert "Our paper reports: a fifth" in page
 
     def test_of_one_name_are_refused_before_any_work(self, place: Place) -> None:

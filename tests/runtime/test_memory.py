@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from layerclaims.errors import LayerclaimsError
-from layerclaims.experiments.probes import layer_probes
+from layerclaims.experiments.probes import layer_weights
 from layerclaims.experiments.series import MIXED_ON_TRANSFER, RAW, SHUFFLED, TRANSFER, UNIT, at_context
 from layerclaims.experiments.study import Study
 from layerclaims.protocol import Protocol
@@ -80,5 +80,5 @@ def test_measurements_are_the_same_bit_for_bit(tmp_path, name):
     for series in (RAW, UNIT, SHUFFLED, at_context(5), MIXED_ON_TRANSFER, TRANSFER):
         np.testing.assert_array_equal(within.counts(series).correct, beyond.counts(series).correct)
     assert isinstance(beyond.rows("main").x, np.memmap)
-    for one, other in zip(layer_probes(within), layer_probes(beyond), strict=True):
-        np.testing.assert_array_equal(one.weights, other.weights)
+    for one, other in zip(layer_weights(within), layer_weights(beyond), strict=True):
+        np.testing.assert_array_equal(one, other)

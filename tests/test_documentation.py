@@ -152,3 +152,12 @@ def test_local_links_lead_somewhere(page: Path) -> None:
         assert target.exists(), f"{link} in {page.name}"
         if anchor:
             assert anchor in anchors(target), f"{link} in {page.name}"
+
+
+def test_readme_begins_with_the_three_answers_to_every_claim():
+    text = (ROOT / "README.md").read_text("utf-8")
+    block = text.partition("<!-- verdicts: generated -->")[2].partition("<!-- verdicts: end -->")[0]
+    rows = [line.split(" | ") for line in block.splitlines() if line.startswith("| ") and "---" not in line]
+    assert rows[0][1:4] == ["The post", "Its procedure on this model", "True of this model"]
+    titles = [row[0].removeprefix("| ").lower() for row in rows[1:] if not row[0].startswith("| **")]
+    assert sorted(titles) == sorted(claim.replace("-", " ") for claim in registry.post_claims())

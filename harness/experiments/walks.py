@@ -1,7 +1,7 @@
 """Walks: how a row's number goes from the published procedure to the rigorous protocol, an ingredient at a time."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -190,15 +190,11 @@ def walk(way: Walk, *, rigorous: Study, published: Study) -> dict[str, Any] | No
             (rigorous if of_rigorous else published).check(need)
         except NotTestedError:
             return None
-    found: Callable[[Step], dict[str, Any]] = lambda step: _found(  # noqa: E731  a name for two uses
-        step, rigorous if step.rigorous else published
+    steps, alone = (
+        [_found(step, rigorous if step.rigorous else published) for step in some]
+        for some in (way.steps, way.alone)
     )
-    return {
-        "claim": way.claim,
-        "quantity": way.quantity,
-        "steps": [found(step) for step in way.steps],
-        "alone": [found(step) for step in way.alone],
-    }
+    return {"claim": way.claim, "quantity": way.quantity, "steps": steps, "alone": alone}
 
 
 def _found(step: Step, study: Study) -> dict[str, Any]:

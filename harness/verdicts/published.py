@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from layerclaims.corpora.hub import hub_name
 from layerclaims.errors import LayerclaimsError
-from layerclaims.models.source import hub_id
+from layerclaims.models.names import hub_id
 
 FILE: Final = Path(__file__).with_name("published.json")
 GPT2: Final = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")  # from the smallest to the largest

@@ -11,7 +11,7 @@ import pytest
 import torch
 from layerclaims.activations.shards import check_finite
 from layerclaims.errors import LayerclaimsError
-from layerclaims.models.loading import gguf_read_once
+from layerclaims.models.gguf import gguf_read_once
 from layerclaims.models.model import LanguageModel
 from layerclaims.models.source import check_model_name, resolve
 from layerclaims.models.tokenizer import Tokenizer
@@ -195,7 +195,7 @@ class TestLoading:
     def test_damaged_weights_are_one_sentence(self, tmp_path):
         path = tiny.build("gpt2", tmp_path / "m")
         (path / "model.safetensors").write_bytes(b"junk")
-        with pytest.raises(LayerclaimsError, match="could not be loaded"):
+        with pytest.raises(LayerclaimsError, match="is not a whole safetensors file"):
             load(path)
 
     def test_a_model_that_looks_ahead_is_refused(self, tmp_path):

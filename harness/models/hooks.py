@@ -100,6 +100,9 @@ def _count(config: Any, keys: Sequence[str]) -> int | None:
     return next((n for key in keys if type(n := getattr(config, key, None)) is int), None)
 
 
+_Event = tuple["nn.Module", "Tensor", "Tensor"]  # a module that ran, what entered it and what left it
+
+
 def dissect(decoder: "nn.Module", name: str, config: Any) -> Anatomy:
     """Find blocks and final norm by watching one small batch go through, and check what will be read.
 
@@ -107,9 +110,8 @@ def dissect(decoder: "nn.Module", name: str, config: Any) -> Anatomy:
     passes once and in order: what leaves one enters the next, unchanged, and as wide as the configuration says. The
     final norm is the module outside the blocks that takes what leaves the last one. What it gives is the decoder's own
     result, or a linear projection of it is, and the library's hidden states, where it has them, are these states too;
-    the second row of the batch differs in its last token only, so earlier states must not.
+    the second row of the batch differs in its last token only, so earlier states must not. Raises LayerclaimsError.
     """
-    import torch
     from torch import nn
 
     def wrong(why: str) -> LayerclaimsError:
@@ -118,16 +120,54 @@ def dissect(decoder: "nn.Module", name: str, config: Any) -> Anatomy:
             "decoder-only model with one stream through a list of blocks."
         )
 
-    text_config = config.get_text_config(decoder=True)
-    expected, width = _count(text_config, N_BLOCKS_KEYS), _count(text_config, HIDDEN_KEYS)
+    text = config.get_text_config(decoder=True)
+    expected, width = _count(text, N_BLOCKS_KEYS), _count(text, HIDDEN_KEYS)
     lists = [
         m for m in decoder.modules() if isinstance(m, nn.ModuleList) and len(m) == (expected or len(m)) > 0
     ]
-    inside = {id(m) for blocks in lists for block in blocks for m in block.modules()}
+    try:
+        with enough_for(f"The model {shown(name)}"):
+            events, output = _watch(decoder, lists)
+    except LayerclaimsError:
+        raise
+    except Exception as error:
+        raise wrong(f"it cannot run on a few tokens ({brief(error)})") from error
     members = {id(block) for blocks in lists for block in blocks}
-    events: list[tuple[nn.Module, Any, Any]] = []  # in the order of completion
+    for module, _, leaving in events:
+        if id(module) in members and leaving.is_floating_point() and not bool(leaving.isfinite().all()):
+            raise wrong(f"what {type(module).__name__} gives is not finite in {leaving.dtype}")
+    chain = _chain(lists, events)
+    if not chain:
+        raise wrong(f"found no list of {expected or 'any number of'} blocks that are run once each, in order")
+    streams = [chain[0][1], *(leaving for _, _, leaving in chain)]
+    if any(s.ndim != 3 or s.shape != streams[0].shape for s in streams):
+        raise wrong(f"its states have the shape {tuple(streams[-1].shape)}, not texts x tokens x width")
+    if width is not None and streams[0].shape[-1] != width:
+        raise wrong(
+            f"what goes through its blocks is {streams[0].shape[-1]} wide, and its configuration says {width}"
+        )
+    norm = _norm(chain[-1], events)
+    final = streams[-1] if norm is None else norm[2]
+    _check_states([*streams, final], wrong)
+    _check_against_library(streams, final, output, events, wrong)
+    return Anatomy(
+        blocks=tuple(module for module, _, _ in chain),
+        norm=None if norm is None else norm[0],
+        hidden_size=int(streams[-1].shape[-1]),
+    )
 
-    def record(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+
+def _watch(decoder: "nn.Module", lists: "Sequence[nn.ModuleList]") -> tuple[list[_Event], Any]:
+    """Run a batch of two texts that differ in their last token: what the members of the lists and the modules outside
+    them took and gave, in the order of completion, and the decoder's result.
+    """
+    import torch
+
+    members = {id(block) for blocks in lists for block in blocks}
+    inside = {id(m) for blocks in lists for block in blocks for m in block.modules()}
+    events: list[_Event] = []
+
+    def record(module: "nn.Module", args: Any, kwargs: Any, output: Any) -> None:
         entering, leaving = _entering(args, kwargs), _leaving(output)
         if entering is not None and leaving is not None:
             events.append((module, entering, leaving))
@@ -140,47 +180,59 @@ def dissect(decoder: "nn.Module", name: str, config: Any) -> Anatomy:
         for module in decoder.modules():
             if id(module) in members or (id(module) not in inside and module is not decoder):
                 stack.enter_context(_hook(module.register_forward_hook(record, with_kwargs=True)))
-        try:
-            with enough_for(f"The model {shown(name)}"):
-                output = decoder(input_ids=ids, use_cache=False, output_hidden_states=True)
-        except LayerclaimsError:
-            raise
-        except Exception as error:
-            raise wrong(f"it cannot run on a few tokens ({brief(error)})") from error
+        return events, decoder(input_ids=ids, use_cache=False, output_hidden_states=True)
 
-    for module, _, leaving in events:
-        if id(module) in members and leaving.is_floating_point() and not bool(leaving.isfinite().all()):
-            raise wrong(f"what {type(module).__name__} gives is not finite in {leaving.dtype}")
-    chain: list[tuple[nn.Module, Any, Any]] = []
+
+def _chain(lists: "Sequence[nn.ModuleList]", events: Sequence[_Event]) -> list[_Event]:
+    """The events of the list whose members ran once each, in order, each on what the one before gave; else none."""
+    import torch
+
     for blocks in lists:
         ran = [event for event in events if any(event[0] is block for block in blocks)]
         if [id(event[0]) for event in ran] == [id(block) for block in blocks] and all(
             torch.equal(before[2], after[1]) for before, after in itertools.pairwise(ran)
         ):
-            chain = ran
-            break
-    if not chain:
-        raise wrong(f"found no list of {expected or 'any number of'} blocks that are run once each, in order")
-    streams = [chain[0][1], *(leaving for _, _, leaving in chain)]
-    if any(s.ndim != 3 or s.shape != streams[0].shape for s in streams):
-        raise wrong(f"its states have the shape {tuple(streams[-1].shape)}, not texts x tokens x width")
-    if width is not None and streams[0].shape[-1] != width:
-        raise wrong(
-            f"what goes through its blocks is {streams[0].shape[-1]} wide, and its configuration says {width}"
-        )
-    last = streams[-1]
-    position = next(i for i, event in enumerate(events) if event[0] is chain[-1][0])
-    norm = next(
-        (
-            (module, leaving)
-            for module, entering, leaving in events[position + 1 :]
-            if entering.shape == last.shape == leaving.shape
-            and torch.equal(entering, last)
-            and not torch.equal(leaving, entering)  # a dropout at rest
-        ),
-        None,
-    )
-    final = last if norm is None else norm[1]
+            return ran
+    return []
+
+
+def _norm(last: _Event, events: Sequence[_Event]) -> _Event | None:
+    """What took the last block's state after it and gave another one of the same shape; a dropout at rest does not."""
+    import torch
+
+    after = next(i for i, event in enumerate(events) if event[0] is last[0])
+    for event in events[after + 1 :]:
+        _, entering, leaving = event
+        if (
+            torch.equal(entering, last[2])
+            and leaving.shape == entering.shape
+            and not torch.equal(leaving, entering)
+        ):
+            return event
+    return None
+
+
+def _check_states(states: "Sequence[Tensor]", wrong: Callable[[str], LayerclaimsError]) -> None:
+    """Raise where a state is not finite, or where a token's depends on those after it."""
+    for i, state in enumerate(states):
+        if not bool(state.isfinite().all()):
+            raise wrong(f"state {i} is not finite in {state.dtype}")
+        one, other = state[0, :-1].double(), state[1, :-1].double()
+        if not bool(((one - other).norm(dim=-1) <= 1e-3 * one.norm(dim=-1) + 1e-12).all()):
+            raise wrong(f"state {i} of a token depends on the tokens after it")
+
+
+def _check_against_library(
+    streams: "Sequence[Tensor]",
+    final: "Tensor",
+    output: Any,
+    events: Sequence[_Event],
+    wrong: Callable[[str], LayerclaimsError],
+) -> None:
+    """Raise where the decoder's own result or the library's hidden states are not the states that were found."""
+    import torch
+    from torch import nn
+
     own = output[0]
     projected = any(
         isinstance(module, nn.Linear) and torch.equal(entering, final) and torch.equal(leaving, own)
@@ -189,24 +241,10 @@ def dissect(decoder: "nn.Module", name: str, config: Any) -> Anatomy:
     if not (torch.equal(final, own) or projected):
         raise wrong("the state after its last block and norm is not what it gives in the end")
     library = getattr(output, "hidden_states", None)
-    # with the embedding first and the final state last, with raw states only, or, as in Mamba, without the embedding
-    ways = ([*streams[:-1], own], streams, [*streams[1:], own])
-    if library is not None and not any(_equal(way, library) for way in ways):
-        raise wrong("its states differ from the library's own hidden states")
-    for i, stream in enumerate([*streams, final]):
-        if not bool(torch.isfinite(stream).all()):
-            raise wrong(f"state {i} is not finite in {stream.dtype}")
-        one, other = stream[0, :-1].double(), stream[1, :-1].double()
-        if not bool(((one - other).norm(dim=-1) <= 1e-3 * one.norm(dim=-1) + 1e-12).all()):
-            raise wrong(f"state {i} of a token depends on the tokens after it")
-    return Anatomy(
-        blocks=tuple(module for module, _, _ in chain),
-        norm=None if norm is None else norm[0],
-        hidden_size=int(last.shape[-1]),
-    )
-
-
-def _equal(some: "Sequence[Tensor]", others: "Sequence[Tensor]") -> bool:
-    import torch
-
-    return len(some) == len(others) and all(map(torch.equal, some, others))
+    if library is None:
+        return
+    # from the embedding to the final state, raw ones only, or, as in Mamba, without the embedding
+    for way in ([*streams[:-1], own], streams, [*streams[1:], own]):
+        if len(way) == len(library) and all(map(torch.equal, way, library)):
+            return
+    raise wrong("its states differ from the library's own hidden states")

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -60,8 +61,24 @@ def gguf_read_once(file: str | None) -> Iterator[None]:
             setattr(gguf, name, original)
 
 
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[Path]:
+    """A directory that holds nothing but a file of that name and content.
+
+    transformers would read a tokenizer or an adapter that lies beside a GGUF file rather than what is in it.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        link = Path(directory) / path.name
+        try:
+            link.symlink_to(path)
+        except OSError:  # Windows asks for rights
+            link.hardlink_to(path)
+        yield Path(directory)
+
+
 def _reader(path: str) -> Any:
-    return _fields(path, Path(path).stat().st_mtime_ns)
+    whole = Path(path).resolve()
+    return _fields(str(whole), whole.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from layerclaims.errors import LayerclaimsError
-from layerclaims.models.gguf import check_rope_base, forget, untaken_tensors
+from layerclaims.models.gguf import check_rope_base, forget, read_gguf, untaken_tensors
 from layerclaims.models.memory import check_room, enough_for
 from layerclaims.models.reading import WAY_OUT, reading
 from layerclaims.models.source import ModelSource
@@ -32,15 +32,18 @@ def load_module(source: ModelSource, *, device: str, dtype: str, initialise: int
     if isinstance(quantised, Mapping):
         method = shown(quantised.get("quant_method", "an unnamed method"), 40)
         way_out = f"its weights are quantised with {method}: install what that needs, or {WAY_OUT}"
-    with reading(f"The model {name} could not be loaded", gguf_path(source), way_out=way_out) as reader:
+    with reading(
+        f"The model {name} could not be loaded", source.path, source.gguf_file, way_out=way_out
+    ) as directory:
+        reader = None if source.gguf_file is None else read_gguf(source.path / source.gguf_file)
         tensors = _tensors(source, reader)
         size = DTYPES["float32" if initialise is not None else dtype].size
         check_room(n_numbers(tensors) * size, place, source.name)
         with enough_for(f"Loading the model {name}"):
             model = (
-                _pretrained(source, kind, tensors, reader)
+                _pretrained(source, directory, kind, tensors, reader)
                 if initialise is None
-                else _untrained(source, kind, initialise)
+                else _untrained(source, directory, kind, initialise)
             )
             model = model.to(place).eval().requires_grad_(False)
         if reader is not None:
@@ -92,11 +95,6 @@ def device_of(name: str) -> Any:
     return device
 
 
-def gguf_path(source: ModelSource) -> Path | None:
-    """The GGUF file of a model, None for one in other files."""
-    return None if source.gguf_file is None else source.path / source.gguf_file
-
-
 def _tensors(source: ModelSource, reader: Any) -> dict[str, Tensor]:
     """The tensors of the weight files by name."""
     if reader is None:
@@ -107,7 +105,9 @@ def _tensors(source: ModelSource, reader: Any) -> dict[str, Tensor]:
     }
 
 
-def _pretrained(source: ModelSource, dtype: Any, tensors: Mapping[str, Tensor], reader: Any) -> Any:
+def _pretrained(
+    source: ModelSource, directory: Path, dtype: Any, tensors: Mapping[str, Tensor], reader: Any
+) -> Any:
     from transformers import AutoModelForCausalLM
 
     auto: Any = AutoModelForCausalLM  # its annotations do not know of output_loading_info
@@ -116,7 +116,7 @@ def _pretrained(source: ModelSource, dtype: Any, tensors: Mapping[str, Tensor], 
     )
     with _untaken() as untaken:
         model, info = auto.from_pretrained(
-            str(source.path),
+            str(directory),
             dtype=dtype,
             local_files_only=True,
             trust_remote_code=False,
@@ -188,13 +188,13 @@ def _untaken() -> Iterator[set[str]]:
         cls._adjust_missing_and_unexpected_keys = own
 
 
-def _untrained(source: ModelSource, dtype: Any, seed: int) -> Any:
+def _untrained(source: ModelSource, directory: Path, dtype: Any, seed: int) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     extra = {} if source.gguf_file is None else {"gguf_file": source.gguf_file}
     config = AutoConfig.from_pretrained(
-        str(source.path), local_files_only=True, trust_remote_code=False, **extra
+        str(directory), local_files_only=True, trust_remote_code=False, **extra
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

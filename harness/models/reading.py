@@ -5,23 +5,28 @@ import io
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from layerclaims.errors import LayerclaimsError
-from layerclaims.models.gguf import gguf_read_once, read_gguf
+from layerclaims.models.gguf import alone, gguf_read_once, read_gguf
 from layerclaims.runtime.text import brief
 
 WAY_OUT: Final = "give a decoder-only model that this version of transformers knows, in safetensors or GGUF"
 
 
 @contextlib.contextmanager
-def reading(what: str, gguf: Path | None, *, way_out: str = WAY_OUT) -> Iterator[Any]:
-    """Read foreign files; yields what the gguf package reads of `gguf`, None where there is none.
+def reading(what: str, path: Path, gguf_file: str | None, *, way_out: str = WAY_OUT) -> Iterator[Path]:
+    """Read a model's directory, or a GGUF file in it and nothing else; yields the directory to read from.
 
     Whatever a library raises is a LayerclaimsError that begins with `what` and ends with `way_out`.
     """
-    with quiet(), _as_sentence(what, way_out), gguf_read_once(None if gguf is None else gguf.name):
-        yield None if gguf is None else read_gguf(gguf)
+    with contextlib.ExitStack() as stack:
+        for around in (quiet(), _as_sentence(what, way_out), gguf_read_once(gguf_file)):
+            stack.enter_context(around)
+        if gguf_file is not None:
+            read_gguf(path / gguf_file)
+            path = stack.enter_context(alone(path / gguf_file))
+        yield path
 
 
 @contextlib.contextmanager

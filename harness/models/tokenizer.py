@@ -46,9 +46,15 @@ def _load_tokenizer(path: str, gguf_file: str | None, name: str, sha256: str) ->
 
     del sha256  # part of the cache's key only: a directory that changed is loaded again
     extra = {} if gguf_file is None else {"gguf_file": gguf_file}
-    gguf = None if gguf_file is None else Path(path) / gguf_file
-    with reading(f"The tokenizer of {shown(name)} could not be loaded", gguf, way_out=_way_out(Path(path))):
-        return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False, **extra)
+    with reading(
+        f"The tokenizer of {shown(name)} could not be loaded",
+        Path(path),
+        gguf_file,
+        way_out=_way_out(Path(path)),
+    ) as place:
+        return AutoTokenizer.from_pretrained(
+            str(place), local_files_only=True, trust_remote_code=False, **extra
+        )
 
 
 def _way_out(directory: Path) -> str:

@@ -133,6 +133,13 @@ class TestTensors:
         assert torch.equal(plain[0, 0], made.embed_tokens.weight[3:15])
         torch.testing.assert_close(made.norm(plain[-2]), plain[-1])
 
+    def test_a_tokenizer_beside_the_file_is_not_read_in_place_of_its_own(self, tmp_path):
+        ids = Tokenizer(resolve(str(write(tmp_path / "m.gguf"))))("river stone")
+        (tmp_path / "other").mkdir()
+        tiny.tokenizer(bos=True).save_pretrained(tmp_path / "other")
+        source = resolve(str(write(tmp_path / "other" / "m.gguf")))
+        assert Tokenizer(source)("river stone") == ids
+
 
 class TestParts:
     def test_by_name(self, tmp_path):

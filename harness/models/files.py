@@ -48,12 +48,13 @@ def read_json(path: Path) -> Mapping[str, Any]:
     if not is_file(path):
         raise LayerclaimsError(f"{shown(path)} does not exist; the model's files are incomplete.")
     try:
-        if (size := path.stat().st_size) > MOST_JSON:
+        with path.open("rb") as file:
+            text = file.read(MOST_JSON + 1)
+        if len(text) > MOST_JSON:
             raise LayerclaimsError(
-                f"{shown(path)} has {byte_size(size)}; files of this kind are below {byte_size(MOST_JSON)}, so it is "
-                "not what its name says."
+                f"{shown(path)} has more than {byte_size(MOST_JSON)}, which no file of its kind has; fetch it again."
             )
-        content = json.loads(path.read_bytes())
+        content = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise LayerclaimsError(
             f"{shown(path)} cannot be read as JSON ({brief(error)}); fetch it again."

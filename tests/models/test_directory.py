@@ -147,4 +147,4 @@ class TestConfiguration:
     def test_a_file_too_large_to_be_one(self, model):
         with (model / "config.json").open("r+b") as file:
             file.truncate(MOST_JSON + 1)
-        refused(model, r"has 64\.0 MB; files of this kind are below")
+        refused(model, r"has more than 64\.0 MB, which no file of its kind has")

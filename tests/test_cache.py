@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layerclaims.activations.shards import shard_name
-from layerclaims.activations.store import ActivationStore, write_manifest
+from layerclaims.activations.shards import PLACE, TENSOR, shard_name, shard_place
+from layerclaims.activations.store import STORE_VERSION, ActivationStore, write_manifest
 from layerclaims.cache import DAY, CacheEntry, damaged, entries, prune
 from layerclaims.errors import LayerclaimsError
 from layerclaims.experiments.kept import KeptValues
 from layerclaims.experiments.measurement import Values
 from layerclaims.runtime.files import locked, sha256_file
-from layerclaims.runtime.paths import default_cache_dir
+from layerclaims.runtime.paths import default_cache_dir, key_name
 
-KEY, OTHER = "0a" * 16, "1b" * 16
+KEY, OTHER = key_name({"seed": 0}), "1b" * 16
 FACTS = {
     "name": "tiny", "revision": None, "architecture": "GPT2LMHeadModel", "n_blocks": 1, "hidden_size": 4,
     "n_parameters": 100, "dtype": "float32", "tied_embeddings": True, "weights_sha256": "", "bos_added": False,
@@ -23,19 +23,21 @@ FACTS = {
 }  # fmt: skip
 
 
-def make_states(cache_dir: Path, key: str = KEY, *, model: str = "tiny", corpus: str = "movies") -> Path:
-    """A finished store of 3 states x 2 documents x 5 positions x 4 numbers."""
+def make_states(cache_dir: Path, seed: int = 0, *, model: str = "tiny", corpus: str = "movies") -> Path:
+    """A finished store of 3 states x 2 documents x 5 positions x 4 numbers; its directory's name is key(seed)."""
     from safetensors.numpy import save_file
 
+    key = key_name({"seed": seed})
     directory = cache_dir / "states" / key
     directory.mkdir(parents=True)
     shard = directory / shard_name(0)
-    save_file({"states": np.zeros((3, 2, 5, 4), dtype=np.float32)}, shard)
+    states = np.full((3, 2, 5, 4), seed, dtype=np.float32)
+    save_file({TENSOR: states}, shard, metadata={PLACE: shard_place(key, shard.name)})
     write_manifest(
         directory,
         {
-            "schema_version": 1,
-            "key": {},
+            "schema_version": STORE_VERSION,
+            "key": {"seed": seed},
             "model": {**FACTS, "name": model},
             "corpus": {"name": corpus},
             "dtype": "float32",
@@ -58,7 +60,9 @@ def make_states(cache_dir: Path, key: str = KEY, *, model: str = "tiny", corpus:
 
 def make_measurements(cache_dir: Path, key: str = OTHER) -> Path:
     directory = cache_dir / "measurements" / key
-    KeptValues(directory).get("linear", lambda: Values(arrays={"a": np.arange(5)}, facts={}))
+    store = ActivationStore.open(cache_dir / "states" / KEY)
+    values = Values(arrays={"a": np.arange(5)}, facts={})
+    KeptValues(directory).get("linear", lambda: values, {store.key: store.digest})
     return directory
 
 
@@ -128,9 +132,9 @@ class TestEntries:
         assert (measurements.kind, measurements.key) == ("measurements", OTHER)
 
     def test_come_with_the_last_used_first(self, cache_dir: Path) -> None:
-        make_states(cache_dir, "2c" * 16)
+        make_states(cache_dir, 1)
         used(cache_dir / "states" / KEY, 3)
-        assert [entry.key for entry in entries(cache_dir)] == ["2c" * 16, KEY, OTHER]
+        assert [entry.key for entry in entries(cache_dir)] == [key_name({"seed": 1}), KEY, OTHER]
 
     def test_are_not_used_by_being_listed(self, cache_dir: Path) -> None:
         used(cache_dir / "states" / KEY, 40)
@@ -147,7 +151,7 @@ class TestEntries:
         (cache_dir / "states" / KEY / "manifest.json").unlink()
         entry = entries(cache_dir)[0]
         assert (entry.state, entry.model) == ("unfinished", "")
-        assert damaged(entry) == []
+        assert damaged(entry) == {}
 
     def test_that_cannot_be_read_are_one_sentence(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -164,7 +168,7 @@ class TestEntries:
 
 class TestDamage:
     def test_of_sound_entries_is_none(self, cache_dir: Path) -> None:
-        assert [damaged(entry) for entry in entries(cache_dir)] == [[], []]
+        assert [damaged(entry) for entry in entries(cache_dir)] == [{}, {}]
 
     @pytest.mark.parametrize("name", [shard_name(0), "manifest.json"])
     def test_of_a_flipped_byte_is_found(self, cache_dir: Path, name: str) -> None:
@@ -172,7 +176,7 @@ class TestDamage:
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
-        assert damaged(entries(cache_dir)[0]) == [name]
+        assert list(damaged(entries(cache_dir)[0])) == [name]
 
     @pytest.mark.parametrize("how", ["cut off", "deleted"])
     def test_of_a_shard_names_it(self, cache_dir: Path, how: str) -> None:
@@ -181,19 +185,19 @@ class TestDamage:
             path.unlink()
         else:
             path.write_bytes(path.read_bytes()[:-1])
-        assert damaged(entries(cache_dir)[0]) == [shard_name(0)]
+        assert list(damaged(entries(cache_dir)[0])) == [shard_name(0)]
 
     @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"schema_version": 1}', b"[" * 100_000])
     def test_of_a_manifest_is_no_traceback(self, cache_dir: Path, content: bytes) -> None:
         (cache_dir / "states" / KEY / "manifest.json").write_bytes(content)
-        assert damaged(entries(cache_dir)[0]) == ["manifest.json"]
+        assert list(damaged(entries(cache_dir)[0])) == ["manifest.json"]
 
     def test_of_a_measurement_is_found(self, cache_dir: Path) -> None:
         path = cache_dir / "measurements" / OTHER / "linear.safetensors"
         data = bytearray(path.read_bytes())
         data[-1] ^= 1
         path.write_bytes(data)
-        assert damaged(entries(cache_dir)[1]) == ["linear.safetensors"]
+        assert list(damaged(entries(cache_dir)[1])) == ["linear.safetensors"]
 
 
 class TestPruning:
@@ -271,10 +275,10 @@ class TestPruning:
 
 
 def test_a_hostile_manifest_is_only_text(cache_dir: Path) -> None:
-    make_states(cache_dir, "3d" * 16, model="\x1b[31m../../etc", corpus="\u202e")
-    path = cache_dir / "states" / ("3d" * 16) / "manifest.json"
+    directory = make_states(cache_dir, 3, model="\x1b[31m../../etc", corpus="\u202e")
+    path = directory / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["shards"][0]["name"] = "../../../../etc/passwd"
     path.write_text(json.dumps(manifest))
-    (entry,) = [entry for entry in entries(cache_dir) if entry.key == "3d" * 16]
-    assert damaged(entry) == ["passwd"]
+    (entry,) = [entry for entry in entries(cache_dir) if entry.path == directory]
+    assert damaged(entry) == {"passwd": "it is missing or cut off"}

@@ -245,13 +245,3 @@ class TestWork:
         assert store.n_documents == DOCUMENTS
         assert len(store.digest) == 64
         assert hashed == []
-
-
-class TestWriteWhole:
-    def test_a_full_disk_leaves_the_old_file_and_no_other(self, tmp_path):
-        path = tmp_path / "f"
-        write_whole(path, b"old")
-        with pytest.raises(LayerclaimsError, match="could not be written"):
-            write_whole(tmp_path / "absent" / "f", b"new")
-        assert path.read_bytes() == b"old"
-        assert [p.name for p in tmp_path.iterdir()] == ["f"]

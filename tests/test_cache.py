@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -199,8 +200,79 @@ class TestDamage:
         path.write_bytes(data)
         assert list(damaged(entries(cache_dir)[1])) == ["linear.safetensors"]
 
+    def test_of_states_in_another_s_directory_is_found(self, cache_dir: Path) -> None:
+        one, other = make_states(cache_dir, 1), make_states(cache_dir, 2)
+        swap(one, other)
+        found = {entry.key: damaged(entry) for entry in entries(cache_dir)}
+        assert found[one.name] == {"manifest.json": f"it belongs to states/{other.name}"}
+        assert found[other.name] == {"manifest.json": f"it belongs to states/{one.name}"}
+
+    def test_of_another_store_s_shard_says_whose_it_is(self, cache_dir: Path) -> None:
+        other = make_states(cache_dir, 1)
+        shutil.copy(other / shard_name(0), cache_dir / "states" / KEY)
+        (entry,) = [entry for entry in entries(cache_dir) if entry.key == KEY]
+        why = f"it is states/{other.name}/{shard_name(0)}, which belongs elsewhere"
+        assert damaged(entry) == {shard_name(0): why}
+
+    def test_of_measurements_in_each_other_s_place_is_found(self, cache_dir: Path) -> None:
+        directory = cache_dir / "measurements" / OTHER
+        KeptValues(directory).put("other", Values(arrays={}, facts={}), {})
+        swap(directory / "linear.safetensors", directory / "other.safetensors")
+        assert damaged(entries(cache_dir)[1]) == {
+            "linear.safetensors": f"it is measurements/{OTHER}/other, which belongs elsewhere",
+            "other.safetensors": f"it is measurements/{OTHER}/linear, which belongs elsewhere",
+        }
+
+    def test_of_a_measurement_under_another_key_is_found(self, cache_dir: Path) -> None:
+        (cache_dir / "measurements" / OTHER).rename(cache_dir / "measurements" / ("2c" * 16))
+        assert list(damaged(entries(cache_dir)[1])) == ["linear.safetensors"]
+
+    def test_of_a_measurement_of_other_states_is_found(self, cache_dir: Path) -> None:
+        directory = cache_dir / "measurements" / OTHER
+        KeptValues(directory).put("linear", Values(arrays={}, facts={}), {KEY: "f" * 64})
+        assert damaged(entries(cache_dir)[1]) == {
+            "linear.safetensors": f"it was made of other states than those in states/{KEY}"
+        }
+
+    def test_is_none_where_the_states_of_a_measurement_are_gone(self, cache_dir: Path) -> None:
+        shutil.rmtree(cache_dir / "states")
+        assert damaged(only(cache_dir)) == {}
+
+
+def swap(one: Path, other: Path) -> None:
+    between = one.with_name("between")
+    one.rename(between)
+    other.rename(one)
+    between.rename(other)
+
 
 class TestPruning:
+    def test_removes_what_killed_processes_left_and_nothing_else(self, cache_dir: Path) -> None:
+        doomed = cache_dir / "states" / f".{'2c' * 16}-pruned.tmp"
+        doomed.mkdir()
+        (doomed / shard_name(0)).touch()
+        left = cache_dir / "measurements" / OTHER / f".linear.safetensors-{'0a' * 8}.tmp"
+        left.touch()
+        mine = [
+            cache_dir / "states" / ".mine-pruned.tmp",
+            cache_dir / "states" / KEY / "notes.tmp",
+            cache_dir / f".{'2c' * 16}-pruned.tmp",
+        ]
+        for path in mine:
+            path.mkdir()
+        assert list(prune(cache_dir, older_than=1)) == []
+        assert not doomed.exists()
+        assert not left.exists()
+        assert all(path.exists() for path in mine)
+
+    def test_never_follows_a_link_in_place_of_what_was_left(self, cache_dir: Path, tmp_path: Path) -> None:
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        (outside / "thesis.tex").write_text("years of work")
+        (cache_dir / "states" / f".{'2c' * 16}-pruned.tmp").symlink_to(outside)
+        list(prune(cache_dir))
+        assert (outside / "thesis.tex").read_text() == "years of work"
+
     def test_removes_everything_when_asked(self, cache_dir: Path) -> None:
         sizes = [entry.size for entry in entries(cache_dir)]
         removals = list(prune(cache_dir))

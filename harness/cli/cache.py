@@ -88,15 +88,11 @@ def _cache_verify(arguments: argparse.Namespace) -> int:
     status = 0
     for entry in found:
         bad = damaged(entry)
-        status = FAILED if bad else status
-        word = (
-            f"DAMAGED: {', '.join(map(inert, bad))}"
-            if bad
-            else "sound"
-            if entry.state == "whole"
-            else entry.state
-        )
-        print(f"{_described(entry)}: {word}")
+        for name, why in bad.items():
+            status = FAILED
+            print(f"{_described(entry)}: DAMAGED: {inert(name)}, since {inert(why)}")
+        if not bad:
+            print(f"{_described(entry)}: {'sound' if entry.state == 'whole' else entry.state}")
     if status:
         print("The next run captures or computes again what is damaged; or: layerclaims cache prune --all")
     return status

@@ -7,10 +7,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from layerclaims.activations.store import ActivationStore
 from layerclaims.errors import LayerclaimsError
 from layerclaims.experiments import fitted
 from layerclaims.experiments.inputs import Inputs
-from layerclaims.experiments.kept import KeptValues
+from layerclaims.experiments.kept import KeptValues, Sources
 from layerclaims.experiments.measurement import Measurement, OfEveryModel, Series, Values
 from layerclaims.probing.certificate import Certificate
 from layerclaims.protocol import MEASUREMENTS_VERSION
@@ -60,11 +61,21 @@ class Study(Inputs):
     def values(self, measurement: Measurement) -> Values:
         """What a measurement found: from memory, from the cache directory, or computed now and kept there."""
         measurement = measurement.under(self.protocol.name)
-        return self._of(measurement).get(measurement.name, lambda: self._compute(measurement))
+        return self.mended(
+            lambda: self._of(measurement).get(
+                measurement.name, lambda: self._compute(measurement), self.sources(measurement)
+            )
+        )
+
+    def recall(self, measurement: Measurement) -> bool:
+        """Read what an earlier run computed, checksums and all; whether it is there and fit for use."""
+        measurement = measurement.under(self.protocol.name)
+        return self._of(measurement).recall(measurement.name, self.sources(measurement)) is not None
 
     def has(self, measurement: Measurement) -> bool:
-        """Whether it was computed by an earlier run; the states that it reads must be there."""
-        return self.kept_at(measurement).exists()
+        """Whether it was computed by an earlier run of these states, which must be there. Reads no numbers."""
+        measurement = measurement.under(self.protocol.name)
+        return self._of(measurement).has(measurement.name, self.sources(measurement))
 
     def kept_at(self, measurement: Measurement) -> Path:
         """The file that holds it, there or not; the states that it reads must be there."""
@@ -74,7 +85,13 @@ class Study(Inputs):
     def keep(self, measurement: Measurement, values: Values) -> None:
         """Keep what was found on the way to something else."""
         measurement = measurement.under(self.protocol.name)
-        self._of(measurement).put(measurement.name, values)
+        self._of(measurement).put(measurement.name, values, self.sources(measurement))
+
+    def forget(self, store: ActivationStore) -> None:
+        """Drop what was made of states that turned out to be damaged, in memory too."""
+        super().forget(store)
+        self._kept.clear()
+        self._estimates.clear()
 
     def _compute(self, measurement: Measurement) -> Values:
         self.check(measurement)
@@ -90,6 +107,17 @@ class Study(Inputs):
     def _of(self, measurement: Measurement) -> KeptValues:
         directory = self.cache_dir / "measurements" / self._key(measurement)
         return self._kept.setdefault(directory, KeptValues(directory))
+
+    def sources(self, measurement: Measurement) -> Sources:
+        """The states that it is made of, of its own model and of others: key -> digest."""
+        name = self.protocol.name
+        stores = [self.store(role) for role in measurement.roles(name)]
+        found = {store.key: store.digest for store in stores}
+        for need in measurement.all_needs(name):
+            if isinstance(need, OfEveryModel):
+                for study in self.family.values():
+                    found |= study.sources(need.measurement)
+        return found
 
     def _key(self, measurement: Measurement) -> str:
         """32 hexadecimal digits of everything that changes its numbers, and nothing else."""

@@ -271,7 +271,8 @@ class Settings:
             check_corpus_name(target.protocol.corpus)
             if target.protocol.transfer_corpus is not None:
                 check_corpus_name(target.protocol.transfer_corpus)
-        check_writable(self.cache_dir, self.called.get("cache-dir", "--cache-dir"))
+        if not (self.cache_dir / "states").is_dir():  # what is there may be all that is read: the plan knows
+            check_writable(self.cache_dir, self.called.get("cache-dir", "--cache-dir"))
         for target in self.targets:
             check_writable(target.out, self.called.get("out", "--out"))
         if self.save_baseline is not None:

@@ -345,7 +345,7 @@ class TestCache:
         (cache_dir / "states" / KEY / "shard-00000.safetensors").write_bytes(b"")
         status, out, _ = run("cache", "verify", "--cache-dir", cache_dir)
         assert status == 1
-        assert "DAMAGED: shard-00000.safetensors" in out
+        assert "DAMAGED: shard-00000.safetensors, since it is missing or cut off\n" in out
 
     def test_prune_says_what_it_freed(self, run: Said, cache_dir: Path) -> None:
         assert run("cache", "prune", "--older-than", "1", "--cache-dir", cache_dir)[1] == "0 B freed\n"

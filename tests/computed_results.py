@@ -12,6 +12,7 @@ from layerclaims.recording.record import judged, with_holm
 from layerclaims.results.checking import checked
 from layerclaims.results.file import plain, sealed
 from layerclaims.results.records import SCHEMA_VERSION, ClaimRecord
+from layerclaims.results.run_check import NEEDED
 from layerclaims.statistics.counts import AnswerCounts, compute
 from layerclaims.statistics.jackknife import jackknife_groups
 from layerclaims.verdicts import registry
@@ -113,9 +114,8 @@ def computed(
                "n_available": 3771, "skipped": 3, "ids_sha256": f"{sample + 2:064x}"}
               for name in protocols if name == "as-published"),
         ],
-        "environment": {"python": "3.11.7", "platform": "Linux", "cpu": None, "threads": 1, "packages": {
-            name: "1.0" for name in ("numpy", "scipy", "scikit-learn", "torch", "transformers")
-        }},
+        "environment": {"python": "3.11.7", "platform": "Linux", "cpu": None, "threads": 1,
+                        "packages": dict.fromkeys(NEEDED, "1.0")},
         "selected": {"claims": len({claim.id for claim in claims}), "of": len(registry.post_claims())},
         "claims": [plain(claim, exact=True) for claim in with_holm(claims, alpha=0.05)],
         "documents": {

@@ -1,5 +1,6 @@
 """What a PDF was rendered with: all that its bytes hang on besides the results, in one line that the PDF carries."""
 
+import ctypes
 import hashlib
 import os
 import platform
@@ -41,19 +42,18 @@ def _version(package: str) -> str:
 
 def _libraries() -> list[str]:
     """The C libraries that WeasyPrint lays text out with and cuts fonts with, as it loads them."""
-    import cffi
     from weasyprint.text import ffi as loaded
 
     number = loaded.pango.pango_version()
-    own = cffi.FFI()
-    own.cdef("const char *hb_version_string(void);")
     harfbuzz = "unknown"
     for name in ("libharfbuzz.so.0", "libharfbuzz.0.dylib", "libharfbuzz-0.dll"):
         try:
-            harfbuzz = own.string(own.dlopen(name).hb_version_string()).decode("ascii")
-            break
+            version = ctypes.CDLL(name).hb_version_string
         except (OSError, AttributeError):
             continue
+        version.restype = ctypes.c_char_p
+        harfbuzz = version().decode("ascii")
+        break
     return [f"pango {number // 10000}.{number // 100 % 100}.{number % 100}", f"harfbuzz {harfbuzz}"]
 
 

@@ -149,12 +149,13 @@ class ClaimCheck:
                 continue  # each of its numbers has a name and series of its own
             if part.name != condition.quantity.name:
                 self._mismatches.note(place, f"is not what the rule speaks of: {condition.quantity.name}")
-            if condition.quantity.recipe is not None and getattr(condition.quantity, "note", "") is None:
-                if part.estimand != part.name:  # nothing is said of such a number beyond its name
-                    self._mismatches.note(
-                        place, f"has the estimand {shown(part.estimand)}, and its code names none"
-                    )
             declared = condition.quantity.recipe
+            # of a number of counts that has no note of its own, nothing is said beyond its name
+            unsaid = declared is not None and getattr(condition.quantity, "note", "") is None
+            if unsaid and part.estimand != part.name:
+                self._mismatches.note(
+                    place, f"has the estimand {shown(part.estimand)}, and its code names none"
+                )
             recipe = None if declared is None else RecipeRecord.model_validate(declared.as_json())
             if part.recipe != recipe:
                 self._mismatches.note(

@@ -79,7 +79,7 @@ def rule_words(known: RegisteredClaim, claim: ClaimRecord) -> str | None:
 
 
 def _rates(known: RegisteredClaim, claim: ClaimRecord) -> CalibrationRecord | None:
-    """The error rates that a record of the claim carries: of the post's claims that were judged by the rigorous rule."""
+    """The error rates that a record carries: of the post's claims that were judged by the rigorous rule."""
     if not claim.parts or known.claim.source != POST or claim.protocol != "rigorous":
         return None
     rates = calibration.rates(claim.id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from layerclaims.results.agreement import Mismatches, same
 from layerclaims.results.figure_records import LinesRecord, MatrixRecord
-from layerclaims.results.records import Results
+from layerclaims.results.records import ClaimRecord, Results
 from layerclaims.runtime.text import digits
 from layerclaims.statistics.counts import AnswerCounts
 
@@ -13,7 +13,7 @@ RAW = "raw"  # the series that figures of recall are made of
 
 def check_walks(results: Results, mismatches: Mismatches) -> None:
     """A walk begins with the published number of its claim and ends with the rigorous one."""
-    claims = {(claim.id, claim.protocol): claim for claim in results.claims}
+    claims: dict[tuple[str, str], ClaimRecord] = {(one.id, one.protocol): one for one in results.claims}
     for walk in results.walks:
         place = f"walks, {walk.claim}"
         for protocol, step in (("as-published", walk.steps[0]), ("rigorous", walk.steps[-1])):

@@ -68,8 +68,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     large = sample_results.sample(ids=("norm-is-a-feature",), model="gpt2-large")
     large["model"]["n_parameters"] = 774_000_000
     made = {
-        "honest": honest, "tampered": results.plain(results.sealed(checked(tampered))), "ten": sample_results.ten(), "large": large,
-        "hostile": sample_results.hostile(),
+        "honest": honest, "tampered": results.plain(results.sealed(checked(tampered))),
+        "ten": sample_results.ten(), "large": large, "hostile": sample_results.hostile(),
     }  # fmt: skip
     return {
         name: results.write(directory / name / "results.json", checked(run)) for name, run in made.items()

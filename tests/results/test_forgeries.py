@@ -123,7 +123,7 @@ FORGERIES: dict[str, tuple[Callable[[Run], object], str]] = {
         text="As published: anything. Here: accuracy > .375."), "criterion"),
     "reason": (lambda r: claim(r, NORM).update(reason="Accuracy lost is large: > .010."), "reason"),
     "a digit of a reason": (lambda r: claim(r, LINEAR).update(
-        reason=re.sub(r"\d(?= \[)", lambda m: str((int(m[0]) + 1) % 10), claim(r, LINEAR)["reason"], count=1)), "reason"),
+        reason=re.sub(r"\d(?= \[)", lambda m: str(9 - int(m[0])), claim(r, LINEAR)["reason"], count=1)), "reason"),
     "reason of a number that is only stated": (lambda r: claim(r, LARGEST).update(
         reason=claim(r, LARGEST)["reason"].replace(".05", ".5")), "reason"),
     "error rates": (lambda r: claim(r, LINEAR)["calibration"].update(false_replicated=0.0), "calibration"),
@@ -143,14 +143,16 @@ FORGERIES: dict[str, tuple[Callable[[Run], object], str]] = {
     "claim invented": (invented, "no such claim"),
     "selection": (lambda r: r["selected"].update(claims=5), "5 claims were run"),
     "selection of fewer than there are": (lambda r: r["selected"].update(of=7), "not in the file"),
-    "counts of nothing": (lambda r: r["documents"].update({"rigorous/other": r["documents"]["rigorous/raw"]}), "no claim rests"),
+    "counts of nothing": (lambda r: r["documents"].update(
+        {"rigorous/other": r["documents"]["rigorous/raw"]}), "no claim rests"),
     "packages": (lambda r: r["environment"].update(packages={}), "environment"),
     "start of a walk": (lambda r: r["walks"][0]["steps"][0].update(value=0.5), "walks"),
     "end of a walk": (lambda r: r["walks"][0]["steps"][-1].update(value=0.5), "walks"),
     "interval of a walk": (lambda r: r["walks"][0]["steps"][-1].update(interval=[0.0, 0.5]), "walks"),
     "a walk that begins elsewhere": (lambda r: r["walks"][0]["steps"][0].update(ingredient="split"), "begins with"),
     "walk of a claim without a number": (lambda r: r["walks"][0].update(claim="pca-shows-drift"), "walks"),
-    "figure": (lambda r: r["figures"]["accuracy-by-layer-rigorous"]["series"][0]["values"].__setitem__(2, 0.1), "state 2"),
+    "figure": (lambda r: r["figures"]["accuracy-by-layer-rigorous"]["series"][0].update(
+        values=[0.1, *r["figures"]["accuracy-by-layer-rigorous"]["series"][0]["values"][1:]]), "state 0"),
     "figure of nothing": (lambda r: r["figures"].update(
         other=r["figures"]["accuracy-by-layer-rigorous"]), "with no claim"),
 }  # fmt: skip

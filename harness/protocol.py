@@ -21,6 +21,7 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
     "pile": {"n_texts": 5000, "corpus": "pile"},
 }
 EMBEDDED_CORPORA: Final = {"corpus": "embedded:movies", "transfer_corpus": "embedded:news"}
+DISPLAYED: Final = {"embedded": "SmolLM2-135M-Instruct (embedded)"}  # models by another name for readers
 HUB_CORPORA: Final = {"corpus": "imdb", "transfer_corpus": "ag_news"}
 
 

@@ -17,7 +17,7 @@ from layerclaims.corpora.corpus import Role
 from layerclaims.errors import NotTestedError
 from layerclaims.experiments.study import Study
 from layerclaims.experiments.walks import WALKS, walk
-from layerclaims.protocol import Protocol, ProtocolName
+from layerclaims.protocol import DISPLAYED, Protocol, ProtocolName
 from layerclaims.results.figure_records import FIGURES, FigureRecord
 from layerclaims.results.file import plain, sealed
 from layerclaims.results.records import (
@@ -48,7 +48,6 @@ from layerclaims.verdicts.evidence import Evidence, Finding, Part
 from layerclaims.verdicts.published import published_figure
 from layerclaims.verdicts.verdict import Verdict, decide
 
-DISPLAYED = {"embedded": "SmolLM2-135M-Instruct (embedded)"}  # a name for readers
 PACKAGES = (
     "numpy",
     "scipy",

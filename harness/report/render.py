@@ -22,6 +22,7 @@ from layerclaims.errors import LayerclaimsError
 from layerclaims.report.escaping import clean, md_code, md_escape, trusted, unbroken
 from layerclaims.report.plots import forest
 from layerclaims.report.present import present
+from layerclaims.report.renderer import KEY, renderer
 from layerclaims.report.views import Report
 from layerclaims.results import attachment
 from layerclaims.results import file as results_file
@@ -213,10 +214,18 @@ def _weasy(text: str, results: Results, report: Report) -> bytes:
         )
         document.metadata.attachments = [attached]
         made = document.write_pdf(
-            pdf_variant="pdf/a-3a", pdf_identifier=results_file.identifier(data), finisher=_compress
+            pdf_variant="pdf/a-3a", pdf_identifier=results_file.identifier(data), finisher=_finish
         )
     assert isinstance(made, bytes)
     return made
+
+
+def _finish(document: object, pdf: Any) -> None:
+    """Say in the PDF what made it, so that it can be told whether the same is at hand; compress."""
+    import pydyf
+
+    pdf.info[KEY] = pydyf.String(renderer())
+    _compress(document, pdf)
 
 
 def _compress(_: object, pdf: Any) -> None:

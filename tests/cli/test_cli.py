@@ -4,7 +4,6 @@ import copy
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -69,8 +68,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     large = sample_results.sample(ids=("norm-is-a-feature",), model="gpt2-large")
     large["model"]["n_parameters"] = 774_000_000
     made = {
-        "honest": honest, "tampered": tampered, "ten": sample_results.ten(), "large": large,
-        "hostile": sample_results.hostile(),
+        "honest": honest, "tampered": results.plain(results.sealed(checked(tampered))),
+        "ten": sample_results.ten(), "large": large, "hostile": sample_results.hostile(),
     }  # fmt: skip
     return {
         name: results.write(directory / name / "results.json", checked(run)) for name, run in made.items()
@@ -410,18 +409,16 @@ class TestEnds:
         _, err = child.communicate(timeout=60)
         assert (child.returncode, err) == (141, b"")
 
-    def test_an_interrupt_is_no_traceback(self, tmp_path: Path) -> None:
-        fifo = tmp_path / "results.json"
-        os.mkfifo(fifo)  # reading it waits for a writer
-        child = subprocess.Popen(
-            [sys.executable, "-m", "layerclaims.cli", "verify", fifo], cwd=ROOT, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )  # fmt: skip
-        with fifo.open("wb"):  # open on both sides: the command has come as far as reading
-            time.sleep(0.2)
-            child.send_signal(signal.SIGINT)
-            out, err = child.communicate(timeout=60)
-        assert (child.returncode, out, err) == (130, b"", b"")
+    def test_an_interrupt_is_no_traceback(self) -> None:
+        code = (
+            "import signal, sys\nfrom layerclaims.results import file\nfrom layerclaims.cli.main import main\n"
+            "file.read_whole = lambda path: signal.raise_signal(signal.SIGINT)\n"  # while a file is read
+            "sys.exit(main(['verify', 'results.json']))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
     def test_a_terminal_without_unicode_is_served(self, files: dict[str, Path]) -> None:
         done = process(

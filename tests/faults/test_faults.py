@@ -6,6 +6,7 @@ import sys
 from functools import cache
 
 import pytest
+
 from tests.faults import campaign
 from tests.faults.campaign import Trial
 from tests.faults.world import ROOT
@@ -44,7 +45,7 @@ def test_nothing_is_wrong_without_a_word(tried, group):
 
 
 def test_the_whole_campaign_is_as_large_as_promised():
-    count = {group: 0 for group in GROUPS}
+    count = dict.fromkeys(GROUPS, 0)
     for trial in campaign.trials(short=False):
         count[campaign.group_of(trial.kind)] += 1
     assert count[campaign.KILLS] >= 200
@@ -52,19 +53,20 @@ def test_the_whole_campaign_is_as_large_as_promised():
     assert count[campaign.INPUTS] >= 250
 
 
+RIGHT = {
+    "claims": [{"id": "a", "protocol": "rigorous", "verdict": "REPLICATED", "estimate": 0.5, "reason": "r"}],
+    "documents": {}, "figures": {}, "corpora": [], "model": {},
+}  # fmt: skip
+
+
 class TestOutcomes:
     """That the campaign sees what is wrong: a campaign that cannot fail shows nothing."""
-
-    RIGHT = {
-        "claims": [{"id": "a", "protocol": "rigorous", "verdict": "REPLICATED", "estimate": 0.5, "reason": "r"}],
-        "documents": {}, "figures": {}, "corpora": [], "model": {},
-    }  # fmt: skip
 
     def of(self, tmp_path, content, *, status=0, text=""):
         from tests.faults import forks, outcomes
 
         sound = tmp_path / "sound.json"
-        sound.write_text(json.dumps(self.RIGHT))
+        sound.write_text(json.dumps(RIGHT))
         found = tmp_path / "results.json"
         if content is not None:
             found.write_text(content if isinstance(content, str) else json.dumps(content))
@@ -72,7 +74,7 @@ class TestOutcomes:
         return outcomes.of_run(ended, found, status=0, right=outcomes.read(sound)).word
 
     def changed(self, **values):
-        return {**self.RIGHT, "claims": [{**self.RIGHT["claims"][0], **values}]}
+        return {**RIGHT, "claims": [{**RIGHT["claims"][0], **values}]}
 
     def test_the_same_numbers_are_right(self, tmp_path):
         assert self.of(tmp_path, self.changed(reason="other words", seconds=9)) == "right"

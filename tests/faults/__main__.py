@@ -2,7 +2,7 @@
 
 --minutes N   stop after so many (20)
 --seed N      other places, moments and selections (0); a bad input is the same under any seed
---kind NAME   only trials of one kind;  --trial N  only this one, whose folder and output are shown
+--kind NAME   only trials of one kind;  --trial N  only this one, with all that is printed
 --short       the few trials that `make test` makes, one process, no page; --json FILE takes what became of them
 """
 
@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from tests.faults import campaign, outputs, page
+from tests.faults import campaign, forks, outputs, page
 from tests.faults.campaign import Trial, Tried
 from tests.faults.outcomes import Outcome
 from tests.faults.world import World
@@ -38,6 +38,7 @@ def main() -> int:
     world = World.make()
     try:
         if given.trial is not None:
+            forks.show.append("all")
             tried = [
                 campaign.attempt(
                     world, Trial(kind=given.kind or campaign.BAD, seed=given.trial), seed=given.seed

@@ -53,6 +53,7 @@ CONFIG: dict[str, tuple[Any, ...]] = {
 }
 # what changes no number, or is what transformers takes for the usual
 FINE = {
+    "quantization_config={'quant_method': 'no such'}",
     "hidden_size=True", "architectures=['BertModel']", "auto_map={'AutoModelForCausalLM': 'evil.Model'}",
     "max_position_embeddings='256'", "max_position_embeddings=None", "text_config='x'", "text_config=[]", "text_config=7",
     "torch_dtype='float99'", "dtype='float99'", "dtype=7", "hidden_size='32'", "num_hidden_layers='3'", "vocab_size='320'",

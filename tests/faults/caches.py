@@ -43,6 +43,13 @@ def damaged(world: World, random: Random, *, how: str, kind: str | None = None) 
     return _next_run(world, place, random)
 
 
+def untouched(world: World, random: Random) -> Outcome:
+    """A cache of which a part is still to be made, and no fault: what the other trials are held against."""
+    place = world.place()
+    world.cache(place, random)
+    return _next_run(world, place, random)
+
+
 def damaged_unfinished(world: World, random: Random) -> Outcome:
     """A store that has no manifest yet, as a killed run leaves it, with a damaged shard or checksum."""
     place = world.place()

@@ -72,6 +72,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(group=KILLS, name="SIGINT at an event", trial=kills.interrupted_at_an_event, many=20, few=2),
     Kind(group=KILLS, name="SIGINT at a moment", trial=kills.interrupted_at_a_moment, many=20, few=0),
     *_damage_kinds(),
+    Kind(group=DAMAGE, name="no fault", trial=caches.untouched, many=20, few=3),
     Kind(group=DAMAGE, name="unfinished store", trial=caches.damaged_unfinished, many=25, few=2),
     Kind(group=SWAPS, name="swap", trial=caches.swapped, many=120, few=12),
     Kind(group=DISKS, name="no room for a file", trial=caches.full_for_large_files, many=30, few=3),
@@ -97,8 +98,9 @@ def trials(*, short: bool, kind: str | None = None) -> list[Trial]:
     for one in KINDS:
         count = one.few if short else one.many
         found += [((n + 0.5) / count, Trial(kind=one.name, seed=n)) for n in range(count)]
-    numbers = range(0, len(inputs()), STEP if short else 1)
-    found += [(n / len(inputs()), Trial(kind=BAD, seed=n)) for n in numbers]
+    numbers = list(range(0, len(inputs()), STEP if short else 1))
+    Random(0).shuffle(numbers)  # else a campaign that is cut short would know one sort only
+    found += [(turn / len(numbers), Trial(kind=BAD, seed=n)) for turn, n in enumerate(numbers)]
     return [trial for _, trial in sorted(found, key=lambda pair: pair[0]) if kind in (None, trial.kind)]
 
 

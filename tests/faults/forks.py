@@ -11,10 +11,11 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 CPU_SECONDS = 60  # an undisturbed run takes one to four
-WALL_SECONDS = 600  # for what waits and does not compute
+IDLE_SECONDS = 60  # without any processor time: nothing that a run waits for takes so long
 OUTPUT_BYTES = 1_000_000  # of what a run prints; no run has that much to say
 HEAVY = (
     "torch",
@@ -27,6 +28,9 @@ HEAVY = (
     "gguf",
     "filelock",
 )
+
+
+show: list[str] = []  # "all": what runs print is printed here too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,33 +107,44 @@ class Fork:
         """Wait for its end; `kill` is a signal and the seconds after which it is sent."""
         end = os.pidfd_open(self.pid)
         begun = time.monotonic()
-        moments = [(begun + kill[1], kill[0])] if kill is not None else []
-        moments.append((begun + WALL_SECONDS, signal.SIGKILL))
+        due = begun + kill[1] if kill is not None else None
+        busy, used_then = begun, 0
         poll = select.poll()
         for descriptor in (end, self.pipe):
             poll.register(descriptor, select.POLLIN | select.POLLHUP)
         hung = False
         while True:
-            ready = [
-                descriptor for descriptor, _ in poll.poll(max(0.0, moments[0][0] - time.monotonic()) * 1000)
-            ]
+            pause = 5.0 if due is None else max(0.0, min(5.0, due - time.monotonic()))
+            ready = [descriptor for descriptor, _ in poll.poll(pause * 1000)]
             if self.pipe in ready and not self.read():
                 poll.unregister(self.pipe)
             if end in ready:
                 break
-            if time.monotonic() >= moments[0][0]:
-                hung = len(moments) == 1
-                os.kill(self.pid, moments.pop(0)[1])
-                moments = moments or [(time.monotonic() + WALL_SECONDS, signal.SIGKILL)]
+            if kill is not None and due is not None and time.monotonic() >= due:
+                os.kill(self.pid, kill[0])
+                due = None
+            if (used_by_now := _ticks(self.pid)) != used_then or hung:
+                busy, used_then = time.monotonic(), used_by_now
+            elif time.monotonic() - busy > IDLE_SECONDS:
+                hung = True
+                os.kill(self.pid, signal.SIGKILL)
         _, code, used = os.wait4(self.pid, 0)
         while select.select([self.pipe], [], [], 0)[0] and self.read():
             pass
         os.close(end)
         os.close(self.pipe)
         text = self.printed.decode("utf-8", "backslashreplace")
+        if show:
+            print(text, flush=True)
         seconds = used.ru_utime + used.ru_stime
         hung = hung or seconds >= CPU_SECONDS - 1
         return Ended(status=os.waitstatus_to_exitcode(code), text=text, hung=hung, seconds=seconds)
+
+
+def _ticks(pid: int) -> int:
+    """Processor time of a process so far, in ticks of the system's clock."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def _child(call: Callable[[], int], writing: int) -> NoReturn:

@@ -38,9 +38,10 @@ def damaged(world: World, random: Random, *, how: str, kind: str | None = None) 
     """One file of a cache damaged, then a run."""
     place = world.place()
     cache = world.cache(place, random)
-    path = _some(cache, kind or random.choice(list(FILES)), random)
-    damage.KINDS[how](path or sorted(cache.glob(FILES["shard"]))[0], random)
-    return _next_run(world, place, random)
+    path = _some(cache, kind or random.choice(list(FILES)), random) or sorted(cache.glob(FILES["shard"]))[0]
+    damage.KINDS[how](path, random)
+    found = _next_run(world, place, random)
+    return Outcome.wrong(f"{path.relative_to(cache)}: {found.detail}") if found.word == "wrong" else found
 
 
 def untouched(world: World, random: Random) -> Outcome:

@@ -16,6 +16,7 @@ Numbers = dict[str, Any]
 PASSED_OVER = {"seconds", "reason", "note"}
 COMPARED = ("claims", "documents", "figures", "corpora", "model")
 CRASH = re.compile(r"Traceback \(most recent call last\)|INTERNALERROR|Fatal Python error|Segmentation fault")
+PYTHON_S = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)*KeyboardInterrupt")
 SENTENCE = re.compile(r"(ERROR|layerclaims[\w ]*|\S+: error|E  |!!+)[: ] *(\S+ +){3}\S+")
 RAISED = re.compile(r"^\w*(Error|Exception|Interrupt)\b")
 
@@ -72,9 +73,9 @@ def fault(ended: Ended, *, sent: Sequence[int] = ()) -> str:
     """What no run may do, whatever was done to it; "" where it did not. `sent` are signals that may end it."""
     if ended.hung:
         return "it did not end"
-    # Ctrl-C before pytest's session or after it is answered by Python
-    python_s = signal.SIGINT in sent and "KeyboardInterrupt" in ended.lines[-1:]
-    if (found := CRASH.search(ended.text)) and not python_s:
+    # Ctrl-C before pytest's session, after it, or while Python calls back from C is answered by Python
+    text = PYTHON_S.sub("", ended.text) if signal.SIGINT in sent else ended.text
+    if found := CRASH.search(text):
         return f"{found[0]}"
     if ended.status < 0 and -ended.status not in sent:
         return f"it died of signal {-ended.status}"

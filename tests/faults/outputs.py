@@ -64,7 +64,9 @@ def _undisturbed(world: World, reader: str, name: str) -> tuple[int, str, str]:
 
 def _said(text: str, place: Path) -> str:
     """What was printed, without what is another one each time."""
-    return re.sub(r"\d+\.\d+s( \(\d+:\d+:\d+\))?|=+", "", text.replace(str(place), "."))
+    return re.sub(
+        r"\d+\.\d+s( \(\d+:\d+:\d+\))?|=+|\d{4}-\d\d-\d\dT[\d:]+Z", "", text.replace(str(place), ".")
+    )
 
 
 def damaged(world: World, random: Random, *, how: str) -> Outcome:

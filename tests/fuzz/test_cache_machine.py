@@ -5,6 +5,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 from layerclaims import LayerclaimsError, Protocol, Study
@@ -101,6 +102,21 @@ class Cache(RuleBasedStateMachine):
 
 TestCache = Cache.TestCase
 TestCache.settings = fuzzed(8, stateful_step_count=20 if THOROUGH else 8)
+
+
+@pytest.mark.parametrize("kind", ["states", "measurements"])
+def test_what_belongs_to_another_seed_is_not_taken_for_this_one_s(kind):
+    machine = Cache()
+    try:
+        for seed in (0, 1):
+            machine.ask(CLAIMS[0], seed)
+        machine.swap_folders(0, 1, kind)
+        if kind == "states":
+            shutil.rmtree(machine.place / "measurements")
+        for seed in (0, 1):
+            machine.ask(CLAIMS[0], seed)
+    finally:
+        machine.teardown()
 
 
 def teardown_module() -> None:

@@ -10,8 +10,9 @@ from typing import Any, Final, Literal
 
 from layerclaims.corpora.packages import package_file
 from layerclaims.errors import LayerclaimsError
+from layerclaims.models.download import download
 from layerclaims.runtime.files import sha256_file, sha256_lines
-from layerclaims.runtime.text import brief, shown
+from layerclaims.runtime.text import shown
 
 SourceKind = Literal["embedded", "gguf", "directory", "hub", "loaded"]
 EMBEDDED_NAME: Final = "embedded"
@@ -25,13 +26,11 @@ TOKENIZER_FILES: Final = (
     "special_tokens_map.json", "spiece.model", "spm.model", "tekken.json", "tiktoken.model",
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.bpe", "vocab.json", "vocab.txt",
 )  # fmt: skip
+# what a repository of the hub is asked for, besides the weight files that its index lists
+HUB_FILES: Final = ("config.json", INDEX, *TOKENIZER_FILES, WEIGHTS)
 N_BLOCKS_KEYS: Final = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 HIDDEN_KEYS: Final = ("hidden_size", "n_embd", "d_model")
 CONTEXT_KEYS: Final = ("max_position_embeddings", "n_positions", "max_seq_len")
-WAYS_OUT: Final = (
-    "give a local directory (./DIR or local:DIR), a .gguf file or 'embedded', set HF_ENDPOINT to a mirror "
-    "that can be reached, or HF_TOKEN if access must be granted"
-)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,7 +120,7 @@ def resolve(name: str, *, offline: bool = False) -> ModelSource:
     if kind == "gguf":
         return _gguf_source(name, "gguf", Path(where), None)
     if kind == "hub":
-        directory, revision = _download(name, where, revision, offline=offline)
+        directory, revision = download(name, where, revision, wanted=HUB_FILES, offline=offline)
     else:
         directory = Path(where)
     weights = _weight_files(directory, name)
@@ -274,46 +273,3 @@ def _sha256(path: Path) -> str:
         return sha256_file(path)
     except OSError as error:
         raise LayerclaimsError(f"{shown(path)} cannot be read: {error.strerror or error}.") from error
-
-
-def _download(name: str, repository: str, revision: str | None, *, offline: bool) -> tuple[Path, str | None]:
-    """Snapshot directory and commit, out of the hub client's cache or through it."""
-    from huggingface_hub import errors, snapshot_download
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    def unusable(why: str) -> LayerclaimsError:
-        twin = f" (the directory of that name here is ./{repository})" if Path(repository).is_dir() else ""
-        return LayerclaimsError(f"The model {shown(name)} {why}{twin}: {WAYS_OUT}.")
-
-    silent = are_progress_bars_disabled()
-    disable_progress_bars()
-    try:
-        snapshot = snapshot_download(
-            repository,
-            revision=revision,
-            allow_patterns=["config.json", WEIGHTS, INDEX, "model-*-of-*.safetensors", *TOKENIZER_FILES],
-            local_files_only=offline,
-        )
-    except errors.GatedRepoError as error:
-        raise unusable("is gated on the hub and your token gives no access") from error
-    except errors.RevisionNotFoundError as error:
-        raise unusable(f"has no revision {shown(revision)} on the hub") from error
-    except errors.RepositoryNotFoundError as error:
-        raise unusable("does not exist on the hub, or is private") from error
-    except errors.LocalEntryNotFoundError as error:
-        why = "is not in the hub's local cache" + ("" if offline else " and the hub cannot be reached")
-        raise unusable(why) from error
-    except (OSError, ValueError, RuntimeError, errors.HfHubHTTPError) as error:
-        raise unusable(f"could not be fetched ({brief(error)})") from error
-    finally:
-        if not silent:
-            enable_progress_bars()
-    path = Path(snapshot)
-    commit = path.name if re.fullmatch(r"[0-9a-f]{40}", path.name) else None
-    if not (path / WEIGHTS).is_file() and not (path / INDEX).is_file():
-        raise unusable(f"has no safetensors weights {'in the local cache' if offline else 'on the hub'}")
-    return path, commit

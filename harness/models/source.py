@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from layerclaims.corpora.packages import package_file
 from layerclaims.errors import LayerclaimsError
 from layerclaims.models.download import download
+from layerclaims.runtime import checksums
 from layerclaims.runtime.files import sha256_file, sha256_lines
 from layerclaims.runtime.text import shown
 
@@ -110,8 +111,7 @@ def resolve(name: str, *, offline: bool = False) -> ModelSource:
     ~..., a trailing slash, or more than one slash); else an id of the hub, with `@REVISION`: `gpt2`, or
     `owner/name`, which is the hub's even where a directory has the same spelling. From the hub only
     configuration, tokenizer and safetensors are fetched, into the hub client's own cache. Checksums read
-    every byte of local weights once (about 2 GB/s); for the hub's cache the names of its blobs are the
-    checksums. Raises LayerclaimsError.
+    every byte of the weights once (about 2 GB/s). Raises LayerclaimsError.
     """
     kind, where, revision = _parse(name)
     if kind == "embedded":
@@ -147,7 +147,7 @@ def _parse(name: str) -> tuple[SourceKind, str, str | None]:
         name.startswith(("/", "./", "../", "~"))
         or name.endswith("/")
         or "\\" in name
-        or name.count("/") > 1
+        or name.partition("@")[0].count("/") > 1  # a revision may have more: refs/pr/1
         or name in (".", "..")
     ):
         return "directory", str(Path(name).expanduser()), None
@@ -264,12 +264,15 @@ def _digest(files: list[str], directory: Path) -> str:
 
 
 def _sha256(path: Path) -> str:
-    """Checksum of a file; in the hub's cache a large file is a link to a blob named by its SHA-256."""
-    if path.is_symlink():
-        target = path.resolve()
-        if target.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", target.name):
-            return target.name
+    """Checksum of a file's bytes, held against the name that the hub's cache gives a large one: its SHA-256."""
     try:
-        return sha256_file(path)
+        digest = checksums.sha256(path)
+        blob = path.readlink() if path.is_symlink() else path
     except OSError as error:
         raise LayerclaimsError(f"{shown(path)} cannot be read: {error.strerror or error}.") from error
+    if blob.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", blob.name) and blob.name != digest:
+        raise LayerclaimsError(
+            f"{shown(path.name)} in the hub's local cache is damaged: its bytes are not those of the name "
+            f"{shown(blob)}; delete that file and fetch it again."
+        )
+    return digest

@@ -119,7 +119,7 @@ def _read_txt(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
 def _read_jsonl(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
     def unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if sum(key == column for key, _ in pairs) > 1:
-            raise ValueError(f"the key {shown(column)} twice in one object")
+            raise LayerclaimsError(f"{where} has the key {shown(column)} twice in one object; mend the line.")
         return dict(pairs)
 
     for where, line in _documents(file, path):
@@ -195,7 +195,9 @@ def _column(names: list[str], path: Path, column: str) -> int:
 
 def _text(value: object, where: str, column: str) -> str:
     if not isinstance(value, str):
-        raise LayerclaimsError(f"{where} has a {_kind(value)} under {shown(column)}, where a text must be.")
+        kind = _kind(value)
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise LayerclaimsError(f"{where} has {article} {kind} under {shown(column)}, where a text must be.")
     return value
 
 
@@ -207,6 +209,7 @@ def _kind(value: object) -> str:
         float: "number",
         list: "list",
         dict: "object",
+        bytes: "byte string",
     }
     return kinds.get(type(value), type(value).__name__)
 

@@ -152,16 +152,16 @@ def _ask(repository: Repository) -> tuple[str, frozenset[str]]:
         )
 
     patience = WAIT
-    for last in (*[False] * (TRIES - 1), True):
+    for attempt in range(1, TRIES + 1):
         try:
             info = _within(ANSWER, question)
             break
         except Exception as error:  # the client raises a dozen kinds, and changes them
             failure = _failure(error, repository)
             wait = failure.wait if isinstance(failure, HubDownError) else None
-            if last or wait is None or wait > patience:
+            if attempt == TRIES or wait is None or wait > patience:
                 raise failure from error
-            if patience == WAIT:
+            if attempt == 1:
                 screen.note(f"layerclaims: {failure}; trying again")
             patience -= wait
             time.sleep(wait)
@@ -200,7 +200,7 @@ def _get(repository: Repository, commit: str, file: str) -> Path:
     """Fetch a file of a commit into the cache; raises HubError."""
     from huggingface_hub import constants, hf_hub_download
 
-    for last in (*[False] * (TRIES - 1), True):
+    for attempt in range(1, TRIES + 1):
         try:
             path = hf_hub_download(
                 repository.name, file, repo_type=repository.kind, revision=commit,
@@ -209,7 +209,7 @@ def _get(repository: Repository, commit: str, file: str) -> Path:
             break
         except Exception as error:
             failure = _failure(error, repository)
-            if last or not isinstance(failure, _BrokenOffError):
+            if attempt == TRIES or not isinstance(failure, _BrokenOffError):
                 raise failure from error
     # the client makes the path of the commit that the server says
     if not Path(path).is_relative_to(repository.folder / "snapshots" / commit):

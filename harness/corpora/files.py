@@ -75,10 +75,10 @@ def _lines(file: BufferedReader, path: Path) -> Iterator[str]:
     """Every line, with its end. Only LF and CRLF end a line: U+2028 and others that str.splitlines knows are part
     of a document.
     """
-    number = 0
+    number, named = 0, shown(path)
     while raw := file.readline(LONGEST + 1):
         number += 1
-        where = f"Line {number} of {shown(path)}"
+        where = f"Line {number} of {named}"
         if len(raw) > LONGEST:
             raise LayerclaimsError(
                 f"{where} is longer than {LONGEST:,} bytes; give a file with a document a line."
@@ -96,8 +96,9 @@ def _lines(file: BufferedReader, path: Path) -> Iterator[str]:
 
 def _documents(file: BufferedReader, path: Path) -> Iterator[tuple[str, str]]:
     """Where it stands and text, of every line that is not blank."""
+    named = shown(path)
     for number, line in enumerate(_lines(file, path), 1):
-        where, text = f"Line {number} of {shown(path)}", line.rstrip("\r\n")
+        where, text = f"Line {number} of {named}", line.rstrip("\r\n")
         if "\r" in text:
             raise LayerclaimsError(
                 f"{where} holds a carriage return (CR) that ends no line; save the file with LF or CRLF as "
@@ -165,7 +166,7 @@ def _read_parquet(file: BufferedReader, path: Path, column: str) -> Iterator[str
     import pyarrow
     import pyarrow.parquet
 
-    number = 0
+    number, named = 0, shown(path)
     try:
         with pyarrow.parquet.ParquetFile(file) as table:
             _column(table.schema_arrow.names, path, column)
@@ -173,10 +174,10 @@ def _read_parquet(file: BufferedReader, path: Path, column: str) -> Iterator[str
                 # a name with dots may lead into a nested column
                 for value in batch.column(column):
                     number += 1
-                    yield _text(value.as_py(), f"Row {number} of {shown(path)}", column)
+                    yield _text(value.as_py(), f"Row {number} of {named}", column)
     except UnicodeDecodeError as error:
         raise LayerclaimsError(
-            f"Row {number} of {shown(path)} is not UTF-8 text; save the file as UTF-8."
+            f"Row {number} of {named} is not UTF-8 text; save the file as UTF-8."
         ) from error
     except pyarrow.ArrowException as error:
         raise LayerclaimsError(f"{shown(path)} is not a Parquet file: {brief(error)}.") from error

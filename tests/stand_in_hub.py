@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.server
 import json
+import os
 import socket
 import struct
 import threading
@@ -88,6 +89,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if failure == "reset":
                 linger = struct.pack("ii", 1, 0)  # closing then sends RST
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                os.close(self.connection.detach())
                 self.close_connection = True
                 return None
             if isinstance(failure, int):

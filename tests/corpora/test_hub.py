@@ -95,6 +95,7 @@ def test_a_data_set_that_cannot_be_had_names_the_ways_out(hub):
         (["imdb.py", "train.csv"], "holds no Parquet file of its split 'train'"),
         (["a/train-00000-of-00002.parquet"], "does not hold one whole set"),
         (["a/train-00000-of-00001.parquet", "b/train-00000-of-00001.parquet"], "does not hold one whole set"),
+        (["a/train-00000-of-00002.parquet", "b/train-00001-of-00002.parquet"], "does not hold one whole set"),
         (["../train-00000-of-00001.parquet"], "holds no Parquet file"),
     ],
 )

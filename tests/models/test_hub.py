@@ -317,7 +317,7 @@ class TestCache:
     def test_a_reference_that_holds_no_commit_is_not_followed(self, commit):
         path = resolve("acme/tiny").path
         (path.parents[1] / "refs" / "main").write_text(commit)
-        refusal("acme/tiny", offline=True)
+        assert "at other revisions than 'main' only" in refusal("acme/tiny", offline=True)
 
     def test_a_damaged_file_is_refused(self):
         weights = (resolve("acme/tiny").path / WEIGHTS).resolve()

@@ -23,7 +23,7 @@ def parse(name: str) -> tuple[SourceKind, str, str | None]:
         name.startswith(("local:", "/", "./", "../", "~"))
         or name.endswith("/")
         or "\\" in name
-        or name.count("/") > 1
+        or name.partition("@")[0].count("/") > 1  # a revision may have more: refs/pr/1
         or name in (".", "..")
     ):
         return "directory", _path(name), None

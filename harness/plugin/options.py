@@ -56,6 +56,10 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "out": {"metavar": "DIR", "help": "where the report is written (reports/<model>)"},
     "report": {"metavar": "FORMATS", "help": "any of pdf,html,md, or none (pdf,html,md)"},
+    "replace": {
+        "action": "store_true",
+        "help": "results.json and --save-baseline may replace a file that holds more claims than this run",
+    },
     "control": {
         "choices": ("untrained",),
         "help": "judge every claim also on the same architecture with freshly initialised weights (none)",
@@ -239,6 +243,7 @@ class Settings:
     twin: bool  # every claim is also judged on the untrained twin
     lenient: bool  # INCONCLUSIVE passes
     verdicts_only: bool  # every verdict passes
+    replace: bool  # files of more claims than the run's own may be replaced
     baseline: Path | None
     save_baseline: Path | None
     stated: tuple[Mapping[str, Any], ...]  # options outside the protocol, as results.json lists them
@@ -335,6 +340,7 @@ def _settings(config: pytest.Config, given: "_Given") -> Settings:
         twin=given("control")[0] == "untrained",
         lenient=given("inconclusive", "fail")[0] == "warn",
         verdicts_only=given("verdicts-only", False)[0],
+        replace=given("replace", False)[0],
         baseline=baseline,
         save_baseline=save_baseline,
         stated=tuple(

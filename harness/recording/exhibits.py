@@ -9,6 +9,7 @@ from layerclaims.results.figure_records import FIGURES
 from layerclaims.results.file import plain
 from layerclaims.results.records import SeriesRecord
 from layerclaims.runtime import progress as screen
+from layerclaims.runtime.memory import exhausted
 from layerclaims.runtime.text import inert
 from layerclaims.verdicts.declaration import Figure
 from layerclaims.verdicts.evidence import Evidence
@@ -78,5 +79,7 @@ def reason(error: Exception) -> str:
         if first["type"] == "too_short":
             return "there is nothing in it"
         return inert(" ".join(f"{place} {said}".split()), 200)
+    if said := exhausted(error):
+        return said.rstrip(".")
     text = inert(" ".join(str(error).split()), 200).rstrip(".")
     return text if isinstance(error, LayerclaimsError) else f"{type(error).__name__}: {text}"

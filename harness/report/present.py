@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from layerclaims.report import answers
 from layerclaims.report import protocols as between
 from layerclaims.report.escaping import clean, cleaned, quoted
-from layerclaims.report.overview import bibtex, certainty, contents, facts, headline, tally
+from layerclaims.report.overview import bibtex, certainty, contents, facts, headline, tally, with_selection
 from layerclaims.report.plots import figure as figures
 from layerclaims.report.plots import forest
 from layerclaims.report.plots.path import has_panels
@@ -124,7 +124,9 @@ def present(results: Results, *, interactive: bool) -> Report:
         ranked=tuple(sorted(claims, key=lambda claim: (claim.severity, claim.number))),
         sections=tuple((name, tuple(members)) for name, members in sections.items()),
         tallies=tallies,
-        headline=answers.headline(rows) if both and len(rows) > 1 else headline(tallies),
+        headline=with_selection(
+            answers.headline(rows) if both and len(rows) > 1 else headline(tallies), results
+        ),
         both=both,
         of_post=all(of_post(claim) for claim in data.claims),
         cites_post=any(of_post(claim) for claim in data.claims),

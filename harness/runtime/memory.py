@@ -66,3 +66,16 @@ def parse(text: str) -> int:
             f"--memory {shown(text)} is not possible: give auto, or {LEAST // 10**6} MB or more, as in 800MB or 4GB."
         )
     return size
+
+
+def exhausted(error: BaseException) -> str:
+    """A sentence on what to do where an exception says that memory ran out, the device's too; empty for any other."""
+    said = str(error).lower()
+    host = isinstance(error, MemoryError) or "can't allocate memory" in said
+    if host or type(error).__name__ == "OutOfMemoryError" or "out of memory" in said:
+        where = "Memory" if host else "The device's memory"
+        return (
+            f"{where} ran out; lower --memory (larger matrices then lie in files), --batch-size or --n-texts, choose "
+            "a smaller --dtype, or another --device."
+        )
+    return ""

@@ -5,10 +5,8 @@ import os
 import pty
 import re
 import select
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,17 +19,6 @@ from tests import own_claims, tiny
 from tests.plugin_runs import CLAIMS, CONTEXT, LOADED, ROOT, TEXTS, Place, Run
 
 NORM = "norm_is_a_feature or norm_is_not_the_only_feature or random_vectors_fail"
-
-
-@pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return Place.make(tmp_path_factory.mktemp("plugin"))
-
-
-@pytest.fixture(scope="session")
-def first(place: Place) -> Run:
-    """Every claim, with nothing in the cache."""
-    return place.run("--save-baseline", str(place.path / "baseline.json"), report="html,md")
 
 
 class TestARun:
@@ -378,12 +365,11 @@ class TestConfiguration:
             "[pytest11]\nlayerclaims = layerclaims.plugin.hooks\n"
         )
         elsewhere.mkdir()
-        path = os.pathsep.join(map(str, (place.path, site, ROOT)))
         run = place.run(
             *("-k", "norm_is_a_feature"),
             target=("--pyargs", "claims"),
             cwd=elsewhere,
-            environment={"PYTHONPATH": path},
+            environment={"PYTHONPATH": place.python_path(site)},
         )
         assert _without_holm(run).items() <= _without_holm(first).items()
         assert list(elsewhere.iterdir()) == []
@@ -418,12 +404,6 @@ def _collected(
         check=True,
     )
     return [line for line in done.stdout.splitlines() if "::" in line]
-
-
-@pytest.fixture(scope="session")
-def own(place: Place) -> Path:
-    """A folder of somebody's own claims, far from claims/."""
-    return own_claims.write(place.path / "own project" / "needs")
 
 
 def _own_run(place: Place, own: Path, *more: str, **how: Any) -> Run:
@@ -679,7 +659,7 @@ class TestBesideAnotherPlugin:
         run = place.run(
             *arguments, *names, *model, "--layerclaims-device", "cpu", "--verdicts-only",
             target=(str(folder),), cwd=folder, model=None,
-            environment={"PYTHONPATH": os.pathsep.join(map(str, (*path, place.path, ROOT)))},
+            environment={"PYTHONPATH": place.python_path(*path)},
         )  # fmt: skip
         assert run.status == 0, run.out + run.err
         assert list(run.claims) == ["norms-matter", "layers-differ"]
@@ -855,44 +835,3 @@ def _pretend(claim: dict[str, Any], verdict: str) -> None:
     interval = [estimate - 1, estimate + 1]
     part.update(estimate=estimate, interval=interval, holds=holds)
     claim.update(verdict=verdict, estimate=estimate, interval=interval)
-
-
-@pytest.mark.usefixtures("first")
-def test_ctrl_c_reaches_all_processes_and_leaves_one_sentence(place: Place) -> None:
-    marker = place.path / "in the middle"
-    (place.path / "waits.py").write_text(
-        "import pathlib, time, pytest\n\n\n@pytest.hookimpl(tryfirst=True)\ndef pytest_runtest_call(item):\n"
-        "    if 'norm_is_not_the_only' in item.nodeid:\n"
-        f"        pathlib.Path({str(marker)!r}).write_text('')\n        time.sleep(60)\n"
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "waits",
-        str(CLAIMS),
-        "-n",
-        "2",
-        "-k",
-        "test_norm",
-        *place.options(out=place.out()),
-    ]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=place.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        for _ in range(600):
-            if marker.exists():
-                break
-            time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
-    assert process.returncode == pytest.ExitCode.INTERRUPTED, out
-    assert out.count("the same command goes on from there") == 1
-    assert "Traceback" not in out

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from layerclaims.errors import LayerclaimsError
-from layerclaims.plugin.options import Target
 from layerclaims.plugin.session import Run
+from layerclaims.plugin.settings import Target
 from layerclaims.plugin.verdicts import Verdicts
 from layerclaims.runtime import progress
 from layerclaims.verdicts.verdict import Verdict

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from layerclaims.errors import LayerclaimsError
-from layerclaims.plugin import collection, gate, options, selection
+from layerclaims.plugin import collection, gate, options, selection, settings
 from layerclaims.plugin.collection import Expected, claim_of
-from layerclaims.plugin.options import Settings, Target
+from layerclaims.plugin.settings import Settings, Target
 from layerclaims.runtime import progress, signals
 from layerclaims.runtime.text import inert
 from layerclaims.verdicts.declaration import Declaration, rule_of
@@ -30,7 +30,7 @@ class Run:
         self.config = config
         self._settings: Settings | LayerclaimsError
         try:
-            self._settings = options.read(config)
+            self._settings = settings.read(config)
         except LayerclaimsError as error:
             self._settings = error
         self._input: Mapping[str, Any] = getattr(config, "workerinput", {})  # what xdist tells a worker

@@ -8,8 +8,8 @@ import pytest
 from layerclaims.errors import LayerclaimsError, NotTestedError
 from layerclaims.plugin.collection import claim_of
 from layerclaims.plugin.judge import JUDGED
-from layerclaims.plugin.options import Target
 from layerclaims.plugin.session import Run
+from layerclaims.plugin.settings import Target
 from layerclaims.runtime.memory import exhausted
 from layerclaims.runtime.text import digits
 from layerclaims.verdicts.verdict import Verdict

@@ -157,7 +157,8 @@ def _result(claim: ClaimRecord, command: list[str], interactive: bool) -> Result
     part = between.decisive(claim.parts)
     published = claim.reported_value if part is not None and part is claim.parts[0] else None
     test = "test_" + claim.id.replace("-", "_")
-    one = " ".join([*command, "-k", test])
+    # elsewhere, since a run of one claim does not replace a report of more
+    one = " ".join([*command, "-k", test, "--out", f"reports/{claim.id}-{claim.protocol}"])
     one = re.sub("--protocol[ =]both", f"--protocol {claim.protocol}", one)
     return Result(
         protocol=claim.protocol,

@@ -59,7 +59,7 @@ def parse(text: str) -> int:
     """Bytes of "auto", "800MB" or "1.5 GB"; raises LayerclaimsError."""
     if text == "auto":
         return automatic()
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|TB)", text, re.IGNORECASE | re.ASCII)
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?) ?(MB|GB|TB)", text, re.IGNORECASE | re.ASCII)
     size = int(float(match[1]) * UNITS[match[2].upper()]) if match else 0
     if size < LEAST:
         raise LayerclaimsError(

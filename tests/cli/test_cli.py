@@ -410,7 +410,8 @@ class TestEnds:
         _, err = child.communicate(timeout=60)
         assert (child.returncode, err) == (141, b"")
 
-    def test_an_interrupt_is_no_traceback(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
+    def test_an_interrupt_is_one_sentence(self, tmp_path: Path, sent: signal.Signals) -> None:
         fifo = tmp_path / "results.json"
         os.mkfifo(fifo)  # reading it waits for a writer
         child = subprocess.Popen(
@@ -419,9 +420,10 @@ class TestEnds:
         )  # fmt: skip
         with fifo.open("wb"):  # open on both sides: the command has come as far as reading
             time.sleep(0.2)
-            child.send_signal(signal.SIGINT)
+            child.send_signal(sent)
             out, err = child.communicate(timeout=60)
-        assert (child.returncode, out, err) == (130, b"", b"")
+        assert (child.returncode, out) == (130, b"")
+        assert err.strip() == b"layerclaims: Stopped; what was finished is kept."
 
     def test_a_terminal_without_unicode_is_served(self, files: dict[str, Path]) -> None:
         done = process(

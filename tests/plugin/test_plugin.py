@@ -264,6 +264,44 @@ USAGE = {
         "The ini key layerclaims_folds '1' is not possible",
     ),
     "an ini key that is no switch": (["-o", "offline=perhaps"], "The ini key offline cannot be used"),
+    "thousands of digits": (["--n-texts", "9" * 5000], "is not possible: it has to be a whole number"),
+    "thousands of digits of a batch": (["--batch-size", "9" * 5000], "is not possible: it has to be auto"),
+    "thousands of digits of memory": (["--memory", "9" * 5000 + "GB"], "is not possible: give auto"),
+    "thousands of digits in an ini key": (["-o", f"folds={'9' * 5000}"], "The ini key folds cannot be used"),
+    "digits of another script": (["--seed", "\u0663"], "is not possible: it has to be a whole number"),
+    "a seed that is too large": (["--seed", str(2**64)], "is not possible: it has to be 0 to 4294967295"),
+    "too many folds": (["--folds", str(10**9)], "is not possible: it has to be 2 to 20"),
+    "no context": (["--context", "0"], "--context '0' is not possible"),
+    "hardly a level": (["--alpha", "1e-320"], "is not possible: it has to be .000001 to .5"),
+    "no level": (["--alpha", "nan"], "--alpha 'nan' is not possible: it has to be a number"),
+    "an endless level": (["--alpha", "inf"], "--alpha 'inf' is not possible: it has to be a number"),
+    "an empty cache": (["--cache-dir", ""], "--cache-dir is empty"),
+    "an empty place for the report": (["--out", " "], "--out is empty"),
+    "an empty baseline": (["--baseline", ""], "--baseline is empty"),
+    "nobody's home": (
+        ["--cache-dir", "~nobody-at-all/cache"],
+        "the home directory that it names is not known",
+    ),
+    "no such character": (["--out", "a\0b"], "a path holds no NUL character"),
+    "a long name of a report": (["--out", "PLACE/" + "x" * 256], "cannot be written to: File name too long"),
+    "a long name of a baseline": (
+        ["--save-baseline", "PLACE/" + "x" * 256],
+        "cannot be used: File name too long",
+    ),
+    "a pipe as baseline": (["--baseline", "PLACE/pipe"], "is a pipe or a device"),
+    "a pipe to save to": (["--save-baseline", "PLACE/pipe"], "is a pipe or a device"),
+    "a device as baseline": (["--baseline", "/dev/zero"], "is a pipe or a device"),
+    "a device to save to": (["--save-baseline", "/dev/null"], "is a pipe or a device"),
+    "a device as the place of the report": (["--out", "/dev/full"], "cannot be written to"),
+    "a directory that is called results.json": (["--out", "PLACE/taken"], "is a directory"),
+    "a file as the folder of a baseline": (
+        ["--save-baseline", "PLACE/file/b.json"],
+        "cannot be used: Not a dir",
+    ),
+    "a baseline that is something else": (
+        ["--save-baseline", "PLACE/main.jsonl"],
+        "is there and holds no results",
+    ),
     "too few texts": (
         ["--corpus", "PLACE/few.jsonl"],
         "has 5 different texts",
@@ -277,6 +315,8 @@ def answers(place: Place) -> dict[str, list[str]]:
     (place.path / "empty.jsonl").write_text("")
     tiny.write_jsonl(place.path / "few.jsonl", tiny.texts(5))
     (place.path / "file").write_text("")
+    (place.path / "taken" / "results.json").mkdir(parents=True)
+    os.mkfifo(place.path / "pipe")
     (place.path / "twice.py").write_text(
         "def pytest_generate_tests(metafunc):\n    metafunc.fixturenames.append('again')\n"
         "    metafunc.parametrize('again', range(2))\n"

@@ -42,7 +42,10 @@ def gathered(study: Study, rule: Declaration) -> tuple[Evidence, dict[str, str]]
     facts, missing = {}, {}
     for control in rule.controls:
         try:
-            controls += control.find(study)
+            found = list(control.find(study))
+            for one in found:
+                ControlRecord.model_validate(plain(_control(one)))  # rounded, as the file has it
+            controls += found
         except Exception as error:
             missing[control.name] = left_out(f"the control {control.name}", error)
     for fact in rule.facts:

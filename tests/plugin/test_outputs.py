@@ -46,6 +46,7 @@ def pytest_runtest_protocol(item, nextitem):
         os.environ["FAULTS"] = os.environ["FIRST_TIME"]
         runtestprotocol(item, nextitem=item)
         os.environ["FAULTS"] = os.environ["SECOND_TIME"]
+        item._initrequest()
         runtestprotocol(item, nextitem=nextitem)
         return True
 """

@@ -283,6 +283,7 @@ USAGE = {
         "the home directory that it names is not known",
     ),
     "no such character": (["--out", "a\0b"], "a path holds no NUL character"),
+    "one corpus twice": (["--transfer-corpus", "PLACE/main.jsonl"], "hold the same texts"),
     "a long name of a report": (["--out", "PLACE/" + "x" * 256], "cannot be written to: File name too long"),
     "a long name of a baseline": (
         ["--save-baseline", "PLACE/" + "x" * 256],

@@ -140,7 +140,6 @@ def add_cache_dir(parser: argparse.ArgumentParser) -> None:
     """Declare the option --cache-dir."""
     parser.add_argument(
         "--cache-dir",
-        type=Path,
         metavar="DIR",
         help="variable LAYERCLAIMS_CACHE, else ~/.cache/layerclaims",
     )

@@ -30,8 +30,9 @@ def default_cache_dir() -> Path:
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "layerclaims"  # noqa: PTH117
 
 
-def user_path(text: str, option: str) -> Path:
+def user_path(given: str | Path, option: str) -> Path:
     """A path as somebody typed it for an option, with ~ spelled out; raises LayerclaimsError for what is none."""
+    text = str(given)
     if not text.strip():
         raise LayerclaimsError(f"{option} is empty; name a place, as in {option} here.")
     if "\0" in text:

@@ -94,15 +94,6 @@ class TestHelp:
         assert example
         parse(example.partition(" >")[0].split())  # exits on a line that is not valid
 
-    def test_comes_at_once(self) -> None:
-        process("--help")  # compiled
-        seconds = []
-        for _ in range(3):
-            before = time.perf_counter()
-            process("--help")
-            seconds.append(time.perf_counter() - before)
-        assert min(seconds) < 0.5
-
     def test_loads_nothing_heavy(self) -> None:
         code = "import sys; from layerclaims.cli.main import _parser; _parser(); print(*sys.modules)"
         done = subprocess.run(

@@ -44,7 +44,7 @@ def pytest_runtest_protocol(item, nextitem):
     if os.environ.get("TWICE", "no test") in item.nodeid:
         from _pytest.runner import runtestprotocol
         os.environ["FAULTS"] = os.environ["FIRST_TIME"]
-        runtestprotocol(item, nextitem=item)
+        runtestprotocol(item, nextitem=nextitem)
         os.environ["FAULTS"] = os.environ["SECOND_TIME"]
         item._initrequest()
         runtestprotocol(item, nextitem=nextitem)

@@ -52,7 +52,7 @@ class Protocol:
         _need(0 <= self.seed < 2**32, "--seed", self.seed, "0 to 4294967295")
         _need(self.name in ("rigorous", "as-published"), "--protocol", self.name, "rigorous or as-published")
         _need(self.dtype in DTYPES, "--dtype", self.dtype, f"one of {', '.join(DTYPES)}")
-        _need(0 < self.alpha <= 0.5, "--alpha", self.alpha, "above 0 and at most .5")
+        _need(1e-6 <= self.alpha <= 0.5, "--alpha", self.alpha, ".000001 to .5")
 
     @property
     def published(self) -> bool:

@@ -8,7 +8,8 @@ import numpy as np
 from layerclaims import __version__
 from layerclaims.probing.certificate import Certificate
 from layerclaims.protocol import ProtocolName, resolve_options
-from layerclaims.recording.record import judged, with_holm
+from layerclaims.recording.assemble import with_holm
+from layerclaims.recording.record import judged
 from layerclaims.results.checking import checked
 from layerclaims.results.file import plain, sealed
 from layerclaims.results.records import SCHEMA_VERSION, ClaimRecord

@@ -148,6 +148,11 @@ class Place:
         ]
         return [*(part for pair in pairs for part in pair), *more]
 
+    def python_path(self, *more: Path) -> str:
+        """Where a run finds modules: `more`, this place, the checkout, and where this very process does."""
+        inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        return os.pathsep.join([*map(str, (*more, self.path, ROOT)), *filter(None, inherited)])
+
     def environment(self, **more: str) -> dict[str, str]:
         """One thread, no cache of the user's, nothing of the outer pytest."""
         kept = {
@@ -158,7 +163,7 @@ class Place:
         return {
             **kept,
             "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": os.pathsep.join([str(self.path), str(ROOT)]),
+            "PYTHONPATH": self.python_path(),
             "XDG_CACHE_HOME": str(self.path / "xdg"),
             **more,
         }

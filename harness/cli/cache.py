@@ -60,9 +60,11 @@ def _days(text: str) -> float:
 
 def cache_dir(arguments: argparse.Namespace) -> Path:
     """The cache directory that the command line names, or the usual one."""
-    from layerclaims.runtime.paths import default_cache_dir
+    from layerclaims.runtime.paths import default_cache_dir, user_path
 
-    return Path(arguments.cache_dir).expanduser() if arguments.cache_dir is not None else default_cache_dir()
+    if arguments.cache_dir is None:
+        return default_cache_dir()
+    return user_path(arguments.cache_dir, "--cache-dir")
 
 
 def _cache_list(arguments: argparse.Namespace) -> int:
@@ -134,7 +136,6 @@ def add_cache_dir(parser: argparse.ArgumentParser) -> None:
     """Declare the option --cache-dir."""
     parser.add_argument(
         "--cache-dir",
-        type=Path,
         metavar="DIR",
         help="variable LAYERCLAIMS_CACHE, else ~/.cache/layerclaims",
     )

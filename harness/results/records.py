@@ -238,6 +238,14 @@ class ClaimRecord(Record):
     verdict: Named
     reason: str
     figures: Many[str]
+    missing: Annotated[
+        dict[str, str],
+        Field(
+            default_factory=dict,
+            description="What is not shown with the claim, and why: by a figure's id or a control's name; "
+            '"walk" is the way between the protocols, "untrained twin" the verdict on it.',
+        ),
+    ]
     calibration: CalibrationRecord | None = None
     seconds: Number | None
     control_untrained: TwinRecord | None = None

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import safetensors.torch as safetensors
 from huggingface_hub import constants
 from layerclaims.errors import LayerclaimsError
 from layerclaims.models.source import resolve
@@ -55,10 +56,15 @@ def refusal(name, **options):
 
 
 def sharded(files, shards):
-    """The same repository with its weights in files of other names, which an index lists."""
+    """The same repository with its tensors spread over files of other names, which an index lists."""
+    tensors = safetensors.load(files[WEIGHTS])
+    place = {name: shards[i % len(shards)] for i, name in enumerate(sorted(tensors))}
+    bodies = {
+        shard: safetensors.save({name: tensors[name] for name in tensors if place[name] == shard})
+        for shard in shards
+    }
     rest = {name: body for name, body in files.items() if name != WEIGHTS}
-    index = {"weight_map": {f"w{i}": name for i, name in enumerate(shards)}}
-    return rest | dict.fromkeys(shards, files[WEIGHTS]) | {INDEX: json.dumps(index).encode()}
+    return rest | bodies | {INDEX: json.dumps({"weight_map": place}).encode()}
 
 
 class TestWhatIsFetched:

@@ -5,10 +5,8 @@ import os
 import pty
 import re
 import select
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,17 +19,6 @@ from tests import own_claims, tiny
 from tests.plugin_runs import CLAIMS, CONTEXT, LOADED, ROOT, TEXTS, Place, Run
 
 NORM = "norm_is_a_feature or norm_is_not_the_only_feature or random_vectors_fail"
-
-
-@pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return Place.make(tmp_path_factory.mktemp("plugin"))
-
-
-@pytest.fixture(scope="session")
-def first(place: Place) -> Run:
-    """Every claim, with nothing in the cache."""
-    return place.run("--save-baseline", str(place.path / "baseline.json"), report="html,md")
 
 
 class TestARun:
@@ -277,6 +264,45 @@ USAGE = {
         "The ini key layerclaims_folds '1' is not possible",
     ),
     "an ini key that is no switch": (["-o", "offline=perhaps"], "The ini key offline cannot be used"),
+    "thousands of digits": (["--n-texts", "9" * 5000], "is not possible: it has to be a whole number"),
+    "thousands of digits of a batch": (["--batch-size", "9" * 5000], "is not possible: it has to be auto"),
+    "thousands of digits of memory": (["--memory", "9" * 5000 + "GB"], "is not possible: give auto"),
+    "thousands of digits in an ini key": (["-o", f"folds={'9' * 5000}"], "The ini key folds cannot be used"),
+    "digits of another script": (["--seed", "\u0663"], "is not possible: it has to be a whole number"),
+    "a seed that is too large": (["--seed", str(2**64)], "is not possible: it has to be 0 to 4294967295"),
+    "too many folds": (["--folds", str(10**9)], "is not possible: it has to be 2 to 20"),
+    "no context": (["--context", "0"], "--context '0' is not possible"),
+    "hardly a level": (["--alpha", "1e-320"], "is not possible: it has to be .000001 to .5"),
+    "no level": (["--alpha", "nan"], "--alpha 'nan' is not possible: it has to be a number"),
+    "an endless level": (["--alpha", "inf"], "--alpha 'inf' is not possible: it has to be a number"),
+    "an empty cache": (["--cache-dir", ""], "--cache-dir is empty"),
+    "an empty place for the report": (["--out", " "], "--out is empty"),
+    "an empty baseline": (["--baseline", ""], "--baseline is empty"),
+    "nobody's home": (
+        ["--cache-dir", "~nobody-at-all/cache"],
+        "the home directory that it names is not known",
+    ),
+    "no such character": (["--out", "a\0b"], "a path holds no NUL character"),
+    "one corpus twice": (["--transfer-corpus", "PLACE/main.jsonl"], "hold the same texts"),
+    "a long name of a report": (["--out", "PLACE/" + "x" * 256], "cannot be written to: File name too long"),
+    "a long name of a baseline": (
+        ["--save-baseline", "PLACE/" + "x" * 256],
+        "cannot be used: File name too long",
+    ),
+    "a pipe as baseline": (["--baseline", "PLACE/pipe"], "is a pipe or a device"),
+    "a pipe to save to": (["--save-baseline", "PLACE/pipe"], "is a pipe or a device"),
+    "a device as baseline": (["--baseline", "/dev/zero"], "is a pipe or a device"),
+    "a device to save to": (["--save-baseline", "/dev/null"], "is a pipe or a device"),
+    "a device as the place of the report": (["--out", "/dev/full"], "cannot be written to"),
+    "a directory that is called results.json": (["--out", "PLACE/taken"], "is a directory"),
+    "a file as the folder of a baseline": (
+        ["--save-baseline", "PLACE/file/b.json"],
+        "cannot be used: Not a dir",
+    ),
+    "a baseline that is something else": (
+        ["--save-baseline", "PLACE/main.jsonl"],
+        "is there and holds no results",
+    ),
     "too few texts": (
         ["--corpus", "PLACE/few.jsonl"],
         "has 5 different texts",
@@ -290,6 +316,8 @@ def answers(place: Place) -> dict[str, list[str]]:
     (place.path / "empty.jsonl").write_text("")
     tiny.write_jsonl(place.path / "few.jsonl", tiny.texts(5))
     (place.path / "file").write_text("")
+    (place.path / "taken" / "results.json").mkdir(parents=True)
+    os.mkfifo(place.path / "pipe")
     (place.path / "twice.py").write_text(
         "def pytest_generate_tests(metafunc):\n    metafunc.fixturenames.append('again')\n"
         "    metafunc.parametrize('again', range(2))\n"
@@ -378,12 +406,11 @@ class TestConfiguration:
             "[pytest11]\nlayerclaims = layerclaims.plugin.hooks\n"
         )
         elsewhere.mkdir()
-        path = os.pathsep.join(map(str, (place.path, site, ROOT)))
         run = place.run(
             *("-k", "norm_is_a_feature"),
             target=("--pyargs", "claims"),
             cwd=elsewhere,
-            environment={"PYTHONPATH": path},
+            environment={"PYTHONPATH": place.python_path(site)},
         )
         assert _without_holm(run).items() <= _without_holm(first).items()
         assert list(elsewhere.iterdir()) == []
@@ -418,12 +445,6 @@ def _collected(
         check=True,
     )
     return [line for line in done.stdout.splitlines() if "::" in line]
-
-
-@pytest.fixture(scope="session")
-def own(place: Place) -> Path:
-    """A folder of somebody's own claims, far from claims/."""
-    return own_claims.write(place.path / "own project" / "needs")
 
 
 def _own_run(place: Place, own: Path, *more: str, **how: Any) -> Run:
@@ -679,7 +700,7 @@ class TestBesideAnotherPlugin:
         run = place.run(
             *arguments, *names, *model, "--layerclaims-device", "cpu", "--verdicts-only",
             target=(str(folder),), cwd=folder, model=None,
-            environment={"PYTHONPATH": os.pathsep.join(map(str, (*path, place.path, ROOT)))},
+            environment={"PYTHONPATH": place.python_path(*path)},
         )  # fmt: skip
         assert run.status == 0, run.out + run.err
         assert list(run.claims) == ["norms-matter", "layers-differ"]
@@ -855,44 +876,3 @@ def _pretend(claim: dict[str, Any], verdict: str) -> None:
     interval = [estimate - 1, estimate + 1]
     part.update(estimate=estimate, interval=interval, holds=holds)
     claim.update(verdict=verdict, estimate=estimate, interval=interval)
-
-
-@pytest.mark.usefixtures("first")
-def test_ctrl_c_reaches_all_processes_and_leaves_one_sentence(place: Place) -> None:
-    marker = place.path / "in the middle"
-    (place.path / "waits.py").write_text(
-        "import pathlib, time, pytest\n\n\n@pytest.hookimpl(tryfirst=True)\ndef pytest_runtest_call(item):\n"
-        "    if 'norm_is_not_the_only' in item.nodeid:\n"
-        f"        pathlib.Path({str(marker)!r}).write_text('')\n        time.sleep(60)\n"
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "waits",
-        str(CLAIMS),
-        "-n",
-        "2",
-        "-k",
-        "test_norm",
-        *place.options(out=place.out()),
-    ]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=place.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        for _ in range(600):
-            if marker.exists():
-                break
-            time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
-    assert process.returncode == pytest.ExitCode.INTERRUPTED, out
-    assert out.count("the same command goes on from there") == 1
-    assert "Traceback" not in out

@@ -92,6 +92,14 @@ class Run:
         return {c["id"]: {k: v for k, v in c.items() if k != "seconds"} for c in self.results["claims"]}
 
     @property
+    def without_holm(self) -> dict[str, dict[str, Any]]:
+        """The claims without what depends on which other claims ran."""
+        holm = ("p_holm", "survives_holm")
+        return {
+            name: {k: v for k, v in record.items() if k not in holm} for name, record in self.claims.items()
+        }
+
+    @property
     def verdicts(self) -> dict[str, str]:
         """Verdict by id."""
         return {name: record["verdict"] for name, record in self.claims.items()}
@@ -202,3 +210,7 @@ class Place:
             directory=out or cwd / "reports" / "model",
             junit_file=junit,
         )
+
+    def run_own(self, own: Path, *more: str, **how: Any) -> Run:
+        """The same of a folder of somebody's own claims."""
+        return self.run(*LOADED, *more, target=(str(own),), cwd=own.parent, **how)

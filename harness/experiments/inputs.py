@@ -261,7 +261,7 @@ class Inputs:
     @property
     def facts(self) -> ModelFacts:
         """What is known of the model."""
-        return self.store("main").facts
+        return Inputs.store(self, "main").facts
 
     @property
     def n_labels(self) -> int:
@@ -303,9 +303,9 @@ class Inputs:
         return self.mended(lambda: self._rows(role))
 
     def _rows(self, role: Role) -> Vectors:
+        store = self.store(role)
         if role not in self._held:
             self._held.clear()  # first, so that two are never held
-            store = self.store(role)
             order, folds = vectors.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
             blocks = store.blocks(self.states)
             self._held[role] = vectors.gather(blocks, self.n_labels, order, folds, empty=self.memory.empty)

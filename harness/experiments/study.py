@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 from layerclaims.activations.store import ActivationStore
+from layerclaims.corpora.corpus import Role
 from layerclaims.errors import LayerclaimsError
 from layerclaims.experiments import fitted
 from layerclaims.experiments.inputs import Inputs
@@ -53,6 +54,10 @@ class Study(Inputs):
         return {}
 
     @cached_property
+    def _at_work(self) -> list[Measurement]:
+        return []  # those that are being computed, each for the one before it
+
+    @cached_property
     def _estimates(self) -> dict[tuple[Recipe, float], Estimate]:
         return {}
 
@@ -61,6 +66,7 @@ class Study(Inputs):
     def values(self, measurement: Measurement) -> Values:
         """What a measurement found: from memory, from the cache directory, or computed now and kept there."""
         measurement = measurement.under(self.protocol.name)
+        self._check_declared(measurement)
         return self.mended(
             lambda: self._of(measurement).get(
                 measurement.name, lambda: self._compute(measurement), self.sources(measurement)
@@ -95,8 +101,29 @@ class Study(Inputs):
 
     def _compute(self, measurement: Measurement) -> Values:
         self.check(measurement)
-        with screen.step(measurement.name, key=(id(self), measurement.name)):
-            return measurement.compute(self)
+        self._at_work.append(measurement)
+        try:
+            with screen.step(measurement.name, key=(id(self), measurement.name)):
+                return measurement.compute(self)
+        finally:
+            self._at_work.pop()
+
+    def store(self, role: Role) -> ActivationStore:
+        """The states of one corpus, as `Inputs.store`; a measurement is given those that it names among its needs."""
+        self._check_declared(role)
+        return super().store(role)
+
+    def _check_declared(self, need: Role | Measurement) -> None:
+        """Refuse what the measurement at work does not name: it would be kept under a key that knows nothing of it."""
+        if self._at_work and need not in self._at_work[-1].allowed(self.protocol.name):
+            what = (
+                f"the states of the {need} corpus"
+                if isinstance(need, str)
+                else f"the measurement {need.name}"
+            )
+            raise LayerclaimsError(
+                f"The measurement {self._at_work[-1].name} reads {what}; name it among the needs of the measurement."
+            )
 
     def check(self, measurement: Measurement) -> None:
         """Raise NotTestedError, before anything takes its time, where a measurement cannot be had."""
@@ -111,7 +138,7 @@ class Study(Inputs):
     def sources(self, measurement: Measurement) -> Sources:
         """The states that it is made of, of its own model and of others: key -> digest."""
         name = self.protocol.name
-        stores = [self.store(role) for role in measurement.roles(name)]
+        stores = [super(Study, self).store(role) for role in measurement.roles(name)]
         found = {store.key: store.digest for store in stores}
         for need in measurement.all_needs(name):
             if isinstance(need, OfEveryModel):
@@ -129,7 +156,9 @@ class Study(Inputs):
             "own version": [
                 need.version for need in needs if isinstance(need, Measurement) and need.version > 1
             ],
-            "states": {role: self.store(role).manifest["key"] for role in measurement.roles(name)},
+            "states": {
+                role: super(Study, self).store(role).manifest["key"] for role in measurement.roles(name)
+            },
             "models": {
                 other: [study._key(one) for one in models] for other, study in self.family.items() if models
             },
@@ -148,7 +177,7 @@ class Study(Inputs):
         documents = arrays[f"{series.name}/documents"]
         if series.tested_on is not None:
             role = self.role(series.tested_on)
-            documents = np.array(self.store(role).document_ids, dtype=np.int64)[documents]
+            documents = np.array(super().store(role).document_ids, dtype=np.int64)[documents]
         return AnswerCounts(
             corpus=series.corpus(self.protocol.name),
             documents=documents,

@@ -40,6 +40,7 @@ from layerclaims.recording import assemble, exhibits, record
 from layerclaims.recording.figure import figure
 from layerclaims.results import file as results
 from layerclaims.results import verify
+from layerclaims.results.records import SelectedRecord
 from layerclaims.runtime import progress
 from layerclaims.verdicts import registry
 from layerclaims.verdicts.verdict import Verdict
@@ -375,13 +376,16 @@ def both(studies):
         "longer-context-higher-accuracy",
     ):
         for name, study in studies.items():
-            found, rule = study.judge(claim), registry.post_claims()[claim].rule
+            found, known = study.judge(claim), registry.post_claims()[claim]
+            rule = known.rule if name == "rigorous" else f"As published: {known.published_rule}."
             records.append(
                 record.judged(found.claim, found.evidence, rule=rule, protocol=study.protocol, seconds=0.0)
             )
             bare = dataclasses.replace(found.evidence, figures=())
             shown[name].add(exhibits.exhibits(study, bare, known=shown[name]))
-    return assemble.assemble(studies, records, shown, options=[])
+    options = studies["rigorous"].protocol.as_json()["options"]
+    selected = SelectedRecord(claims=4, of=len(registry.post_claims()))
+    return assemble.assemble(studies, records, shown, options=options, selected=selected)
 
 
 class TestWalks:

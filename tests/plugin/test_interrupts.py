@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -93,11 +94,16 @@ def interrupted(
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # in the background of a shell SIGINT is ignored, and so it would be in the run
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:
-        while not mark.exists() and process.poll() is None:
-            time.sleep(0.05)
-        (os.killpg if group else os.kill)(process.pid, sent)
-        said, _ = process.communicate(timeout=100)
+        try:
+            while not mark.exists() and process.poll() is None:
+                time.sleep(0.05)
+            (os.killpg if group else os.kill)(process.pid, sent)
+            said, _ = process.communicate(timeout=100)
+        finally:
+            process.kill()
     assert mark.exists(), said
     return process.returncode, said
 

@@ -17,7 +17,7 @@ PASSED_OVER = {"seconds", "reason", "note"}
 COMPARED = ("claims", "documents", "figures", "corpora", "model")
 CRASH = re.compile(r"Traceback \(most recent call last\)|INTERNALERROR|Fatal Python error|Segmentation fault")
 PYTHON_S = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)*KeyboardInterrupt")
-SENTENCE = re.compile(r"(ERROR|layerclaims[\w ]*|\S+: error|E  |!!+)[: ] *(\S+ +){3}\S+")
+SENTENCE = re.compile(r"(ERROR|mismatch|layerclaims[\w ]*|\S+: error|E  |!!+)[: ] *(\S+ +){3}\S+")
 RAISED = re.compile(r"^\w*(Error|Exception|Interrupt)\b")
 
 

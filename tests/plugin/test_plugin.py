@@ -77,7 +77,11 @@ class TestAgain:
     def test_without_torch(self, first: Run, again: Run) -> None:
         assert "torch" in re.findall(r"^imported: (.*)$", first.out, re.MULTILINE)[0]
         assert re.findall(r"^imported:(.*)$", again.out, re.MULTILINE) == [""]
-        assert again.err == ""
+
+    def test_says_in_one_line_what_was_checked(self, again: Run) -> None:
+        assert re.fullmatch(
+            r"layerclaims: \d+ kept measurements of \d stores read, checksums right\n", again.err
+        )
 
     def test_verdicts_only_is_satisfied_with_any_verdict(self, again: Run) -> None:
         assert "NOT_REPLICATED" in again.verdicts.values()

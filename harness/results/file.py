@@ -92,10 +92,17 @@ def read_results(path: Path | str) -> Results:
     """Read a results.json, or a report PDF that has one attached, and check it.
 
     Raises LayerclaimsError with one sentence for a file that is missing, no regular file, larger than 128 MiB,
-    truncated, not JSON, of a newer schema, or not valid against this one.
+    truncated, not JSON, of a newer schema, not valid against this one, or whose checksum is not that of its content.
     """
     path = Path(path)
-    return loads(read_bytes(path), origin=inert(path, 300))
+    name = inert(path, 300)
+    results = loads(read_bytes(path), origin=name)
+    if results.sha256 is not None and results.sha256 != checksum(results):
+        raise LayerclaimsError(
+            f"{name} was changed after it was written: its checksum is not that of its content; take the file as "
+            "layerclaims wrote it, or ask 'layerclaims verify' what it contradicts"
+        )
+    return results
 
 
 def read_bytes(path: Path) -> bytes:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from layerclaims.errors import LayerclaimsError
-from layerclaims.runtime.files import TEMPORARY_SUFFIX, sweep
+from layerclaims.runtime.files import TEMPORARY_SUFFIX, read_file, sweep
 from layerclaims.runtime.paths import KEY, KINDS, MANIFEST, Kind
 from layerclaims.runtime.text import shown
 
@@ -184,7 +184,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         about = path.stat()
         if about.st_size > _LARGEST_MANIFEST:
             return {}
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_file(path))
         with contextlib.suppress(OSError):
             # to look at an entry is not to use it: give back the time of reading that this has changed
             os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))

@@ -227,7 +227,7 @@ def _check_context(name: str, most: int | None, context: int) -> None:
 def _check_space(directory: Path, plan: Plan, label: str, progress: bool) -> None:
     """Say how large the store will be; raises LayerclaimsError if what is missing does not fit the disk."""
     total = plan.document_bytes * plan.n_documents
-    there = sum(path.stat().st_size for path in directory.glob("shard-*.safetensors"))
+    there = sum(path.lstat().st_size for path in directory.glob("shard-*.safetensors"))
     free = shutil.disk_usage(directory).free
     if progress:
         screen.note(

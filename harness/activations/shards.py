@@ -14,7 +14,7 @@ import numpy as np
 from layerclaims.activations.plan import Plan
 from layerclaims.errors import DamagedStatesError, LayerclaimsError
 from layerclaims.runtime.dtypes import DTYPES
-from layerclaims.runtime.files import sha256_file, write_whole
+from layerclaims.runtime.files import read_file, regular, sha256_file, write_whole
 from layerclaims.runtime.text import inert, shown
 from numpy.typing import NDArray
 
@@ -48,7 +48,7 @@ def shard_record(directory: Path, number: int, plan: Plan, key: str) -> dict[str
     """
     path = directory / shard_name(number)
     try:
-        digest, name = path.with_suffix(".sha256").read_text("ascii").split()
+        digest, name = read_file(path.with_suffix(".sha256")).decode("ascii").split()
         if name != path.name or not re.fullmatch("[0-9a-f]{64}", digest):
             return None
         record = _as_record(path.name, digest, path.stat().st_size, number, plan)
@@ -179,7 +179,7 @@ def data_offset(path: Path, code: str, shape: tuple[int, ...]) -> int:
 
 
 def _read_header(path: Path) -> tuple[int, dict[str, Any]]:
-    with path.open("rb") as file:
+    with regular(path) as file:
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(min(length, 1 << 20)))
     if not isinstance(header, dict):

@@ -13,7 +13,7 @@ from layerclaims.activations.shards import check_shard, damage, data_offset, sha
 from layerclaims.errors import LayerclaimsError
 from layerclaims.models.facts import ModelFacts
 from layerclaims.runtime.dtypes import DTYPES
-from layerclaims.runtime.files import sha256_lines, write_whole
+from layerclaims.runtime.files import read_file, sha256_lines, write_whole
 from layerclaims.runtime.paths import MANIFEST, key_name
 from layerclaims.runtime.text import shown
 from numpy.typing import NDArray
@@ -62,12 +62,12 @@ class ActivationStore:
         """
         path = directory / MANIFEST
         try:
-            manifest = json.loads(path.read_bytes())
+            manifest = json.loads(read_file(path))
         except FileNotFoundError as error:
             raise LayerclaimsError(
                 f"There is no finished store of states in {shown(directory)}; capture it first."
             ) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise LayerclaimsError(f"{shown(path)} is damaged; delete it to capture again.") from error
         if not isinstance(manifest, dict) or manifest.get("sha256") != _digest(manifest):
             raise LayerclaimsError(f"{shown(path)} is damaged; delete it to capture again.")

@@ -15,7 +15,7 @@ import numpy as np
 from layerclaims.errors import LayerclaimsError
 from layerclaims.experiments.measurement import Values
 from layerclaims.runtime import progress as screen
-from layerclaims.runtime.files import alone, say_unkept, write_whole
+from layerclaims.runtime.files import alone, regular, say_unkept, write_whole
 from layerclaims.runtime.text import inert
 from numpy.typing import NDArray
 
@@ -157,7 +157,8 @@ def _about(path: Path, *, arrays: bool) -> tuple[_About, dict[str, NDArray[Any]]
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="np") as file:
+        # the library would wait for a writer of a pipe
+        with regular(path), safe_open(path, framework="np") as file:
             said = json.loads(file.metadata()[ABOUT])
             found = {name: file.get_tensor(name) for name in file.keys()} if arrays else {}  # noqa: SIM118
         about = _About(**said)

@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import mmap
 import re
+import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,7 +88,63 @@ def _fields(path: str, changed: int) -> Any:
     from gguf.gguf_reader import GGUFReader
 
     del changed  # part of the cache's key only
+    check_sizes(Path(path))
     return GGUFReader(path)
+
+
+# bytes of a value by its type in a GGUF file; 8 is a string and 9 an array
+_SIZES: Final = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+_STRING, _ARRAY = 8, 9
+_FEWEST: Final = {"entries": 13, "tensors": 24, "strings": 8}  # bytes that each of them takes at least
+
+
+def check_sizes(path: Path) -> None:
+    """Raise LayerclaimsError where a GGUF file says that it holds more than its bytes can: the reader would loop on it.
+
+    The head is walked over as the format has it: magic, version, numbers of tensors and entries; then each entry as
+    its key, its type and its value. Versions other than 2 and 3, and big-endian files, are left to the reader.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        at = 4
+
+        def take(form: str) -> int:
+            nonlocal at
+            (value,) = struct.unpack_from(form, data, at)
+            at += struct.calcsize(form)
+            return int(value)
+
+        def fits(number: int, each: int) -> int:
+            if number * each > len(data) - at:
+                raise LayerclaimsError(
+                    f"The GGUF file {shown(path)} says that it holds more than its {len(data):,} bytes; fetch it again."
+                )
+            return number
+
+        def skip_string() -> None:
+            nonlocal at
+            length = fits(take("<Q"), 1)
+            at += length
+
+        try:
+            if take("<I") not in (2, 3):
+                return
+            fits(take("<Q"), _FEWEST["tensors"])
+            for _ in range(fits(take("<Q"), _FEWEST["entries"])):
+                skip_string()
+                kind, number = take("<I"), 1
+                if kind == _ARRAY:
+                    kind, number = take("<I"), take("<Q")
+                if kind == _STRING:
+                    for _ in range(fits(number, _FEWEST["strings"])):
+                        skip_string()
+                elif kind in _SIZES:
+                    at += fits(number, _SIZES[kind]) * _SIZES[kind]
+                else:
+                    raise LayerclaimsError(
+                        f"The GGUF file {shown(path)} has an entry of the unknown type {kind}; fetch it again."
+                    )
+        except struct.error as error:
+            raise LayerclaimsError(f"The GGUF file {shown(path)} is cut off; fetch it again.") from error
 
 
 def forget() -> None:

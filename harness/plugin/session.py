@@ -63,12 +63,12 @@ class Run:
         if not self.expected or not self.usable or self.config.get_verbosity() < 0:
             return []
         p = self.settings.targets[0].protocol
-        models = dict.fromkeys(inert(target.protocol.model) for target in self.settings.targets)
+        models = dict.fromkeys(inert(target.protocol.model, 300) for target in self.settings.targets)
         protocols = dict.fromkeys(target.protocol.name for target in self.settings.targets)
-        transfer = "no other corpus" if p.transfer_corpus is None else inert(p.transfer_corpus)
+        transfer = "no other corpus" if p.transfer_corpus is None else inert(p.transfer_corpus, 300)
         return [
             f"layerclaims: {', '.join(models)}" + (f"; {self.chosen}" if self.chosen else ""),
-            f"layerclaims: on {inert(p.corpus)}, transfer to {transfer}; "
+            f"layerclaims: on {inert(p.corpus, 300)}, transfer to {transfer}; "
             f"{' and '.join(protocols)}, {p.n_texts:,} texts x {p.context} tokens, {p.folds} folds, seed {p.seed}",
         ]
 

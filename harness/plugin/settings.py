@@ -79,7 +79,8 @@ class Settings:
             check_corpus_name(target.protocol.corpus)
             if target.protocol.transfer_corpus is not None:
                 check_corpus_name(target.protocol.transfer_corpus)
-        if not (self.cache_dir / "states").is_dir():  # what is there may be all that is read: the plan knows
+        # what is there may be all that is read: the plan knows; isdir has no error for a name that is too long
+        if not os.path.isdir(self.cache_dir / "states"):  # noqa: PTH112
             check_writable(self.cache_dir, self.called.get("cache-dir", "--cache-dir"))
         for target in self.targets:
             option = self.called.get("out", "--out")

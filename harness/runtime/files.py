@@ -50,9 +50,25 @@ def identity(status: os.stat_result) -> tuple[int, int, int, int, int]:
 
 
 def sha256_file(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes; raises OSError."""
-    with path.open("rb") as file:
+    """Hexadecimal SHA-256 of a regular file's bytes; raises OSError, also for anything else by that name."""
+    with regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a regular file; raises OSError, also for a pipe or a device, which might never end."""
+    with regular(path) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def regular(path: Path) -> Iterator[BufferedReader]:
+    """Open as `steady` does, with an OSError for anything that is wrong."""
+    try:
+        with steady(path) as file:
+            yield file
+    except LayerclaimsError as error:
+        raise OSError(str(error)) from error
 
 
 def sha256_lines(lines: Iterable[str]) -> str:

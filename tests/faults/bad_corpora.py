@@ -109,6 +109,7 @@ def _parquet() -> dict[str, bytes]:
 
 
 FINE = (
+    "a lone surrogate",  # it becomes U+FFFD
     "a BOM and texts", "a BOM", "returns in place of newlines", "the column twice", "one byte of the footer",
     "a number of 5,000 digits", "empty texts",
 )  # fmt: skip

@@ -112,6 +112,7 @@ PDF: dict[str, Change] = {
     ),
 }
 FINE_PDF = {
+    "zeros in the middle",  # of a page: the attachment is whole
     "without its end",
     "without startxref",
     "the attachment zeroed",

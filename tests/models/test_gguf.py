@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 import types
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from gguf import GGUFWriter, TokenType
 from layerclaims.errors import LayerclaimsError
-from layerclaims.models.gguf import check_rope_base
+from layerclaims.models.gguf import check_rope_base, check_sizes
 from layerclaims.models.model import LanguageModel
 from layerclaims.models.source import check_model_name, resolve
 from layerclaims.models.tokenizer import Tokenizer
@@ -21,6 +22,11 @@ NAMES = {
     "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
 }  # fmt: skip
+
+
+def string(body):
+    """A string as GGUF has it."""
+    return struct.pack("<Q", len(body)) + body
 
 
 def write(path, *, metadata=(), tensors=()):
@@ -183,3 +189,22 @@ class TestOtherFiles:
         (tmp_path / "m.gguf").write_bytes(b"GGUF\x03\0\0\0" + huge)
         with pytest.raises(LayerclaimsError, match="could not be loaded"):
             states(tmp_path / "m.gguf")
+
+
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        (struct.pack("<IQQ", 3, 2**40, 0), "says that it holds more than"),
+        (struct.pack("<IQQ", 3, 0, 2**40), "says that it holds more than"),
+        (struct.pack("<IQQ", 3, 0, 1) + string(b"a") + struct.pack("<IIQ", 9, 4, 2**60), "more than"),
+        (struct.pack("<IQQ", 3, 0, 1) + string(b"a") + struct.pack("<IIQ", 9, 8, 2**31), "more than"),
+        (struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 2**63), "more than"),
+        (struct.pack("<IQQ", 3, 0, 1) + string(b"a") + struct.pack("<I", 77), "unknown type 77"),
+        (struct.pack("<IQ", 3, 0), "cut off"),
+    ],
+)
+def test_a_file_that_says_it_holds_more_than_it_has_is_refused_at_once(tmp_path, head, why):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF" + head)
+    with pytest.raises(LayerclaimsError, match=why):
+        check_sizes(path)

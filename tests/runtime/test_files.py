@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from layerclaims.errors import LayerclaimsError
-from layerclaims.runtime.files import sweep, write_whole
+from layerclaims.runtime.files import read_file, sha256_file, sweep, write_whole
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes, links and locks of POSIX")
 
@@ -132,3 +132,10 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("read", [read_file, sha256_file])
+def test_a_pipe_is_an_error_and_no_wait(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no regular file"):
+        read(tmp_path / "pipe")

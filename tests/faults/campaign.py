@@ -74,7 +74,7 @@ KINDS: tuple[Kind, ...] = (
     *_damage_kinds(),
     Kind(group=DAMAGE, name="no fault", trial=caches.untouched, many=20, few=3),
     Kind(group=DAMAGE, name="unfinished store", trial=caches.damaged_unfinished, many=25, few=2),
-    Kind(group=SWAPS, name="swap", trial=caches.swapped, many=120, few=12),
+    Kind(group=SWAPS, name="swap", trial=caches.swapped, many=120, few=6),
     Kind(group=DISKS, name="no room for a file", trial=caches.full_for_large_files, many=30, few=3),
     Kind(group=DISKS, name="full disk", trial=caches.full_disk, many=20, few=1),
     Kind(group=DISKS, name="read-only cache", trial=caches.read_only_cache, many=10, few=1),
@@ -83,7 +83,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(group=OUTPUTS, name="mixed results", trial=outputs.mixed, many=30, few=4),
 )
 BAD = "bad input"
-STEP = 11  # of the bad inputs the short campaign takes every eleventh
+STEP = 17  # of the bad inputs the short campaign takes one in so many
 
 
 @cache

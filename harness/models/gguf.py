@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from layerclaims.errors import LayerclaimsError
 from layerclaims.models.files import is_file
-from layerclaims.models.weights import LFS
+from layerclaims.models.weights import refuse_pointer
 from layerclaims.runtime.text import shown
 
 _PART: Final = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
@@ -23,17 +23,10 @@ def check_gguf_file(path: Path) -> None:
     """Raise LayerclaimsError for what is not a whole GGUF file, as far as its name and first bytes tell."""
     if not is_file(path):
         raise LayerclaimsError(f"The model file {shown(path)} does not exist; check the path.")
-    try:
-        with path.open("rb") as file:
-            beginning = file.read(len(LFS))
-    except OSError as error:
-        raise LayerclaimsError(f"The model file {shown(path)} cannot be read: {error.strerror}.") from error
-    if beginning == LFS:
-        raise LayerclaimsError(
-            f"The file {shown(path)} is a Git LFS pointer, which stands for the weights, and not the weights; fetch "
-            "them with 'git lfs pull' in its directory."
-        )
-    if not beginning.startswith(b"GGUF"):
+    refuse_pointer(path)
+    with path.open("rb") as file:
+        beginning = file.read(4)
+    if beginning != b"GGUF":
         raise LayerclaimsError(
             f"The file {shown(path)} is not GGUF: it does not begin with the letters GGUF; fetch it again."
         )

@@ -45,7 +45,7 @@ def read_headers(files: Iterable[Path]) -> dict[str, Tensor]:
     for path in files:
         if not is_file(path):
             raise LayerclaimsError(f"{shown(path)} does not exist; fetch the model again.")
-        _refuse_pointer(path)
+        refuse_pointer(path)
         try:
             with safe_open(path, framework="np") as file:
                 for name in list(file.keys()):
@@ -64,7 +64,8 @@ def read_headers(files: Iterable[Path]) -> dict[str, Tensor]:
     return tensors
 
 
-def _refuse_pointer(path: Path) -> None:
+def refuse_pointer(path: Path) -> None:
+    """Raise LayerclaimsError for a pointer of Git LFS in place of a file, and for a file that cannot be read."""
     try:
         with path.open("rb") as file:
             beginning = file.read(len(LFS))

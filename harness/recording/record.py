@@ -24,7 +24,7 @@ from layerclaims.verdicts import calibration
 from layerclaims.verdicts.claim import POST, Claim
 from layerclaims.verdicts.declaration import Declaration
 from layerclaims.verdicts.evidence import Evidence, Finding, Part
-from layerclaims.verdicts.published import published_figure
+from layerclaims.verdicts.published import reported
 from layerclaims.verdicts.verdict import Verdict, decide
 from pydantic import ValidationError
 
@@ -165,26 +165,13 @@ def unjudged(
 
 def _head(claim: Claim, protocol: Protocol) -> dict[str, Any]:
     """What a record says of the claim itself, with its source's figure for this very run where there is one."""
-    figure = None
-    if claim.source == POST:
-        figure = published_figure(
-            claim.id,
-            model=protocol.model,
-            corpus=protocol.corpus,
-            transfer_corpus=protocol.transfer_corpus,
-            context=protocol.context,
-            n_texts=protocol.n_texts,
-        )
     return {
         "id": claim.id,
         "section": claim.section,
         "statement": claim.statement,
         "source": claim.source,
         "where": claim.where,
-        "reported": claim.reported if figure is None else figure.text,
-        "reported_value": claim.reported_value if figure is None else figure.value,
-        "reported_cell": None if figure is None else figure.cell,
-        "reported_exact": figure is not None,
+        **reported(claim, protocol),
         "protocol": protocol.name,
         "estimand": claim.estimand,
     }

@@ -9,7 +9,7 @@ from layerclaims.results.records import CalibrationRecord, ClaimRecord
 from layerclaims.runtime.text import shown
 from layerclaims.verdicts import calibration
 from layerclaims.verdicts.claim import POST
-from layerclaims.verdicts.published import published_figure
+from layerclaims.verdicts.published import reported
 from layerclaims.verdicts.registry import RegisteredClaim
 from layerclaims.verdicts.verdict import Verdict
 
@@ -48,22 +48,7 @@ def declared_head(known: RegisteredClaim, protocol: Protocol | None) -> dict[str
     }
     if protocol is None:
         return head
-    figure = None
-    if claim.source == POST:
-        figure = published_figure(
-            claim.id,
-            model=protocol.model,
-            corpus=protocol.corpus,
-            transfer_corpus=protocol.transfer_corpus,
-            context=protocol.context,
-            n_texts=protocol.n_texts,
-        )
-    return head | {
-        "reported": claim.reported if figure is None else figure.text,
-        "reported_value": claim.reported_value if figure is None else figure.value,
-        "reported_cell": None if figure is None else figure.cell,
-        "reported_exact": figure is not None,
-    }
+    return head | reported(claim, protocol)
 
 
 def rule_words(known: RegisteredClaim, claim: ClaimRecord) -> str | None:

@@ -177,7 +177,7 @@ class Study(Inputs):
         documents = arrays[f"{series.name}/documents"]
         if series.tested_on is not None:
             role = self.role(series.tested_on)
-            documents = np.array(super().store(role).document_ids, dtype=np.int64)[documents]
+            documents = np.array(self.store(role).document_ids, dtype=np.int64)[documents]
         return AnswerCounts(
             corpus=series.corpus(self.protocol.name),
             documents=documents,

@@ -62,9 +62,10 @@ bench-compare: setup ## set two files of benchmarks/results side by side (ARGS="
 calibrate: setup ## measure how often each row's verdict is wrong, write docs/calibration.* (ARGS="--rows ID")
 	OMP_NUM_THREADS=1 $(VENV)/python -m tests.claims.calibrate $(ARGS)
 
-docs: setup ## write docs/claims.md from claims/, check that what the documentation names exists
-	$(VENV)/python docs/write_claims.py
-	$(VENV)/python -m pytest tests/test_documentation.py $(ARGS)
+docs: setup ## write what of the documentation follows from code and report, build the site in build/site
+	$(VENV)/python -m docs.writers
+	NO_MKDOCS_2_WARNING=1 $(VENV)/python -m mkdocs build --quiet --strict
+	@echo "make: the site is build/site/index.html"
 
 clean: ## remove .venv and what tools left; reports/ and the cache of states stay
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .hypothesis .pytest_cache

@@ -1,16 +1,18 @@
 """What the documentation names exists, and what exists is documented."""
 
-import importlib.util
 import re
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from layerclaims.plugin.options import OPTIONS
 from layerclaims.protocol import PROFILES, Protocol
 from layerclaims.verdicts import registry
+
+from docs import writers
+from docs.writers import readme
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -37,20 +39,6 @@ def replication_options() -> set[str]:
     return {f"--{found[1]}" for line in lines if (found := re.match(r"  --layerclaims-([a-z-]+)", line))}
 
 
-@cache
-def command_help(*command: str) -> str:
-    run = subprocess.run(
-        [sys.executable, "-m", "layerclaims.cli", *command, "--help"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return run.stdout
-
-
-def section(page: Path, title: str) -> str:
-    """The text below one heading of the second level."""
-    return page.read_text(encoding="utf-8").split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
-
-
 def code(page: Path) -> str:
     """The blocks and spans of code of a page."""
     text = page.read_text(encoding="utf-8")
@@ -69,18 +57,14 @@ def make_targets() -> set[str]:
     return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
-@cache
-def claims_writer() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("write_claims", ROOT / "docs" / "write_claims.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.mark.parametrize("name", writers.PAGES)
+def test_generated_pages_are_what_the_code_says(name: str) -> None:
+    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert page == writers.text(name), "make docs writes it anew"
 
 
-def test_readme_lists_the_options_that_pytest_has() -> None:
-    rows = re.findall(r"^\| (`--.*?) \| ", section(ROOT / "README.md", "Options"), re.MULTILINE)
+def test_the_page_of_options_lists_those_that_pytest_has() -> None:
+    rows = re.findall(r"^\| `(--.*?)` \| ", (ROOT / "docs" / "options.md").read_text("utf-8"), re.MULTILINE)
     assert set(OPTION.findall(" ".join(rows))) == replication_options()
 
 
@@ -95,29 +79,15 @@ def test_commands_in_the_documentation_use_options_that_exist() -> None:
         assert set(OPTION.findall(" ".join(commands))) <= known, page
 
 
-def test_readme_lists_the_commands_that_layerclaims_has() -> None:
-    named = re.findall(r"^\| `layerclaims (\w+)", section(ROOT / "README.md", "Commands"), re.MULTILINE)
-    assert set(named) == set(re.findall(r"^    ([a-z]+)  ", command_help(), re.MULTILINE))
-
-
-def test_readme_lists_the_actions_and_options_of_its_commands() -> None:
-    text = section(ROOT / "README.md", "Commands")
-    for row in re.finditer(r"^\| `layerclaims (\w+).*", text, re.MULTILINE):
-        assert set(OPTION.findall(row[0])) <= set(OPTION.findall(command_help(row[1]))), row[1]
-    actions = re.findall(r"^    ([a-z]+)  ", command_help("cache"), re.MULTILINE)
-    assert "`layerclaims cache " + "\\|".join(actions) + "`" in text
-
-
-def test_readme_states_the_defaults() -> None:
-    text = section(ROOT / "README.md", "Options")
-    for name, values in PROFILES.items():
-        assert re.search(rf"{name}(?: \(default\))?: {values['n_texts']:,} texts", text), name
+def test_the_help_states_the_defaults() -> None:
     default = Protocol()
-    assert "paper (default)" in text
-    assert default.profile == "paper"
-    assert f"tokens of each text ({default.context}), folds of documents ({default.folds})" in text
-    assert f"drawn at random ({default.seed})" in text
-    assert f"{default.alpha:.2f}".lstrip("0") in text
+    for name in ("context", "folds", "seed"):
+        assert OPTIONS[name]["help"].endswith(f"Default: {getattr(default, name)}"), name
+    assert OPTIONS["alpha"]["help"].endswith(f"Default: {default.alpha:.2f}".replace("0.", "."))
+    assert OPTIONS["dtype"]["help"].endswith(f"Default: {default.dtype}")
+    for name, values in PROFILES.items():
+        assert f"{name} takes {values['n_texts']:,}" in OPTIONS["profile"]["help"], name
+    assert f"{default.profile} takes 1,000 and is the default" in OPTIONS["profile"]["help"]
 
 
 def test_every_make_target_is_documented_and_every_documented_one_exists() -> None:
@@ -131,11 +101,9 @@ def test_help_of_make_lists_every_target() -> None:
     assert set(re.findall(r"^  make ([a-z-]+) ", shown, re.MULTILINE)) >= make_targets()
 
 
-def test_claims_page_is_what_the_claims_declare() -> None:
+def test_the_page_of_claims_has_every_claim() -> None:
     page = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
-    assert re.findall(r"^### (.+)$", page, re.MULTILINE)
     assert set(re.findall(r"^### (.+)$", page, re.MULTILINE)) == set(registry.post_claims())
-    assert page == claims_writer().text(), "make docs writes it anew"
 
 
 def test_changelog_is_ready_for_the_next_entry() -> None:
@@ -154,10 +122,36 @@ def test_local_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target), f"{link} in {page.name}"
 
 
-def test_readme_begins_with_the_three_answers_to_every_claim():
-    text = (ROOT / "README.md").read_text("utf-8")
-    block = text.partition("<!-- verdicts: generated -->")[2].partition("<!-- verdicts: end -->")[0]
-    rows = [line.split(" | ") for line in block.splitlines() if line.startswith("| ") and "---" not in line]
+def test_readme_has_three_answers_to_every_claim() -> None:
+    found = readme.BLOCK.search(readme.README.read_text("utf-8"))
+    assert found
+    rows = [
+        line.split(" | ") for line in found[0].splitlines() if line.startswith("| ") and "---" not in line
+    ]
     assert rows[0][1:4] == ["The post", "Its procedure on this model", "True of this model"]
     titles = [row[0].removeprefix("| ").lower() for row in rows[1:] if not row[0].startswith("| **")]
     assert sorted(titles) == sorted(claim.replace("-", " ") for claim in registry.post_claims())
+
+
+def test_readme_shows_a_small_picture_of_a_report() -> None:
+    assert f'src="docs/{readme.PICTURE.name}"' in readme.README.read_text("utf-8")
+    drawn = readme.PICTURE.read_bytes()
+    assert drawn.startswith(b"\x89PNG")
+    assert len(drawn) < readme.MOST_BYTES
+
+
+def test_readme_changes_only_for_a_run_of_every_claim_under_both_protocols(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
+    assert "stays as it is" in readme.write(tmp_path / "absent")
+    rigorous = ROOT / "tests" / "results" / "results_v1" / "rigorous.json"
+    (tmp_path / "results.json").write_bytes(rigorous.read_bytes())
+    assert "stays as it is" in readme.write(tmp_path)
+
+
+def test_the_claim_in_readme_is_one_of_the_worked_example() -> None:
+    (claim,) = re.findall(
+        r"^```python\n(.*?)^```", readme.README.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert claim in (ROOT / "docs" / "own-claims.md").read_text("utf-8")

@@ -22,21 +22,21 @@ def add_cache(commands: Any) -> None:
             actions,
             "list",
             _cache_list,
-            "Show entries with size, age, model and corpus.",
+            "Show each entry with its size, age, model and corpus.",
             "layerclaims cache list",
         ),
         command(
             actions,
             "verify",
             _cache_verify,
-            "Read every byte again and compare checksums; damage exits with 1.",
+            "Read every byte again and compare checksums. Damage exits with 1.",
             "layerclaims cache verify",
         ),
         command(
             actions,
             "prune",
             _cache_prune,
-            "Remove entries, all of them or those not used for some days.",
+            "Remove entries: all of them, or those that were not used for some days.",
             "layerclaims cache prune --older-than 30",
         ),
         command(actions, "path", _cache_path, "Print the cache directory.", "layerclaims cache path"),
@@ -44,8 +44,13 @@ def add_cache(commands: Any) -> None:
     for action in made:
         add_cache_dir(action)
     which = made[2].add_mutually_exclusive_group(required=True)
-    which.add_argument("--older-than", type=_days, metavar="DAYS", help="not used for this many days")
-    which.add_argument("--all", action="store_true", help="all entries")
+    which.add_argument(
+        "--older-than",
+        type=_days,
+        metavar="DAYS",
+        help="remove entries that were not used for this many days",
+    )
+    which.add_argument("--all", action="store_true", help="remove all entries")
 
 
 def _days(text: str) -> float:
@@ -137,5 +142,5 @@ def add_cache_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache-dir",
         metavar="DIR",
-        help="variable LAYERCLAIMS_CACHE, else ~/.cache/layerclaims",
+        help="the cache directory. Default: the variable LAYERCLAIMS_CACHE, else ~/.cache/layerclaims",
     )

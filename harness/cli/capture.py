@@ -17,19 +17,41 @@ def add_capture(commands: Any) -> None:
         "Capture a model's states and stop there. A later run of the claims finds them in the cache.",
         "layerclaims capture gpt2 --corpus imdb --corpus ag_news --n-texts 1000",
     )
-    parser.add_argument("model", metavar="MODEL", help="as pytest's --model: a hub id, a path, or 'embedded'")
+    parser.add_argument("model", metavar="MODEL", help="the model, named as for pytest --model")
     parser.add_argument(
-        "--corpus", action="append", metavar="NAME", help="repeatable; without it, both corpora of the model"
+        "--corpus",
+        action="append",
+        metavar="NAME",
+        help="the texts; repeat the option for several. Default: both corpora of the model",
     )
-    parser.add_argument("--profile", help="quick: 200 texts; paper (default): 1,000; pile: 5,000")
-    parser.add_argument("--n-texts", type=int, metavar="N", help="texts of each corpus")
-    parser.add_argument("--context", type=int, metavar="N", help="tokens of each text (30)")
-    parser.add_argument("--seed", type=int, metavar="N", help="of the choice of texts (0)")
-    parser.add_argument("--dtype", help="of model and states: float32 (default), bfloat16 or float16")
-    parser.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, mps")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="texts in a forward pass (auto)")
+    parser.add_argument(
+        "--profile", help="how many texts: quick takes 200, paper 1,000, pile 5,000. Default: paper"
+    )
+    parser.add_argument(
+        "--n-texts", type=int, metavar="N", help="take N texts of each corpus, whatever the profile says"
+    )
+    parser.add_argument(
+        "--context", type=int, metavar="N", help="read the first N tokens of each text. Default: 30"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="the seed that chooses the texts. Default: 0")
+    parser.add_argument(
+        "--dtype",
+        help="the type of the model's numbers and of the states: float32, bfloat16 or float16. Default: float32",
+    )
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="where the model runs: auto, cpu, cuda or mps. Default: auto",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="how many texts one forward pass reads. Default: chosen by length",
+    )
     add_cache_dir(parser)
-    parser.add_argument("--offline", action="store_true", help="never ask the hub")
+    parser.add_argument("--offline", action="store_true", help="never ask the hub; read what its cache holds")
 
 
 def _capture(arguments: argparse.Namespace) -> int:

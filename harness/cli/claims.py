@@ -14,7 +14,7 @@ def add_claims(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="repeatable: a file, a folder or an importable package with claims of your own",
+        help="a file, a folder or an importable package with claims of your own; repeat the option for several",
     )
 
 

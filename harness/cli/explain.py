@@ -14,10 +14,11 @@ def add_explain(commands: Any) -> None:
         commands,
         "explain",
         _explain,
-        "Explain a claim, or list them all. What its source says, what is estimated, the rule and why, and the code.",
+        "Explain a claim, or list them all. You see what the source says, what is estimated, the pass mark and why, "
+        "and where the code is.",
         "layerclaims explain norm-is-a-feature",
     )
-    parser.add_argument("id", nargs="?", metavar="ID", help="a claim; without it, all ids are listed")
+    parser.add_argument("id", nargs="?", metavar="ID", help="the claim. Default: list the ids of all")
     add_claims(parser)
 
 

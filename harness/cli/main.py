@@ -55,18 +55,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     given = list(arguments)
     # what comes after `run` is pytest's, but for a question about `run` itself
     own = given[:1] if given[:1] == ["run"] and given[1:2] not in (["-h"], ["--help"]) else given
-    return _parser().parse_args(own, argparse.Namespace(arguments=given[1:]))
+    return parser().parse_args(own, argparse.Namespace(arguments=given[1:]))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
+def parser() -> argparse.ArgumentParser:
+    """The parser of every command; the reference in the documentation is made from it."""
+    made = Parser(
         prog="layerclaims",
         description="Reports, comparisons and checks of what `pytest claims/` measured.",
         epilog="example: layerclaims verify reports/smollm2-135m-instruct/report.pdf",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"layerclaims {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+    made.add_argument("--version", action="version", version=f"layerclaims {__version__}")
+    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
     for add in (
         add_run,
         add_report,
@@ -78,4 +79,4 @@ def _parser() -> argparse.ArgumentParser:
         add_capture,
     ):
         add(commands)
-    return parser
+    return made

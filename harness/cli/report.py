@@ -16,16 +16,21 @@ def add_report(commands: Any) -> None:
         commands,
         "report",
         _report,
-        "Render reports again from results.json or PDF. No model is loaded; several files also give a board of "
-        "claims by models, ordered by size.",
+        "Render reports again from results.json or a PDF. No model is loaded. If you give several files, you also get "
+        "a board of claims by models, ordered by size.",
         "layerclaims report reports/gpt2/results.json --report html",
     )
-    parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results.json or report.pdf")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="reports/<model> for one file, reports for several"
+        "results", nargs="+", type=Path, metavar="RESULTS", help="a results.json or report.pdf"
     )
     parser.add_argument(
-        "--report", default="pdf,html,md", metavar="FORMATS", help="any of pdf,html,md (pdf,html,md)"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write into DIR. Default: reports/MODEL for one file, reports for several",
+    )
+    parser.add_argument(
+        "--report", default="pdf,html,md", metavar="FORMATS", help="any of pdf,html,md. Default: pdf,html,md"
     )
 
 

@@ -18,16 +18,18 @@ def add_compare(commands: Any) -> None:
         commands,
         "compare",
         _compare,
-        "Compare two runs claim by claim. A claim regressed when its verdict got worse and the intervals "
-        "separate; another sample of documents is no regression.",
+        "Compare two runs claim by claim. A claim regressed if its verdict got worse and the intervals of both runs "
+        "do not overlap. So another sample of documents is no regression.",
         "layerclaims compare baseline.json reports/gpt2/results.json --fail-on regression",
     )
-    parser.add_argument("baseline", type=Path, metavar="BASELINE", help="results.json or report.pdf")
-    parser.add_argument("new", type=Path, metavar="NEW", help="results.json or report.pdf")
+    parser.add_argument(
+        "baseline", type=Path, metavar="BASELINE", help="the earlier run: a results.json or report.pdf"
+    )
+    parser.add_argument("new", type=Path, metavar="NEW", help="the later run: a results.json or report.pdf")
     parser.add_argument(
         "--fail-on",
         choices=("regression", "change"),
-        help="exit 1 on a regression (or a claim that broke, or nothing comparable), or on any change",
+        help="exit with 1 on a regression, on a claim that broke and if nothing can be compared; or on any change",
     )
 
 
@@ -47,11 +49,13 @@ def add_verify(commands: Any) -> None:
         commands,
         "verify",
         _verify,
-        "Recompute every verdict that a file allows. Estimates, intervals, p-values and verdicts are computed "
-        "again from the counts per document, a PDF is rendered again and compared; a mismatch exits with 1.",
+        "Recompute every verdict that a file allows. Estimates, intervals, p-values and verdicts are computed again "
+        "from the counts per document. The texts and published figures are compared with the code of the claims. A PDF "
+        "is rendered again and its pages are compared. The last line says how much was checked. A mismatch exits "
+        "with 1.",
         "layerclaims verify reports/gpt2/report.pdf",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="results.json or report.pdf")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a results.json or report.pdf")
     add_claims(parser)
 
 

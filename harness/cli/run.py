@@ -12,8 +12,8 @@ def add_run(commands: Any) -> None:
         commands,
         "run",
         _run,
-        "Judge the claims of the post. It is pytest --pyargs layerclaims.claims, and takes every option of pytest: "
-        "pytest --help lists ours in the group “replication”.",
+        "Judge the claims of the post. This is the same as pytest --pyargs layerclaims.claims and takes every option "
+        "of pytest. pytest --help lists the options of layerclaims in the group “replication”.",
         "layerclaims run --model gpt2-medium --profile quick -k norm",
     )
 

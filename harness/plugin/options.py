@@ -25,52 +25,94 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "model": {
         "action": "append",
         "metavar": "NAME",
-        "help": "hub id (with @REVISION), local:DIR or a path, a .gguf file, or 'embedded' (default); "
-        "repeat it for several models",
+        "help": "the model: an id of the hub, with @REVISION if wanted; local:DIR or a path; a .gguf file; or "
+        "'embedded', the default. Repeat the option for several models",
     },
-    "corpus": {"metavar": "NAME", "help": "imdb, ag_news, pile, embedded:movies, embedded:news, or a file"},
-    "transfer-corpus": {"metavar": "NAME", "help": "the other corpus, named likewise"},
-    "profile": {"choices": tuple(PROFILES), "help": "quick: 200 texts; paper (default): 1,000; pile: 5,000"},
-    "n-texts": {"type": int, "metavar": "N", "help": "texts of each corpus, in place of the profile's"},
-    "context": {"type": int, "metavar": "N", "help": "tokens of each text (30)"},
-    "folds": {"type": int, "metavar": "N", "help": "folds of documents (5)"},
-    "seed": {"type": int, "metavar": "N", "help": "of all that is drawn at random (0)"},
-    "protocol": {"choices": tuple(PROTOCOLS), "help": "rigorous (default), as-published or both"},
-    "alpha": {"type": float, "metavar": "P", "help": "level of the decisions; intervals are 1 - alpha (.05)"},
-    "dtype": {"choices": tuple(DTYPES), "help": "of the model and of the states on disk (float32)"},
-    "device": {"metavar": "NAME", "help": "auto (default), cpu, cuda, cuda:1, mps"},
-    "batch-size": {"metavar": "N", "help": "texts in a forward pass (auto)"},
+    "corpus": {
+        "metavar": "NAME",
+        "help": "the texts: imdb, ag_news or pile of the hub, with @REVISION if wanted; embedded:movies or "
+        "embedded:news; or a file, with ::COLUMN if wanted. Default: imdb, or embedded:movies for the embedded model",
+    },
+    "transfer-corpus": {
+        "metavar": "NAME",
+        "help": "the other texts, for claims about transfer, or 'none'. Default: ag_news, or embedded:news for the "
+        "embedded model",
+    },
+    "profile": {
+        "choices": tuple(PROFILES),
+        "help": "how many texts: quick takes 200, paper takes 1,000 and is the default, pile takes 5,000 of the Pile",
+    },
+    "n-texts": {
+        "type": int,
+        "metavar": "N",
+        "help": "take N texts of each corpus, whatever the profile says",
+    },
+    "context": {"type": int, "metavar": "N", "help": "read the first N tokens of each text. Default: 30"},
+    "folds": {"type": int, "metavar": "N", "help": "split the documents into N folds. Default: 5"},
+    "seed": {
+        "type": int,
+        "metavar": "N",
+        "help": "the seed of everything that is drawn at random. Default: 0",
+    },
+    "protocol": {
+        "choices": tuple(PROTOCOLS),
+        "help": "rigorous asks what is true of the model and is the default, as-published asks what the authors' "
+        "procedure finds, both asks both",
+    },
+    "alpha": {
+        "type": float,
+        "metavar": "P",
+        "help": "the error rate that a verdict may have; intervals have the level 1 - alpha. Default: .05",
+    },
+    "dtype": {
+        "choices": tuple(DTYPES),
+        "help": "the type of the model's numbers and of the states on disk. Default: float32",
+    },
+    "device": {
+        "metavar": "NAME",
+        "help": "where the model runs: auto, cpu, cuda, cuda:1 or mps. Default: auto",
+    },
+    "batch-size": {"metavar": "N", "help": "how many texts one forward pass reads, or auto. Default: auto"},
     "memory": {
         "metavar": "SIZE",
-        "help": "a larger matrix of vectors is kept in a file, as in 4GB (auto: half of the machine's memory)",
+        "help": "keep a matrix of vectors in a file if it is larger than SIZE, as in 4GB. Default: half of the "
+        "machine's memory",
     },
     "cache-dir": {
         "metavar": "DIR",
-        "help": "where states and measurements are kept (~/.cache/layerclaims); variable LAYERCLAIMS_CACHE",
+        "help": "keep states and measurements in DIR. Default: the variable LAYERCLAIMS_CACHE, else "
+        "~/.cache/layerclaims",
     },
-    "out": {"metavar": "DIR", "help": "where the report is written (reports/<model>)"},
-    "report": {"metavar": "FORMATS", "help": "any of pdf,html,md, or none (pdf,html,md)"},
+    "out": {"metavar": "DIR", "help": "write the report into DIR. Default: reports/MODEL"},
+    "report": {
+        "metavar": "FORMATS",
+        "help": "the formats of the report: any of pdf,html,md, or none. Default: pdf,html,md",
+    },
     "replace": {
         "action": "store_true",
-        "help": "results.json and --save-baseline may replace a file that holds more claims than this run",
+        "help": "let this run replace a results.json or a saved baseline that holds more claims than this run has",
     },
     "control": {
         "choices": ("untrained",),
-        "help": "judge every claim also on the same architecture with freshly initialised weights (none)",
+        "help": "judge every claim also on the untrained twin: the same architecture with fresh weights",
     },
     "inconclusive": {
         "choices": ("fail", "warn"),
-        "help": "what an INCONCLUSIVE claim does to its test (fail)",
+        "help": "what an INCONCLUSIVE verdict does to its test. Default: fail",
     },
     "baseline": {
         "metavar": "FILE",
-        "help": "results.json or report.pdf of an earlier run: only a change for the worse fails",
+        "help": "a results.json or report.pdf of an earlier run: only a change for the worse fails",
     },
-    "save-baseline": {"metavar": "FILE", "help": "write this run's results there too, as a later --baseline"},
-    "offline": {"action": "store_true", "help": "never ask the hub"},
+    "save-baseline": {
+        "metavar": "FILE",
+        "help": "write this run's results also to FILE, for a later --baseline. Nothing is written if a claim could "
+        "not be judged or the run fails against its own --baseline",
+    },
+    "offline": {"action": "store_true", "help": "never ask the hub; read what its cache holds"},
     "verdicts-only": {
         "action": "store_true",
-        "help": "a verdict is a result whichever way it goes: only a claim that could not be judged fails",
+        "help": "let every verdict pass: only a claim that could not be judged fails",
     },
 }
 INI_TYPES: Final[Mapping[Any, str]] = {int: "int", float: "float", "append": "linelist", "store_true": "bool"}
@@ -93,8 +135,8 @@ def declare(parser: pytest.Parser, manager: pytest.PytestPluginManager) -> None:
     late = "conftest.py" in files
     group = parser.getgroup(
         "replication",
-        "replication of claims about hidden states; where no other plugin has the name, layerclaims- may be left out; "
-        "each option is also an ini key and a variable, as layerclaims_n_texts and LAYERCLAIMS_N_TEXTS",
+        "replication: claims about hidden states. You may leave out layerclaims- where no other plugin has the short "
+        "name. Each option is also an ini key, as layerclaims_n_texts, and a variable, as LAYERCLAIMS_N_TEXTS",
     )
     short = []
     for name, how in OPTIONS.items():

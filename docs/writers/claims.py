@@ -1,19 +1,17 @@
-"""Writes docs/claims.md: the claims, as their code declares them. Run by `make docs`."""
+"""docs/claims.md: the claims, as their code declares them."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-TARGET = ROOT / "docs" / "claims.md"
 HEAD = """# The claims
 
-Written by `make docs` from [claims/](../claims); a test keeps the two equal.
+This page is generated from the code in `claims/`. `make docs` writes it.
 
-Notation: a model with L blocks has L+1 states per token, which are the K labels of the layer probe; chance = 1/K.
-`acc` is the accuracy of the layer probe on documents it never saw. `quarter(a) = chance + a*(1-chance)` is a share `a`
-of the way from chance to perfect. How an interval and a region become a verdict stands in the
-[README](../README.md#how-a-verdict-is-reached).
+Each claim is a sentence of the post. Each has a pass mark, which the code fixes before the run. The page
+[Protocols](protocols.md#how-a-verdict-is-reached) says how an interval and a pass mark become a verdict.
+
+Some notation. A model with L blocks has L + 1 states for each token. These are the K labels of the layer probe, and
+chance is 1/K. `acc` is the accuracy of the layer probe on documents that it never saw. `quarter(a)` is chance +
+a * (1 - chance): a share `a` of the way from chance to perfect.
 """
 
 
@@ -35,16 +33,11 @@ def lines() -> Iterator[str]:
             if claim.reported:
                 yield f"- Reported: {claim.reported}"
             yield f"- Estimated: {claim.estimand}"
-            yield f"- Success region: {entry.rule}"
-            yield f"- As published: {entry.published_rule}"
+            yield f"- Pass mark: {entry.rule}"
+            yield f"- Pass mark as published: {entry.published_rule}"
             yield f"- Why: {claim.rationale}\n"
 
 
 def text() -> str:
     """The whole page."""
     return "\n".join(lines()).rstrip() + "\n"
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
-    TARGET.write_text(text(), encoding="utf-8")

@@ -18,8 +18,9 @@ def _rows() -> dict[str, Any]:
 def rates(claim_id: str) -> dict[str, Any] | None:
     """The error rates of a row at its border, with exact 95 % intervals; None for a row that is not calibrated.
 
-    At the border a claim is false by nothing, where REPLICATED is false at the highest rate, and true by nothing,
-    where NOT_REPLICATED is. `plants` is the number of data sets drawn there. Intervals are Clopper and Pearson's.
+    At the border the truth lies exactly at the pass mark. REPLICATED and NOT_REPLICATED are both wrong there, and no
+    other truth is mistaken as often. `plants` is the number of data sets drawn there. Intervals are Clopper and
+    Pearson's.
     """
     row = _rows().get(claim_id)
     if row is None:

@@ -14,7 +14,7 @@ Relation = Literal[">", "<", "inside", "contains"]
 
 @dataclass(frozen=True, kw_only=True)
 class Criterion:
-    """A success region, declared before any number is seen."""
+    """A pass mark: the region in which the interval has to lie. The code fixes it before the run."""
 
     relation: Relation
     threshold: float | tuple[float, float]

@@ -3,8 +3,8 @@
 A knob is what is turned to make a row true or false. Where answers, norms or weights are drawn the knob is the true
 value itself, unless said otherwise. Where whole states are drawn and measured, probes and all, the true value follows
 from the knob: it is the number that the row finds on `LARGE` documents, or, where the number speaks of a sample of
-that size (runs on so many documents, halves of so many), its mean over the plants. At the border the row is false by
-nothing, and true by nothing as well: no other truth on that side is as easily mistaken.
+that size (runs on so many documents, halves of so many), its mean over the plants. At the border the truth lies
+exactly at the pass mark. No other truth is mistaken as easily.
 """
 
 from collections.abc import Callable

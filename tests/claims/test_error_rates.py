@@ -1,7 +1,7 @@
 """How often verdicts are wrong, on plants with a known truth; `make calibrate` measures the same with more of them.
 
-A truth at the border is outside by nothing: REPLICATED is false there at the worst rate that is possible, which
-alpha bounds. The numbers that the package carries have to be what the rows do.
+At the border the truth lies exactly at the pass mark. REPLICATED is wrong there at the worst rate that is possible, and
+alpha bounds that rate. The numbers that the package carries have to be what the rows do.
 """
 
 import json

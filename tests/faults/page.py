@@ -14,16 +14,18 @@ from tests.faults.world import ROOT
 PAGE = ROOT / "docs" / "reliability.md"
 INTRODUCTION = """# Reliability
 
-An instrument may refuse; it may not be wrong and silent. `make faults` tries that: it ends runs, damages and mixes up
-their files, fills disks, lets processes race and passes bad inputs, on a tiny random Llama and two small corpora, and
-writes this page. `make test` runs a short part of it. It takes Linux.
+An instrument may refuse. It may not be wrong and silent. `make faults` tries whether that holds, and writes this
+page. It ends runs, damages and mixes up their files, fills disks, lets processes race and passes bad inputs. It does so
+with a tiny random Llama and two small corpora. `make test` runs a short part of it. It needs Linux.
 
-- **right**: the numbers of the run that nothing disturbed, each verdict, estimate, interval and count. A run that was
-  ended counts as right when the same command, called again, gives them. A bad input counts as right where it is in fact
-  fine.
-- **refused**: a status that is not 0, and one sentence that says why; of what is judged all the same, every number is
-  the undisturbed run's.
-- **wrong**: anything else: other numbers without a word, a traceback, a half-written file, a run that does not end.
+Each trial has one of three outcomes.
+
+- **right**: the run gives the numbers of an undisturbed run: each verdict, estimate, interval and count. A run that was
+  ended is called again and has to give them then. A bad input that turns out to be fine counts as right as well.
+- **refused**: the run ends with a status that is not 0 and with one sentence that says why. If it judged some claims
+  all the same, each of their numbers is that of the undisturbed run.
+- **wrong**: anything else. That is other numbers without a word, a traceback, a half-written file or a run that does
+  not end.
 """
 
 

@@ -95,7 +95,7 @@ class TestHelp:
         parse(example.partition(" >")[0].split())  # exits on a line that is not valid
 
     def test_loads_nothing_heavy(self) -> None:
-        code = "import sys; from layerclaims.cli.main import _parser; _parser(); print(*sys.modules)"
+        code = "import sys; from layerclaims.cli.main import parser; parser(); print(*sys.modules)"
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
         )

@@ -64,7 +64,7 @@ calibrate: setup ## measure how often each row's verdict is wrong, write docs/ca
 
 docs: setup ## write what of the documentation follows from code and report, build the site in build/site
 	$(VENV)/python -m docs.writers
-	NO_MKDOCS_2_WARNING=1 $(VENV)/python -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(VENV)/python -m mkdocs build --strict
 	@echo "make: the site is build/site/index.html"
 
 clean: ## remove .venv and what tools left; reports/ and the cache of states stay

@@ -18,15 +18,31 @@ ROOT = Path(__file__).resolve().parent.parent
 FETCHED = re.compile(r"<(?:script|img|iframe|source|link)\b[^>]*?\b(?:src|href)=\"?((?:https?:)?//[^\s\">]+)")
 
 
+def build(checkout: Path, target: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", target],
+        cwd=checkout, capture_output=True, text=True, check=False, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("site") / "site"
-    built = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", made],
-        cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
-    )  # fmt: skip
+    built = build(ROOT, made)
     assert built.returncode == 0, built.stdout + built.stderr
     return made
+
+
+def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+    for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "mkdocs.yml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    with (tmp_path / "docs" / "ci.md").open("a", encoding="utf-8") as page:
+        page.write("\n[a page](nowhere.md), [a heading](options.md#nowhere)\n")
+    built = build(tmp_path, tmp_path / "site")
+    assert built.returncode != 0
+    assert "'nowhere.md'" in built.stderr
+    assert "'options.md#nowhere'" in built.stderr
 
 
 def test_every_page_is_built(site: Path) -> None:

@@ -14,6 +14,13 @@ FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([\[(])(.*?)\\[\])]</\1>
 LINK = re.compile(rf"(\]\()(?:\.\./)+({'|'.join(map(re.escape, OUTSIDE))})")
 
 
+def on_config(config: Any) -> Any:
+    """End the navigation with the decisions, whichever there are."""
+    found = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("*.md"))
+    config.nav = [*config.nav, {"Decisions": [f"decisions/{name}" for name in found]}]
+    return config
+
+
 def on_files(files: Files, config: Any) -> Files:
     """Add README, SECURITY and CHANGELOG as pages, with their links as they are from docs/."""
     for name, page in OUTSIDE.items():

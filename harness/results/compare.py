@@ -9,7 +9,7 @@ told in words ("weaker, within sampling error") and is no regression.
 Why separate intervals and not a changed verdict: near a threshold every other sample of documents changes
 the verdict of an unchanged model. Two 95 % intervals of one and the same number separate in one direction
 in about .3 % of pairs of independent samples (1.96 x 2 / sqrt(2) = 2.77 standard errors of the difference),
-so a verdict that got worse by chance cries regression at most that often. REPLICATED -> NOT_REPLICATED
+so a verdict that got worse by chance counts as a regression at most that often. REPLICATED -> NOT_REPLICATED
 always separates, since the two intervals then lie on opposite sides of the threshold. What the rule costs
 is power: a change has to exceed the sum of both half-widths.
 

@@ -41,7 +41,7 @@ def block(results: "Results") -> str:
     protocol = results.protocol
     headline = present(results, interactive=False).headline
     return (
-        f"One run of `make verdict PROTOCOL=both`, on {results.model.name} with {protocol.n_texts:,} texts of "
+        f"One run of every claim with `--protocol both`, on {results.model.name} with {protocol.n_texts:,} texts of "
         f"{protocol.context} tokens and seed {protocol.seed}:\n\n"
         f"<details><summary>{headline}</summary>\n\n{three_answers_markdown(results).rstrip()}\n\n</details>\n"
     )

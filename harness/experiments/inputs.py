@@ -69,7 +69,7 @@ class Inputs:
             limit=automatic() if memory is None else memory, directory=self.cache_dir / "matrices"
         )
         self._loaded = None if model is None else (model, tokenizer)
-        self._held: dict[Role, Vectors] = {}  # one at most
+        self._held: dict[tuple[Role, int], Vectors] = {}  # by corpus and first position; one at most
         self._stores: dict[Role, ActivationStore] = {}
         self._verified: set[Role] = set()
         self._corpora: dict[Role, Corpus] = {}
@@ -194,7 +194,7 @@ class Inputs:
 
     @property
     def first_position(self) -> int:
-        """The first position that counts in norms and geometry.
+        """The first position that counts.
 
         Position 0, where many models put one activation a hundred times the usual size, counts as published only.
         """
@@ -252,15 +252,21 @@ class Inputs:
         """A generator of its own for each purpose, so that no draw depends on which claims ran before."""
         return np.random.default_rng([self.protocol.seed, purpose])
 
-    def rows(self, role: Role) -> Vectors:
-        """One corpus as a matrix; the last one stays in memory, since measurements come in runs."""
-        if role not in self._held:
+    def rows(self, role: Role, *, first: int | None = None) -> Vectors:
+        """One corpus as a matrix of the positions from `first` on, by default from the first that counts.
+
+        The last one stays in memory, since measurements come in runs.
+        """
+        first = self.first_position if first is None else first
+        if (role, first) not in self._held:
             self._held.clear()  # first, so that two are never held
             store = self.sound(role)
             order, folds = vectors.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
-            blocks = store.blocks(self.states)
-            self._held[role] = vectors.gather(blocks, self.n_labels, order, folds, empty=self.memory.empty)
-        return self._held[role]
+            blocks = ((state[:, first:] for state in block) for block in store.blocks(self.states))
+            self._held[role, first] = vectors.gather(
+                blocks, self.n_labels, order, folds, empty=self.memory.empty
+            )
+        return self._held[role, first]
 
     def share_matrix(self, other: "Inputs") -> None:
         """Hold one matrix together with a study of the same model and texts under another protocol."""

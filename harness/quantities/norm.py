@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from layerclaims.experiments.norms import norms_by_state
 from layerclaims.experiments.study import Study
-from layerclaims.metrics import norms
+from layerclaims.metrics import growth, norms
 from layerclaims.quantities.computed import of_study, quantity
+from layerclaims.runtime.text import number
 from layerclaims.statistics.bootstrap import bootstrap_documents
 from layerclaims.statistics.estimate import Estimate
 from layerclaims.verdicts.evidence import Finding
@@ -17,19 +18,23 @@ def growth_rate(study: Study) -> Finding:
     sums = study.values(norms_by_state).arrays["sums"][:, study.states[1:]]
     estimate = bootstrap_documents(
         sums,
-        norms.growth_rate,
+        growth.growth_rate,
         confidence=1 - study.protocol.alpha,
         rng=study.rng(5),
-        support=norms.growth_support(sums),
+        support=growth.growth_support(sums),
     )
     return _finding(study, estimate)
 
 
-@quantity("log-linear over linear", norms_by_state)
-def log_linear_advantage(study: Study) -> Finding:
-    """How much better log-linear growth predicts a layer left out than linear growth does."""
+@quantity("exponential over the best other law", norms_by_state)
+def exponential_advantage(study: Study) -> Finding:
+    """How much better exponential growth predicts a layer that is left out than any rival law does, in log norm."""
     sums = study.values(norms_by_state).arrays["sums"][:, study.states[1:]]
-    return _finding(study, norms.log_linear_advantage(sums, rng=study.rng(6)))
+    errors = growth.fit_errors(norms.mean_norms(sums))
+    note = ", ".join(f"{law} {number(float(error))}" for law, error in zip(growth.LAWS, errors, strict=True))
+    return replace(
+        _finding(study, growth.exponential_advantage(sums, rng=study.rng(6))), note=f"errors: {note}"
+    )
 
 
 @quantity("last norm over the largest other", norms_by_state)

@@ -39,7 +39,7 @@ from layerclaims.experiments.series import (
 )
 from layerclaims.experiments.sgd import CONTEXTS, TEXTS, Cell, sgd_fit
 from layerclaims.experiments.study import Study
-from layerclaims.metrics import attribution
+from layerclaims.metrics import attribution, growth
 from layerclaims.metrics.geometry import Reducer, drift_correlation
 from layerclaims.quantities.attribution import shares_of_fits
 from layerclaims.quantities.separability import models_by_size
@@ -120,6 +120,30 @@ def norms_by_layer(study: Study) -> LinesRecord:
             _line("largest", table["largest_later"]),
             _line("mean", table["mean_later"]),
             _line("smallest", table["smallest_later"]),
+        ),
+        reference=(),
+    )
+
+
+@figure(norms_by_state)
+def laws_of_growth(study: Study) -> LinesRecord:
+    """Mean norm by layer, and every law of growth that was fitted to it."""
+    means = study.values(norms_by_state).arrays["mean_later"][1 : study.n_labels]
+    errors = growth.fit_errors(means)
+    return LinesRecord(
+        kind="lines",
+        title="Laws of growth",
+        caption="Mean norm of states 1 to L and five laws of two parameters, each fitted to the logarithm of all of "
+        "them. In brackets the error with which a law predicts the log norm of a state that is left out.",
+        alt="; ".join(f"{law}: error {number(float(e))}" for law, e in zip(growth.LAWS, errors, strict=True)),
+        x=PlacesRecord(label="state", values=tuple(range(1, study.n_labels))),
+        y=ScaleRecord(label="mean norm", log=True),
+        series=(
+            _line("measured", means),
+            *(
+                _line(f"{law} ({number(float(error))})", curve)
+                for law, error, curve in zip(growth.LAWS, errors, growth.fitted_laws(means), strict=True)
+            ),
         ),
         reference=(),
     )

@@ -49,13 +49,17 @@ class Criterion:
         return equivalent(estimate, self._margin).holds
 
     def p_value(self, estimate: Estimate) -> float | None:
-        """p of "outside the region"; None for a control, and where the estimate is not finite."""
+        """p of "outside the region": below alpha exactly where the region holds, at an interval of 1 - alpha.
+
+        Where both bounds share the error of an interval, twice the one-sided p-value; None for a control, and where
+        the estimate is not finite.
+        """
         if self.relation == "contains" or math.isnan(estimate.value):
             return None
         if self.relation == "inside":
             return equivalent(estimate, self._margin).p_value
         p = estimate.p_value(self.bounds[0], "above" if self.relation == ">" else "below")
-        return None if math.isnan(p) else p
+        return None if math.isnan(p) else min(1.0, estimate.sides * p)
 
     @property
     def _margin(self) -> float:

@@ -24,7 +24,7 @@ def layer_geometry(study: Study) -> Values:
     layers = study.states
     paths = {"layers": layers, "final": [*layers[:-1], store.final]}
     path = {kind: geometry.PathMoments(paths) for kind in (RAW, UNIT)}
-    angles, ranks = subspaces.SubspaceAngles(), []
+    angles, ranks = subspaces.Subspaces(), []
     scale = _scale(study)
     with screen.Progress("geometry", store.n_states, "states") as bar:
         for i in range(store.n_states):
@@ -46,7 +46,7 @@ def layer_geometry(study: Study) -> Values:
     return Values(
         arrays={
             **arrays,
-            "excess": angles.excess,
+            "missed": angles.missed,
             "apart": angles.apart,
             "own": angles.own,
             "angles": angles.matrix(),

@@ -6,7 +6,8 @@ import numpy as np
 from layerclaims.experiments.geometry import RAW, UNIT, layer_geometry, reduction
 from layerclaims.experiments.study import Study
 from layerclaims.metrics import geometry, subspaces
-from layerclaims.quantities.computed import left_out, quantity
+from layerclaims.quantities.computed import left_out, of_study, quantity
+from layerclaims.statistics.jackknife import jackknife_lowest
 from layerclaims.verdicts.declaration import Fact
 from layerclaims.verdicts.evidence import Finding
 from numpy.typing import NDArray
@@ -107,10 +108,24 @@ def advantage_over_umap(study: Study) -> Finding:
     return _advantage_of_pca(study, "UMAP")
 
 
-@quantity("angle to the next layer beyond its own", layer_geometry)
-def angle_excess(study: Study) -> Finding:
-    """By how many degrees neighbouring layers lie further apart than a layer from itself, across halves."""
-    return _of_folds(study, study.values(layer_geometry).arrays["excess"], support=(-90.0, 90.0))
+@quantity("lowest share of a layer that the next one's directions miss", layer_geometry)
+def missed_by_neighbour(study: Study) -> Finding:
+    """Of what a layer's own ten principal directions carry of its variance, the share that the next layer's miss."""
+    missed = study.values(layer_geometry).arrays["missed"]  # [1 + folds, pairs]
+    estimate = jackknife_lowest(
+        missed[1:],
+        whole=missed[0],
+        confidence=1 - study.protocol.alpha,
+        support=(-np.inf, 1.0),
+        n_documents=study.store("main").n_documents,
+    )
+    lowest = int(missed[0].argmin())
+    note = (
+        f"lowest from state {lowest} to {lowest + 1}; median {np.median(missed[0]):.3f}, "
+        f"mean {missed[0].mean():.3f}"
+    )
+    vectors = study.store("main").n_documents * (study.protocol.context - study.first_position)
+    return of_study(study, estimate, vectors * study.n_labels, note=note)
 
 
 @quantity("effective rank over d", layer_geometry)

@@ -490,6 +490,23 @@ def _path(name: str, centroids: NDArray[np.float64], labels: tuple[str, ...]) ->
 
 
 @figure(layer_geometry)
+def missed_by_neighbours(study: Study) -> LinesRecord:
+    """What the directions of the next layer miss of each."""
+    missed = study.values(layer_geometry).arrays["missed"][0]
+    return LinesRecord(
+        kind="lines",
+        title="What the next layer's directions miss",
+        caption="Of the variance that a layer's own ten principal directions carry on other documents, the share that "
+        "those of the next layer do not.",
+        alt=f"Share missed from {number(float(np.nanmin(missed)))} to {number(float(np.nanmax(missed)))}.",
+        x=PlacesRecord(label="state", values=tuple(range(len(missed)))),
+        y=ScaleRecord(label="share missed", log=False),
+        series=(_line("share missed", missed),),
+        reference=(ReferenceRecord(label="pass mark", value=0.05),),
+    )
+
+
+@figure(layer_geometry)
 def angles(study: Study) -> MatrixRecord:
     """Principal angles between layers."""
     arrays = study.values(layer_geometry).arrays

@@ -18,6 +18,7 @@ Method = Literal[
     "bound",
     "jackknife",
     "highest jackknife",
+    "lowest jackknife",
     "chi-square",
     "Page",
 ]

@@ -7,6 +7,7 @@ from layerclaims import (
     RANDOM_TRAINED,
     RAW,
     UNIT,
+    AsPublished,
     accuracy,
     claim,
     difference,
@@ -121,3 +122,22 @@ def test_layer_norms_grow_exponentially(judge):
 def test_last_layer_norm_dominates(judge):
     """Mean norm of state L, before the final norm / largest mean norm of any other state > 1.5."""
     judge(norm.last_norm_ratio.above(1.5), controls=[norm.final_norm_ratio], figures=[figures.norms_by_layer])
+
+
+@claim(
+    section="norm",
+    says="the norms of the early layers hardly differ: by its norm alone no vector could be told from its neighbours'",
+    source=POST,
+    where="Question 4: Just learned the norm?",
+    estimand="mean share of a state's norms inside the central 95 % of its neighbour's norms, over neighbouring states "
+    "of the first third",
+    rationale="Where more than half of the norms would be usual ones for the neighbour, the norm alone does not tell "
+    "the two apart.",
+)
+def test_early_norms_overlap(judge):
+    """Over neighbouring states of the first third: mean share of norms inside the other's central 95 % > .5."""
+    judge(
+        norm.early_overlap.above(0.5),
+        figures=[figures.early_norms_by_state, figures.norms_by_layer],
+        as_published=AsPublished.NEVER,
+    )

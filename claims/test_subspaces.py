@@ -1,6 +1,6 @@
 """Conclusion: embeddings of different layers belong to different subspaces."""
 
-from layerclaims import POST, AsPublished, claim
+from layerclaims import CENTRED, POST, SHAPES, SHAPES_OF_ONE_SIZE, AsPublished, accuracy, claim, quarter
 from layerclaims.quantities import geometry
 from layerclaims.recording import figures
 
@@ -37,3 +37,26 @@ def test_layers_occupy_different_subspaces(judge):
 def test_each_layer_uses_a_subspace(judge):
     """Effective rank / d < .5 in every layer."""
     judge(geometry.highest_rank.below(0.5), figures=[figures.effective_rank], as_published=AsPublished.NEVER)
+
+
+@claim(
+    section="subspaces",
+    says="embeddings of different layers belong to different subspaces, not only to different places",
+    source=POST,
+    where="Conclusion",
+    estimand="accuracy of a quadratic classifier (one shrunk covariance a layer) on documents it never saw, after the "
+    "mean of each vector's own layer was taken off",
+    rationale="What is left without the means is shape and size of the layers: the same bar as for the linear "
+    "classifier, on that alone.",
+)
+def test_layers_differ_beyond_their_means(judge):
+    """Quadratic classifier on states less their own layer's mean: acc > quarter(.25)."""
+    judge(
+        accuracy(SHAPES, name="accuracy of shapes alone").above(quarter(0.25)),
+        controls=[
+            accuracy(CENTRED, name="accuracy of the linear probe on the same"),
+            accuracy(SHAPES_OF_ONE_SIZE, name="accuracy of shapes of one size"),
+        ],
+        figures=[figures.beyond_means],
+        as_published=AsPublished.NEVER,
+    )

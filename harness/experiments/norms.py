@@ -1,7 +1,8 @@
 """Norms of every state, and of the final-normed one."""
 
 import numpy as np
-from layerclaims.experiments.measurement import Values, measurement
+from layerclaims.errors import NotTestedError
+from layerclaims.experiments.measurement import Values, measurement, never_published
 from layerclaims.experiments.study import Study
 from layerclaims.metrics import norms
 
@@ -19,3 +20,25 @@ def norms_by_state(study: Study) -> Values:
         table.append(norms.norm_summary(state, first=study.first_position))
     ranges = {field: np.array([getattr(one, field) for one in table]) for field in FIELDS}
     return Values(arrays={"sums": norms.norm_columns(sums), **ranges}, facts={})
+
+
+def _check_depth(study: Study) -> None:
+    never_published("comparison of norms by layer")(study)
+    if study.n_labels // 3 < 2:
+        raise NotTestedError(
+            f"The first third of {study.n_labels} states has no two to compare; it takes a model of more layers."
+        )
+
+
+@measurement("main", name="early-norms", weight=0.05, check=_check_depth)
+def early_norms(study: Study) -> Values:
+    """How far the norms of neighbouring states of the first third overlap, [1 + folds, pairs], and their quantiles."""
+    store = study.sound("main")
+    early = [norms.token_norms(store.state(i)[:, study.first_position :]) for i in range(study.n_labels // 3)]
+    return Values(
+        arrays={
+            "overlaps": norms.overlaps(early, study.folds("main")),
+            "quantiles": np.array([np.quantile(one, [0.025, 0.5, 0.975]) for one in early]),
+        },
+        facts={},
+    )

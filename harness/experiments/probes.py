@@ -23,6 +23,8 @@ from layerclaims.probing.vectors import Vectors
 from layerclaims.runtime import progress as screen
 from numpy.typing import NDArray
 
+SHORTEST: Final = 5  # tokens of the shortest context that is compared
+
 
 def fit_folds(label: str, rows: Vectors, *, unit: bool = False) -> list[Probe]:
     """A probe a fold, with progress; as `probing.fit.fit_folds`."""
@@ -48,13 +50,15 @@ def layer_probe(study: Study) -> Values:
     for series, dimensions, to_mean in _masks(study, rows, probes):
         blind = [probe.masked(dimensions, to_mean=to_mean) for probe in probes]
         named[series.name] = answers.held_out(rows, blind)
+    early = {EARLY.name: predicted[:, :, : SHORTEST - study.first_position]}
     more = {"confusion": answers.confusion(predicted), "runs": answers.counts_by_fold(rows, predicted)}
     return fitted.joined(
-        fitted.counted(rows, named, probes), fitted.of_probes(probes), Values(arrays=more, facts={})
+        fitted.counted(rows, named | early, probes), fitted.of_probes(probes), Values(arrays=more, facts={})
     )
 
 
 RAW: Final = Series("raw", layer_probe)
+EARLY: Final = Series("raw, early positions", layer_probe)  # those of the shortest context
 RANDOM: Final = Series("random", layer_probe)
 MASKED: Final = Series("masked", layer_probe)
 MASKED_NEIGHBOURS: Final = Series("masked neighbours", layer_probe)

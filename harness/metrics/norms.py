@@ -7,6 +7,7 @@ bootstrap can resample documents: `norm_sums` of each state are its columns.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import nan
 from typing import Any
 
@@ -68,6 +69,28 @@ def norm_summary(state: NDArray[Any], *, first: int = FIRST) -> NormSummary:
         largest_later=float(later.max()) if some else nan,
         mean_later=float(later.mean()) if some else nan,
         smallest_later=float(later.min()) if some else nan,
+    )
+
+
+def overlap(a: Floats, b: Floats, *, central: float = 0.95) -> float:
+    """How far two sets of norms overlap: the mean share of either inside the central part of the other, in [0, 1]."""
+    tail = (1 - central) / 2
+
+    def inside(x: Floats, y: Floats) -> float:
+        low, high = np.quantile(y, [tail, 1 - tail])
+        return float(np.mean((x >= low) & (x <= high)))
+
+    return (inside(a, b) + inside(b, a)) / 2
+
+
+def overlaps(norms: Sequence[Floats], folds: NDArray[np.int64]) -> Floats:
+    """`overlap` of each state's norms with the next one's: norms [documents, positions] a state, [1 + folds, pairs].
+
+    On all documents first, then without each fold of theirs.
+    """
+    kept = [np.ones(len(folds), dtype=bool), *(folds != fold for fold in np.unique(folds))]
+    return np.array(
+        [[overlap(a[rows].ravel(), b[rows].ravel()) for a, b in pairwise(norms)] for rows in kept]
     )
 
 

@@ -193,9 +193,7 @@ def _bases(moments: Moments, most: int) -> _Bases:
         for half in range(_HALVES):
             matrix = moments.covariance(half=half, left_out=left_out).matrix
             axes[row, half] = eigh(matrix, subset_by_index=(d - m, d - 1))[1][:, ::-1]
-    return _Bases(
-        k=components_needed(variances, most=most) if varies else 0, axes=axes, moments=moments
-    )
+    return _Bases(k=components_needed(variances, most=most) if varies else 0, axes=axes, moments=moments)
 
 
 def _missed(layer: _Bases, following: _Bases) -> Floats:

@@ -31,12 +31,11 @@ class OfCounts(Quantity):
 
     def find(self, study: Study) -> tuple[Finding, ...]:
         """The estimate, with the worst certificate of the probes behind the series."""
-        alpha = study.protocol.alpha
         n_documents, n_vectors = sample_of([study.counts(one) for one in self.series])
         found = Finding(
             name=self.name,
             estimate=study.estimate(
-                self.statistic, self.series, confidence=1 - (2 * alpha if self.equivalence else alpha)
+                self.statistic, self.series, confidence=self.confidence(study.protocol.alpha)
             ),
             n_documents=n_documents,
             n_vectors=n_vectors,
@@ -70,6 +69,16 @@ def lowest_recall(series: Series) -> OfCounts:
 def trend(series: Sequence[Series], *, name: str) -> OfCounts:
     """How accuracy rises along some series: Page's trend over documents, positive where it does."""
     return OfCounts(name=name, statistic="page trend", series=tuple(series))
+
+
+def share_above_chance(first: Series, second: Series, *, name: str) -> OfCounts:
+    """(acc(first) - chance) / (acc(second) - chance), paired by document."""
+    return OfCounts(name=name, statistic="share above chance", series=(first, second))
+
+
+def beyond_half_the_drop(known: Series, every: Series, before: Series, *, name: str) -> OfCounts:
+    """By how much acc(known) exceeds the middle between acc(every) and acc(before)."""
+    return OfCounts(name=name, statistic="beyond half the drop", series=(known, every, before))
 
 
 def half_the_drop(full: tuple[Series, Series], reduced: tuple[Series, Series], *, name: str) -> OfCounts:

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from layerclaims.experiments.norms import norms_by_state
+from layerclaims.experiments.norms import early_norms, norms_by_state
 from layerclaims.experiments.study import Study
 from layerclaims.metrics import growth, norms
-from layerclaims.quantities.computed import of_study, quantity
+from layerclaims.quantities.computed import left_out, of_study, quantity
 from layerclaims.runtime.text import number
 from layerclaims.statistics.bootstrap import bootstrap_documents
 from layerclaims.statistics.estimate import Estimate
@@ -34,6 +34,21 @@ def exponential_advantage(study: Study) -> Finding:
     note = ", ".join(f"{law} {number(float(error))}" for law, error in zip(growth.LAWS, errors, strict=True))
     return replace(
         _finding(study, growth.exponential_advantage(sums, rng=study.rng(6))), note=f"errors: {note}"
+    )
+
+
+@quantity("overlap of neighbouring early norms", early_norms)
+def early_overlap(study: Study) -> Finding:
+    """Mean share of a state's norms inside the central 95 % of its neighbour's, over the first third of the states."""
+    found = study.values(early_norms).arrays["overlaps"]
+    store = study.store("main")
+    return left_out(
+        study,
+        found[1:].mean(axis=1),
+        value=float(found[0].mean()),
+        support=(0.0, 1.0),
+        n_vectors=store.n_documents * (store.n_positions - study.first_position) * (study.n_labels // 3),
+        note=f"from state 0 to 1 {found[0, 0]:.3f}",
     )
 
 

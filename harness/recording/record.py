@@ -43,6 +43,7 @@ from layerclaims.runtime import progress as screen
 from layerclaims.statistics.hypotheses import holm
 from layerclaims.verdicts import calibration
 from layerclaims.verdicts.claim import POST, Claim
+from layerclaims.verdicts.criterion import CONTROLS
 from layerclaims.verdicts.declaration import Declaration, Figure
 from layerclaims.verdicts.evidence import Evidence, Finding, Part
 from layerclaims.verdicts.published import published_figure
@@ -67,7 +68,7 @@ def judged(claim: Claim, evidence: Evidence, *, rule: str, protocol: Protocol, s
     first = evidence.parts[0]
     p_values = [part.criterion.p_value(part.finding.estimate) for part in evidence.parts]
     known = [p for p in p_values if p is not None]
-    tested = [part for part in evidence.parts if part.criterion.relation != "contains"]
+    tested = [part for part in evidence.parts if part.criterion.relation not in CONTROLS]
     certificate = evidence.certificate
     # measured on our rows under the rigorous protocol: another's claim of the same name has another rule
     calibrated = claim.source == POST and not protocol.published

@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-Statistic = Literal["accuracy", "lowest recall", "difference", "page trend", "half the drop"]
+Statistic = Literal[
+    "accuracy",
+    "lowest recall",
+    "difference",
+    "page trend",
+    "half the drop",
+    "share above chance",
+    "beyond half the drop",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +115,10 @@ def compute(recipe: Recipe, series: Mapping[str, AnswerCounts], *, confidence: f
     Statistics: "accuracy" of one series; "difference" of the accuracies of two, paired by document where they
     are of one corpus, else two independent samples; "lowest recall" of one series over its labels; "page trend"
     of three series or more of one corpus, in order; "half the drop" of four, two of either corpus in turn: half
-    of the first difference minus the second. The generator depends on the seed and the recipe, so that every
+    of the first difference minus the second; "share above chance" of two of one corpus: how far the first lies above
+    chance, one over the number of labels, over how far the second does; "beyond half the drop" of three: the first
+    and second of the corpus that is transferred to, and the third of the one before, first - (second + third) / 2. The
+    generator depends on the seed and the recipe, so that every
     estimate can be had alone. KeyError for a series that is not there, ValueError for a statistic that is none.
     """
     statistic, names = recipe.statistic, recipe.series
@@ -171,6 +182,29 @@ def compute(recipe: Recipe, series: Mapping[str, AnswerCounts], *, confidence: f
             support=(-1.5, 1.5),
             vectors=min(_fewest(main[:, 1::2]), _fewest(transfer[:, 1::2])),
         )
+    if statistic == "share above chance":
+        chance = 1 / chosen[0].correct.shape[1]
+        columns = np.concatenate(paired(*chosen), axis=1)
+        return bootstrap_documents(
+            columns,
+            lambda sums: _share_above(_accuracy(sums[..., :2]) - chance, _accuracy(sums[..., 2:]) - chance),
+            confidence=confidence,
+            rng=rng,
+            support=(-1, 2),
+            vectors=_fewest(columns[:, [1, 3]]),
+        )
+    if statistic == "beyond half the drop":
+        known, every, before = chosen
+        transfer = np.concatenate(paired(known, every), axis=1)
+        return bootstrap_two_samples(
+            transfer,
+            before.columns,
+            lambda x, y: _accuracy(x[..., :2]) - (_accuracy(x[..., 2:]) + _accuracy(y)) / 2,
+            confidence=confidence,
+            rng=rng,
+            support=(-1, 1),
+            vectors=min(_fewest(transfer[:, [1, 3]]), _fewest(before.columns[:, 1])),
+        )
     raise ValueError(f"{statistic!r} is not a statistic that can be computed from counts")
 
 
@@ -190,6 +224,11 @@ def sample_of(series: Sequence[AnswerCounts]) -> tuple[int, int]:
     corpora = {one.corpus: [s for s in series if s.corpus == one.corpus] for one in series}
     columns = [paired(*members) for members in corpora.values()]
     return min(len(one[0]) for one in columns), sum(int(c[:, 1].sum()) for one in columns for c in one)
+
+
+def _share_above(first: Floats, second: Floats) -> Floats:
+    """One skill over another; NaN where the other is none."""
+    return np.where(second > 0, first / np.where(second > 0, second, 1.0), np.nan)
 
 
 def _half_minus(sums: Floats) -> Floats:

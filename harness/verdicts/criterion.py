@@ -2,14 +2,19 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from layerclaims.runtime.text import number
 from layerclaims.statistics.estimate import Estimate
 from layerclaims.statistics.hypotheses import equivalent
 
 MINIMUM_DOCUMENTS = 30  # below it the bootstrap's coverage was never measured
-Relation = Literal[">", "<", "inside", "contains"]
+Relation = Literal[">", "<", "inside", "contains", "not above"]
+CONTROLS: Final = (
+    "contains",
+    "not above",
+)  # relations of a control, which refutes nothing and has no p-value
+CONTROL_CONFIDENCE: Final = 0.998  # of a control that must not lie above a value: one side of 99.9 %
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +38,8 @@ class Criterion:
     def holds(self, estimate: Estimate) -> bool | None:
         """True: the interval lies inside the region; False: inside its complement; None: neither.
 
-        A control that must contain a value and does not makes the measurement doubtful, and refutes nothing:
-        None.
+        A control that must contain a value, or not lie above it, makes the measurement doubtful where it does
+        otherwise, and refutes nothing: None.
         """
         low, high = estimate.low, estimate.high
         if not (math.isfinite(low) and math.isfinite(high)):
@@ -46,6 +51,8 @@ class Criterion:
             return True if high < border else False if low >= border else None
         if self.relation == "contains":
             return True if low <= border <= high else None
+        if self.relation == "not above":
+            return True if low <= border else None
         return equivalent(estimate, self._margin).holds
 
     def p_value(self, estimate: Estimate) -> float | None:
@@ -54,7 +61,7 @@ class Criterion:
         Where both bounds share the error of an interval, twice the one-sided p-value; None for a control, and where
         the estimate is not finite.
         """
-        if self.relation == "contains" or math.isnan(estimate.value):
+        if self.relation in CONTROLS or math.isnan(estimate.value):
             return None
         if self.relation == "inside":
             return equivalent(estimate, self._margin).p_value

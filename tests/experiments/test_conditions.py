@@ -127,7 +127,7 @@ def test_as_many_folds_are_fitted_as_hold_forty_documents():
     ):
         order, parts = fold_order(documents, folds, 0)
         vectors = Vectors(x=np.zeros((documents, 2, 1, 1), dtype=np.float32), rows=order, folds=parts)
-        assert len(conditions._chosen(vectors)) == expected
+        assert len(conditions.chosen_folds(vectors)) == expected
 
 
 @pytest.mark.parametrize(("one", "share"), [(SIZES[3], 0.5), (SIZES[0], 1 / 16)])

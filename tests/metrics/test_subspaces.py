@@ -153,7 +153,7 @@ def test_a_planted_turn_between_layers_misses_the_square_of_its_sine(degrees):
 
 def test_the_angle_of_a_planted_turn_is_drawn_beside_it():
     angles = angles_of(turned(30.0, np.random.default_rng(0)))
-    assert angles.apart[0] - angles.own[0] == pytest.approx(30, abs=1.5)
+    assert angles.apart[0] - angles.own[0] == pytest.approx(30, abs=2.5)
 
 
 def test_what_is_missed_does_not_depend_on_the_number_of_documents():

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 from layerclaims.experiments.study import Study
-from layerclaims.metrics import norms
+from layerclaims.metrics import growth as laws
 from scipy import optimize
 
 from tests.claims.synthetic import Drawn, InMemory, answers, gaussian
@@ -62,7 +62,8 @@ def drawn(seed, documents, means, *, totals=TOTALS, other=None):
 
 
 def separable(seed, accuracy):
-    return drawn(seed, 60, {"raw": accuracy}, other=[{"shuffled": 1 / LABELS}])
+    means = {"raw": accuracy, "control task": accuracy / 2}
+    return drawn(seed, 60, means, other=[{"shuffled": 1 / LABELS}, {"all positions": accuracy}])
 
 
 def every_layer(seed, recall):
@@ -84,8 +85,9 @@ def more_data(seed, gain):
 
 
 def longer_context(seed, gain):
-    names = ["raw", "context 20", "context 10", "context 5"]
-    return drawn(seed, 80, {name: 0.85 - gain * i / 3 for i, name in enumerate(names)})
+    """At equal numbers of training vectors; with all of them, and on the first tokens, the longest gains .05 more."""
+    means = {"raw": 0.9, "raw, early positions": 0.9, "own context": 0.85, "context 5": 0.85 - gain}
+    return drawn(seed, 80, means)
 
 
 def larger_model(seed, fall):
@@ -128,6 +130,31 @@ def corpora_differ(seed, drop):
     return drawn(seed, 100, {"raw": 0.93}, other=[{"transfer": 0.93 - drop}, {"transfer back": 0.8}])
 
 
+def unseen(seed, accuracy):
+    return drawn(seed, 60, {"seen tokens": 0.9, "unseen tokens": accuracy})
+
+
+def skill_of_means(seed, share):
+    """How far LDA lies above chance, over how far the probe does: .9 of the answers."""
+    means = {"raw": 0.9, "lda": above_chance(share, 0.9), "nearest mean": above_chance(share / 2, 0.9)}
+    return drawn(seed, 60, means)
+
+
+def skill_of_a_tenth(seed, share):
+    return drawn(seed, 60, {"raw": 0.9, "a tenth of the dimensions": above_chance(share, 0.9)})
+
+
+def above_chance(share, accuracy):
+    """The accuracy that lies a share as far above chance as another one."""
+    return 1 / LABELS + share * (accuracy - 1 / LABELS)
+
+
+def known_tokens(seed, beyond):
+    """A drop from .9 to .7; on known tokens accuracy exceeds the middle, .8, by the knob."""
+    transfer = {"transfer, seen tokens": 0.8 + beyond, "transfer": 0.7}
+    return drawn(seed, 100, {"raw": 0.9}, other=[transfer])
+
+
 def transfer(seed, accuracy):
     return drawn(seed, 60, {"transfer": accuracy})
 
@@ -167,22 +194,21 @@ def stable(seed, deviation):
 
 
 def growth(seed, share):
-    """Mean norms of states 1..L: from a straight line (0) to an exponential (2), both laws equally wrong at 1."""
-    layers = np.arange(1, 9)
-    line, curve = 1.0 + 0.6 * layers, np.exp(0.2 * layers)
+    """Log mean norms of states 1..L: from a straight line (0) to an exponential (2), equally wrong at 1."""
+    layers = np.arange(1, 13)
+    line, curve = np.log(1.0 + 0.6 * layers), 0.3 * layers
 
     def advantage(share):
-        linear, log_linear = norms.fit_errors((1 - share) * line + share * curve)
-        return linear - log_linear
+        return float(laws.advantage(np.exp((1 - share) * line + share * curve)))
 
-    even = optimize.brentq(advantage, 0, 1)
+    even = optimize.brentq(advantage, 0.3, 1, xtol=1e-10)
     share = even * share if share <= 1 else even + (1 - even) * (share - 1)
-    mean = (1 - share) * line + share * curve
+    mean = np.exp((1 - share) * line + share * curve)
     rng = np.random.default_rng([seed, 19])
     documents = 80
-    noise = np.exp(0.05 * rng.normal(size=(documents, 1)) + 0.05 * rng.normal(size=(documents, 8)))
+    noise = np.exp(0.05 * rng.normal(size=(documents, 1)) + 0.05 * rng.normal(size=(documents, 12)))
     sums = np.hstack([np.ones((documents, 1)), mean * noise, np.ones((documents, 1))])
-    return Drawn(seed=seed, labels=9, sums=sums)
+    return Drawn(seed=seed, labels=13, sums=sums)
 
 
 def last_norm(seed, ratio):
@@ -211,17 +237,28 @@ def folds_of(rng, weights, error):
 
 
 def recurring(seed, frequency):
-    """One dimension is among the top ten of `frequency` of 12 layers, all else in one layer only; drawn weights."""
+    """One dimension is among the top ten of `frequency` of 12 layers, all else in one layer only; drawn weights.
+
+    With probes of shuffled labels it is in five of 12.
+    """
     layers, own = 12, 10
     d = 1 + layers * own
     weights = np.full((d, layers), 0.5)
     for layer in range(layers):
         weights[1 + own * layer :][:own, layer] = 1 + 0.03 * np.arange(own)
     # the tenth place is at 1: in the layers one after the other the dimension passes it
+    shuffled = weights.copy()
     weights[0] = 1 + 0.1 * np.clip(frequency * layers - np.arange(layers) - 0.5, -1, 1)
+    shuffled[0] = 1 + 0.1 * np.clip(5 - np.arange(layers) - 0.5, -1, 1)
     counts = {"raw": np.full((60, layers), TOTALS)}
     rng = np.random.default_rng([seed, 24])
-    return Drawn(seed=seed, labels=layers, counts=counts, weights=folds_of(rng, weights, 0.02))
+    return Drawn(
+        seed=seed,
+        labels=layers,
+        counts=counts,
+        weights=folds_of(rng, weights, 0.02),
+        shuffled=np.stack([shuffled] * FOLDS),
+    )
 
 
 def ordered(seed, advantage):
@@ -358,17 +395,39 @@ def recurring_runs(seed, unlike, documents=100):
 
 
 def turning(seed, degrees, documents=60):
-    """Three strong directions of five layers, of eight dimensions, turn by so many degrees from layer to layer."""
+    """Ten strong directions of four layers, of 22 dimensions, turn by so many degrees from layer to layer."""
     rng = np.random.default_rng([seed, 37])
-    strong = rng.normal(size=(documents, 5, 3)) + 0.5 * rng.normal(size=(documents, 1, 3))
+    sizes = np.linspace(1.5, 0.7, 10)
+    strong = sizes * (rng.normal(size=(documents, 6, 10)) + 0.5 * rng.normal(size=(documents, 1, 10)))
     states = []
-    for i in range(5):
+    for i in range(4):
         turn = np.radians(degrees * i)
-        x = 0.15 * rng.normal(size=(documents, 5, 8))
-        x[..., :3] += np.cos(turn) * strong
-        x[..., 3:6] += np.sin(turn) * strong
+        x = 0.15 * rng.normal(size=(documents, 6, 22))
+        x[..., :10] += np.cos(turn) * strong
+        x[..., 10:20] += np.sin(turn) * strong
         states.append(x)
     return InMemory(np.stack([*states, states[-1]]), seed=seed)
+
+
+def shapes_of_layers(seed, spread, documents=60):
+    """Four layers at one place, whose eight dimensions vary by up to exp(+-spread), each layer's in its own order."""
+    fixed, rng = np.random.default_rng(41), np.random.default_rng([seed, 42])
+    ladder = np.linspace(-1, 1, 8)
+    states = []
+    for _ in range(4):
+        sd = np.exp(spread * fixed.permutation(ladder))
+        own = rng.normal(size=(documents, 6, 8)) + 0.3 * rng.normal(size=(documents, 1, 8))
+        states.append(sd * own)
+    return InMemory(np.stack([*states, states[-1]]), seed=seed)
+
+
+def early_norms(seed, step, documents=60):
+    """Norms of nine states, log-normal (.3), each state's larger than the last one's by exp(.3 x step)."""
+    rng = np.random.default_rng([seed, 43])
+    x = rng.normal(size=(10, documents, 6, 8))
+    sizes = np.exp(0.2 * rng.normal(size=(1, documents, 1)) + 0.22 * rng.normal(size=(10, documents, 6)))
+    sizes *= np.exp(0.3 * step * np.arange(10))[:, None, None]
+    return InMemory(x / np.linalg.norm(x, axis=-1, keepdims=True) * sizes[..., None], seed=seed)
 
 
 def ranks(seed, evenness, documents=60):
@@ -404,7 +463,8 @@ PLANTS = {
         draw=more_data, outside=(-0.04, 0.0), border=0.01, inside=(0.05, 0.12),
     ),
     "longer-context-higher-accuracy": Plant(
-        what="As above, 80 documents, with four contexts. The knob is the gain from 5 tokens to 30.",
+        what="As above, 80 documents. The knob is the gain from 5 tokens to the run's own context, at equal numbers of "
+        "training vectors.",
         draw=longer_context, outside=(-0.04, 0.0), border=0.01, inside=(0.03, 0.08),
     ),
     "larger-model-lower-accuracy": Plant(
@@ -427,8 +487,9 @@ PLANTS = {
         draw=random_vectors, outside=(0.45, 0.32), border=LOW, inside=(0.24, 0.15),
     ),
     "layer-norms-grow-exponentially": Plant(
-        what="Norm sums of 80 documents and eight layers, log-normal (.05 shared by a document's layers, .05 by "
-        "layer), around means from a straight line (knob 0) to an exponential (2); at 1 both laws err alike.",
+        what="Norm sums of 80 documents and twelve layers, log-normal (.05 shared by a document's layers, .05 by "
+        "layer), around means whose logarithm goes from that of a straight line (knob 0) to that of an exponential "
+        "(2); at 1 the exponential errs like the best other law.",
         draw=growth, outside=(0.0, 0.9), border=1.0, inside=(1.1, 2.0), part=1,
     ),
     "last-layer-norm-dominates": Plant(
@@ -475,7 +536,7 @@ PLANTS = {
     "few-dimensions-recur": Plant(
         what="Weights of five folds' probes, 121 dimensions and 12 layers, drawn: ten dimensions of its own stand "
         "out in each layer, and one passes their tenth place in one layer after the other, in so many of them "
-        "as the knob says; each fold's documents err by themselves.",
+        "as the knob says; each fold's documents err by themselves. With probes of shuffled labels it does in 5 of 12.",
         draw=recurring, outside=(0.0833, 0.25), border=0.4167, inside=(0.5833, 1.0),
     ),
     "masking-recurring-dimensions-is-negligible": Plant(
@@ -519,16 +580,42 @@ PLANTS = {
         draw=recurring_runs, outside=(0.0, 0.25), border=0.51, inside=(1.0, 2.0), fitted=True, truth="mean",
     ),
     "layers-occupy-different-subspaces": Plant(
-        what="States of 60 documents x 5 positions x 8 dimensions, three of them strong, .15 of noise on all; the "
-        "strong ones turn by so many degrees from layer to layer as the knob says. Truth is the mean number "
-        "at that size: both angles hold the sampling noise of halves of 30 documents, and the noise hides "
-        "part of the turn.",
-        draw=turning, outside=(2.0, 6.5), border=7.49, inside=(9.0, 12.0), truth="mean",
+        what="States of 60 documents x 6 positions x 22 dimensions, ten of them strong, .15 of noise on all; the "
+        "strong ones turn by so many degrees from layer to layer as the knob says, into ten others.",
+        draw=turning, outside=(4.0, 11.0), border=13.0, inside=(15.5, 25.0), truth="large",
     ),
     "each-layer-uses-a-subspace": Plant(
         what="States of 60 documents x 5 positions x 16 dimensions, normal with variances that fall off by exp(-1 "
         "/ knob); of four layers one is the most even.",
         draw=ranks, outside=(4.0, 2.8), border=2.555, inside=(2.3, 1.5), truth="large",
+    ),
+    "layers-differ-beyond-their-means": Plant(
+        what="States of 60 documents x 6 positions x 8 dimensions of four layers at one place, whose dimensions vary "
+        "by up to exp(+-knob), in another order in each layer.",
+        draw=shapes_of_layers, outside=(0.0, 0.35), border=0.5, inside=(0.7, 1.2), fitted=True, truth="large",
+    ),
+    "early-norms-overlap": Plant(
+        what="Norms of 60 documents x 6 positions, nine states, log-normal (.2 shared by a document, .22 by vector). "
+        "Each state's norms are larger than the last one's by exp(.3 x knob).",
+        draw=early_norms, outside=(4.0, 2.4), border=2.0, inside=(1.6, 0.5), truth="large",
+    ),
+    "unseen-tokens-are-classified": Plant(
+        what="Right answers of 60 documents, as above; .9 on seen tokens. The knob is accuracy on unseen ones.",
+        draw=unseen, outside=(0.25, 0.36), border=FAR, inside=(0.44, 0.6),
+    ),
+    "layer-means-suffice": Plant(
+        what="Right answers of 60 documents, as above; .9 of the layer probe. The knob is how far LDA is above "
+        "chance, over how far the probe is.",
+        draw=skill_of_means, outside=(0.5, 0.74), border=0.8, inside=(0.86, 1.0),
+    ),
+    "new-tokens-explain-the-drop": Plant(
+        what="Right answers of 100 documents of either corpus; a drop from .9 to .7. The knob is how much more than "
+        "half of it is absent on known tokens.",
+        draw=known_tokens, outside=(-0.1, -0.04), border=0.0, inside=(0.04, 0.09),
+    ),
+    "a-tenth-of-the-dimensions-suffices": Plant(
+        what="As for the layer means; the knob is that of the probes of a tenth of the dimensions.",
+        draw=skill_of_a_tenth, outside=(0.5, 0.74), border=0.8, inside=(0.86, 1.0),
     ),
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from layerclaims.corpora.corpus import PUBLISHED
 from layerclaims.experiments import fitted
+from layerclaims.experiments.conditions import shuffled_labels
 from layerclaims.experiments.measurement import Measurement, Values
 from layerclaims.experiments.norms import norms_by_state
 from layerclaims.experiments.probes import RAW
@@ -54,6 +55,7 @@ class Drawn(Study):
         totals: int = 10,
         sums: np.ndarray | None = None,
         weights: np.ndarray | None = None,
+        shuffled: np.ndarray | None = None,
         paths: Mapping[str, np.ndarray] | None = None,
         parameters: int = 1,
         name: ProtocolName = "rigorous",
@@ -61,11 +63,13 @@ class Drawn(Study):
         """`counts` name -> right answers [documents, labels] of `totals` each; `weights` [fits, d, labels].
 
         The fits are the folds' probes; as published, runs. `sums` [documents, states] of norms, the last ones
-        those of the final-normed state; `paths` reducer -> centroids [1 + folds, states, 2].
+        those of the final-normed state; `shuffled` are the weights of
+        the probes of shuffled labels; `paths` reducer -> centroids [1 + folds, states, 2].
         """
         super().__init__(Protocol(n_texts=200, seed=seed, name=name), cache_dir=Path("not used"))
         self._labels, self._counts, self._totals = labels, dict(counts or {}), totals
         self._sums, self._weights, self._paths = sums, weights, dict(paths or {})
+        self._shuffled = shuffled
         self._parameters = parameters
 
     @property
@@ -82,6 +86,8 @@ class Drawn(Study):
             return measurement.compute(self)
         if measurement is norms_by_state:
             return Values(arrays={"sums": self._sums}, facts={})
+        if measurement is shuffled_labels and self._shuffled is not None:
+            return Values(arrays={"weights": self._shuffled}, facts={})
         if measurement.name.startswith("reduced-"):
             reducer = measurement.name.removeprefix("reduced-").removesuffix("-folds")
             return Values(arrays={"centroids": self._paths[reducer]}, facts={})

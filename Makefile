@@ -13,7 +13,7 @@ LINK := build/links/layerclaims
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verdict test lint bench bench-compare docs calibrate clean
+.PHONY: help setup verdict test faults lint bench bench-compare docs calibrate clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,13 @@ verdict: setup ## judge the claims on the embedded model, write reports/; 0 once
 test: setup ## run the tests
 	@requirements/system.sh test
 	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+# Both parts are run whatever the first one finds.
+faults: setup ## kill runs, damage files, fill disks for 20 minutes at most, write docs/reliability.md (ARGS="--seed 1")
+	@status=0; export OMP_NUM_THREADS=1; \
+	$(VENV)/python -m tests.faults --minutes 14 $(ARGS) || status=1; \
+	FUZZ=thorough $(VENV)/python -m pytest -n 2 --dist loadfile tests/fuzz || status=1; \
+	exit $$status
 
 lint: setup ## ruff (rules and format), mypy --strict, who may import whom
 	$(VENV)/python -m ruff check .

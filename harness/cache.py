@@ -7,6 +7,7 @@ Layout: `states/<key>/` is one model on one corpus, `measurements/<key>/` the me
 import contextlib
 import json
 import os
+import re
 import shutil
 import stat
 import time
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from layerclaims.errors import LayerclaimsError
-from layerclaims.runtime.files import TEMPORARY_SUFFIX
+from layerclaims.runtime.files import TEMPORARY_SUFFIX, read_file, sweep
 from layerclaims.runtime.paths import KEY, KINDS, MANIFEST, Kind
 from layerclaims.runtime.text import shown
 
 DAY: Final = 86_400.0  # seconds
+_PRUNED: Final = f"-pruned{TEMPORARY_SUFFIX}"  # ends the name of an entry that is being removed
+_DOOMED: Final = re.compile(rf"\.{KEY.pattern}{re.escape(_PRUNED)}")
 _LARGEST_MANIFEST: Final = 512_000_000  # bytes; token ids of 1e6 texts
 
 
@@ -51,25 +54,59 @@ def entries(cache_dir: Path) -> list[CacheEntry]:
     return sorted(found, key=lambda entry: (KINDS.index(entry.kind), -entry.used, entry.key))
 
 
-def damaged(entry: CacheEntry) -> list[str]:
-    """Read every byte of an entry again; the names of files that are not what was written.
+def damaged(entry: CacheEntry) -> dict[str, str]:
+    """Read every byte of an entry again; what is wrong with which file, as a clause.
 
-    An unfinished entry is no damage: the next run goes on with what is there, and checks that itself.
+    Bytes that are not those that were written, what belongs elsewhere, measurements of other states than those in the
+    cache. An unfinished entry is no damage: the next run goes on with what is there, and checks that itself.
     """
     if entry.state != "whole":
-        return []
-    if entry.kind == "states":
-        from layerclaims.activations.store import ActivationStore
+        return {}
+    return _damaged_states(entry.path) if entry.kind == "states" else _damaged_measurements(entry.path)
 
+
+def _damaged_states(directory: Path) -> dict[str, str]:
+    from layerclaims.activations.store import ActivationStore
+
+    try:
+        store = ActivationStore.open(directory)
+        if store.key != directory.name:
+            return {MANIFEST: f"it belongs to states/{store.key}"}
+        return store.verify()
+    except LayerclaimsError as error:
+        return _first_damaged(directory, str(error))
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return {MANIFEST: "its bytes are not those that were written"}
+
+
+def _damaged_measurements(directory: Path) -> dict[str, str]:
+    from layerclaims.experiments.kept import SUFFIX, UnfitError, load
+
+    found = {}
+    present: dict[str, str | None] = {}  # digest of each store; None where there is none to compare with
+    for path in sorted(directory.glob(f"*{SUFFIX}")):
         try:
-            return ActivationStore.open(entry.path).verify()
-        except LayerclaimsError:
-            return [_first_damaged(entry.path)]
-        except (KeyError, TypeError, ValueError, RecursionError):
-            return [MANIFEST]
-    from layerclaims.experiments.kept import load
+            sources, _ = load(path)
+        except UnfitError as error:
+            found[path.name] = str(error)
+            continue
+        for key, digest in sources.items():
+            if key not in present:
+                present[key] = _digest(directory.parent.parent / "states" / key)
+            if present[key] not in (None, digest):
+                found[path.name] = f"it was made of other states than those in states/{key}"
+    return found
 
-    return [path.name for path in sorted(entry.path.glob("*.safetensors")) if load(path) is None]
+
+def _digest(directory: Path) -> str | None:
+    from layerclaims.activations.store import ActivationStore
+
+    if not KEY.fullmatch(directory.name):
+        return None
+    try:
+        return ActivationStore.open(directory).digest
+    except (LayerclaimsError, KeyError, TypeError, ValueError, RecursionError):
+        return None  # damage of the states is said there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +120,11 @@ class Removal:
 def prune(cache_dir: Path, *, older_than: float | None = None, now: float | None = None) -> Iterator[Removal]:
     """Remove entries that were not used for `older_than` days (None: all), one at a time, and say so.
 
-    What a running process holds locked is kept. A link in place of an entry is removed itself, never what it
-    points to, and below a `states` or `measurements` that is a link nothing is touched.
+    What killed processes left goes too. What a running process holds locked is kept. A link in place of an entry is
+    removed itself, never what it points to, and below a `states` or `measurements` that is a link nothing is touched.
     """
     limit = (time.time() if now is None else now) - (0.0 if older_than is None else older_than * DAY)
+    sweep_leftovers(cache_dir)
     for entry in entries(cache_dir):
         if older_than is None or entry.used < limit:
             yield _remove(entry)
@@ -146,7 +184,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         about = path.stat()
         if about.st_size > _LARGEST_MANIFEST:
             return {}
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_file(path))
         with contextlib.suppress(OSError):
             # to look at an entry is not to use it: give back the time of reading that this has changed
             os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
@@ -160,31 +198,61 @@ def _name(manifest: dict[str, Any], key: str) -> str:
     return str(about.get("name", "")) if isinstance(about, dict) else ""
 
 
-def _first_damaged(directory: Path) -> str:
+def _first_damaged(directory: Path, why: str) -> dict[str, str]:
     """Which file keeps a store from being opened: a shard that is missing or cut off, else the manifest."""
-    for shard in _manifest(directory / MANIFEST).get("shards", []):
+    shards = _manifest(directory / MANIFEST).get("shards", [])
+    for shard in shards if isinstance(shards, list) else []:
         if isinstance(shard, dict) and isinstance(shard.get("name"), str):
             file = directory / Path(shard["name"]).name
             if not file.is_file() or file.stat().st_size != shard.get("bytes"):
-                return file.name
-    return MANIFEST
+                return {file.name: "it is missing or cut off"}
+    return {MANIFEST: why}
 
 
 def _remove(entry: CacheEntry) -> Removal:
     if entry.state == "link":
         entry.path.unlink(missing_ok=True)
         return Removal(entry=entry, kept="")
-    doomed = entry.path.with_name(f".{entry.key}-pruned{TEMPORARY_SUFFIX}")
+    doomed = entry.path.with_name(f".{entry.key}{_PRUNED}")
     try:
         with _all_locks(entry.path) as free:
             if not free:
                 return Removal(entry=entry, kept="in use by another process")
             # in one step, so that nobody finds half an entry
             entry.path.rename(doomed)
-        shutil.rmtree(doomed)  # does not follow links
+        _delete(doomed)
     except OSError as error:
         return Removal(entry=entry, kept=error.strerror or str(error))
     return Removal(entry=entry, kept="")
+
+
+def _delete(directory: Path) -> None:
+    """Remove a directory that another process may be removing too. Does not follow links."""
+    while directory.exists():
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(directory)
+
+
+def sweep_leftovers(cache_dir: Path) -> list[Path]:
+    """Remove what killed processes left: half-written files, and entries that were about to be removed.
+
+    What a running process writes is left alone, as is all that is not named as ours are. Gives the entries.
+    """
+    found = []
+    for kind in KINDS:
+        directory = cache_dir / kind
+        if directory.is_symlink() or not directory.is_dir():
+            continue
+        for path in sorted(directory.iterdir()):
+            if path.is_symlink() or not path.is_dir():
+                continue
+            if KEY.fullmatch(path.name):
+                sweep(path)
+            elif _DOOMED.fullmatch(path.name):
+                with contextlib.suppress(OSError):
+                    _delete(path)
+                    found.append(path)
+    return found
 
 
 @contextlib.contextmanager

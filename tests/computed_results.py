@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from layerclaims import __version__
 from layerclaims.probing.certificate import Certificate
 from layerclaims.protocol import ProtocolName, resolve_options
-from layerclaims.recording.record import judged, with_holm
+from layerclaims.recording.assemble import with_holm
+from layerclaims.recording.record import judged
 from layerclaims.results.checking import checked
-from layerclaims.results.file import plain
+from layerclaims.results.file import plain, sealed
 from layerclaims.results.records import SCHEMA_VERSION, ClaimRecord
+from layerclaims.results.run_check import NEEDED
 from layerclaims.statistics.counts import AnswerCounts, compute
 from layerclaims.statistics.jackknife import jackknife_groups
 from layerclaims.verdicts import registry
@@ -63,7 +66,7 @@ def computed(
     protocols: Sequence[str] = ("rigorous",),
     model: str = "planted",
 ) -> dict[str, Any]:
-    """A run of five claims, some of whose parts rest on counts, as the plugin would write it."""
+    """A sealed run of seven claims, some of whose parts rest on counts, as the plugin would write it."""
     claims: list[ClaimRecord] = []
     documents: dict[str, Any] = {}
     for number, name in enumerate(protocols):
@@ -81,7 +84,7 @@ def computed(
             judged(
                 registry.post_claims()[id_].claim,
                 evidence,
-                rule=registry.post_claims()[id_].rule,
+                rule=_words(id_, protocol.name),
                 protocol=protocol,
                 seconds=1.0,
             )
@@ -90,10 +93,10 @@ def computed(
     hash_ = resolve_options({o["name"]: (o["value"], "test") for o in protocol.as_json()["options"]} | {
         "name": (protocols[0], "test")}).hash  # fmt: skip
     stated = protocol.as_json()
-    return plain(checked({
+    return plain(sealed(checked({
         "schema_version": SCHEMA_VERSION,
         "created": "2026-11-24T02:00:00Z",
-        "harness": {"version": "0.1.0", "git_commit": None},
+        "harness": {"version": __version__, "git_commit": None},
         "protocol": {
             **stated, "hash": hash_, "name": "both" if len(protocols) > 1 else protocols[0],
             "options": [option for option in stated["options"] if option["name"] != "name"],
@@ -112,11 +115,16 @@ def computed(
                "n_available": 3771, "skipped": 3, "ids_sha256": f"{sample + 2:064x}"}
               for name in protocols if name == "as-published"),
         ],
-        "environment": {"python": "3.11.7", "platform": "Linux", "cpu": None, "threads": 1, "packages": {}},
+        "environment": {"python": "3.11.7", "platform": "Linux", "cpu": None, "threads": 1,
+                        "packages": dict.fromkeys(NEEDED, "1.0")},
+        "selected": {"claims": len({claim.id for claim in claims}), "of": len(registry.post_claims())},
         "claims": [plain(claim, exact=True) for claim in with_holm(claims, alpha=0.05)],
-        "documents": documents,
+        "documents": {
+            name: counts for name, counts in documents.items()
+            if name in {f"{c.protocol}/{one}" for c in claims for p in c.parts if p.recipe for one in p.recipe.series}
+        },
         "figures": {},
-    }))  # fmt: skip
+    })))  # fmt: skip
 
 
 JUDGED = (
@@ -128,6 +136,15 @@ JUDGED = (
     "accuracy-drops-on-another-corpus",
     "no-dimension-dominates",
 )
+
+
+def _words(claim: str, protocol: ProtocolName) -> str:
+    """The rule in words, as the fixture judge has it."""
+    registered = registry.post_claims()[claim]
+    declaration = registered.declaration
+    assert declaration is not None
+    rule = declaration.under(protocol)
+    return registered.rule if rule is declaration else f"As published: {rule.words}."
 
 
 def _evidence(series: Mapping[str, AnswerCounts], seed: int, protocol: ProtocolName) -> dict[str, Evidence]:

@@ -92,6 +92,14 @@ class Run:
         return {c["id"]: {k: v for k, v in c.items() if k != "seconds"} for c in self.results["claims"]}
 
     @property
+    def without_holm(self) -> dict[str, dict[str, Any]]:
+        """The claims without what depends on which other claims ran."""
+        holm = ("p_holm", "survives_holm")
+        return {
+            name: {k: v for k, v in record.items() if k not in holm} for name, record in self.claims.items()
+        }
+
+    @property
     def verdicts(self) -> dict[str, str]:
         """Verdict by id."""
         return {name: record["verdict"] for name, record in self.claims.items()}
@@ -148,6 +156,11 @@ class Place:
         ]
         return [*(part for pair in pairs for part in pair), *more]
 
+    def python_path(self, *more: Path) -> str:
+        """Where a run finds modules: `more`, this place, the checkout, and where this very process does."""
+        inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        return os.pathsep.join([*map(str, (*more, self.path, ROOT)), *filter(None, inherited)])
+
     def environment(self, **more: str) -> dict[str, str]:
         """One thread, no cache of the user's, nothing of the outer pytest."""
         kept = {
@@ -158,7 +171,7 @@ class Place:
         return {
             **kept,
             "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": os.pathsep.join([str(self.path), str(ROOT)]),
+            "PYTHONPATH": self.python_path(),
             "XDG_CACHE_HOME": str(self.path / "xdg"),
             **more,
         }
@@ -197,3 +210,7 @@ class Place:
             directory=out or cwd / "reports" / "model",
             junit_file=junit,
         )
+
+    def run_own(self, own: Path, *more: str, **how: Any) -> Run:
+        """The same of a folder of somebody's own claims."""
+        return self.run(*LOADED, *more, target=(str(own),), cwd=own.parent, **how)

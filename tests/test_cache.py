@@ -2,20 +2,21 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from layerclaims.activations.shards import shard_name
-from layerclaims.activations.store import ActivationStore, write_manifest
+from layerclaims.activations.shards import PLACE, TENSOR, shard_name, shard_place
+from layerclaims.activations.store import STORE_VERSION, ActivationStore, write_manifest
 from layerclaims.cache import DAY, CacheEntry, damaged, entries, prune
 from layerclaims.errors import LayerclaimsError
 from layerclaims.experiments.kept import KeptValues
 from layerclaims.experiments.measurement import Values
 from layerclaims.runtime.files import locked, sha256_file
-from layerclaims.runtime.paths import default_cache_dir
+from layerclaims.runtime.paths import default_cache_dir, key_name
 
-KEY, OTHER = "0a" * 16, "1b" * 16
+KEY, OTHER = key_name({"seed": 0}), "1b" * 16
 FACTS = {
     "name": "tiny", "revision": None, "architecture": "GPT2LMHeadModel", "n_blocks": 1, "hidden_size": 4,
     "n_parameters": 100, "dtype": "float32", "tied_embeddings": True, "weights_sha256": "", "bos_added": False,
@@ -23,19 +24,21 @@ FACTS = {
 }  # fmt: skip
 
 
-def make_states(cache_dir: Path, key: str = KEY, *, model: str = "tiny", corpus: str = "movies") -> Path:
-    """A finished store of 3 states x 2 documents x 5 positions x 4 numbers."""
+def make_states(cache_dir: Path, seed: int = 0, *, model: str = "tiny", corpus: str = "movies") -> Path:
+    """A finished store of 3 states x 2 documents x 5 positions x 4 numbers; its directory's name is key(seed)."""
     from safetensors.numpy import save_file
 
+    key = key_name({"seed": seed})
     directory = cache_dir / "states" / key
     directory.mkdir(parents=True)
     shard = directory / shard_name(0)
-    save_file({"states": np.zeros((3, 2, 5, 4), dtype=np.float32)}, shard)
+    states = np.full((3, 2, 5, 4), seed, dtype=np.float32)
+    save_file({TENSOR: states}, shard, metadata={PLACE: shard_place(key, shard.name)})
     write_manifest(
         directory,
         {
-            "schema_version": 1,
-            "key": {},
+            "schema_version": STORE_VERSION,
+            "key": {"seed": seed},
             "model": {**FACTS, "name": model},
             "corpus": {"name": corpus},
             "dtype": "float32",
@@ -58,7 +61,9 @@ def make_states(cache_dir: Path, key: str = KEY, *, model: str = "tiny", corpus:
 
 def make_measurements(cache_dir: Path, key: str = OTHER) -> Path:
     directory = cache_dir / "measurements" / key
-    KeptValues(directory).get("linear", lambda: Values(arrays={"a": np.arange(5)}, facts={}))
+    store = ActivationStore.open(cache_dir / "states" / KEY)
+    values = Values(arrays={"a": np.arange(5)}, facts={})
+    KeptValues(directory).get("linear", lambda: values, {store.key: store.digest})
     return directory
 
 
@@ -128,9 +133,9 @@ class TestEntries:
         assert (measurements.kind, measurements.key) == ("measurements", OTHER)
 
     def test_come_with_the_last_used_first(self, cache_dir: Path) -> None:
-        make_states(cache_dir, "2c" * 16)
+        make_states(cache_dir, 1)
         used(cache_dir / "states" / KEY, 3)
-        assert [entry.key for entry in entries(cache_dir)] == ["2c" * 16, KEY, OTHER]
+        assert [entry.key for entry in entries(cache_dir)] == [key_name({"seed": 1}), KEY, OTHER]
 
     def test_are_not_used_by_being_listed(self, cache_dir: Path) -> None:
         used(cache_dir / "states" / KEY, 40)
@@ -147,7 +152,7 @@ class TestEntries:
         (cache_dir / "states" / KEY / "manifest.json").unlink()
         entry = entries(cache_dir)[0]
         assert (entry.state, entry.model) == ("unfinished", "")
-        assert damaged(entry) == []
+        assert damaged(entry) == {}
 
     def test_that_cannot_be_read_are_one_sentence(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -164,7 +169,7 @@ class TestEntries:
 
 class TestDamage:
     def test_of_sound_entries_is_none(self, cache_dir: Path) -> None:
-        assert [damaged(entry) for entry in entries(cache_dir)] == [[], []]
+        assert [damaged(entry) for entry in entries(cache_dir)] == [{}, {}]
 
     @pytest.mark.parametrize("name", [shard_name(0), "manifest.json"])
     def test_of_a_flipped_byte_is_found(self, cache_dir: Path, name: str) -> None:
@@ -172,7 +177,7 @@ class TestDamage:
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
-        assert damaged(entries(cache_dir)[0]) == [name]
+        assert list(damaged(entries(cache_dir)[0])) == [name]
 
     @pytest.mark.parametrize("how", ["cut off", "deleted"])
     def test_of_a_shard_names_it(self, cache_dir: Path, how: str) -> None:
@@ -181,22 +186,93 @@ class TestDamage:
             path.unlink()
         else:
             path.write_bytes(path.read_bytes()[:-1])
-        assert damaged(entries(cache_dir)[0]) == [shard_name(0)]
+        assert list(damaged(entries(cache_dir)[0])) == [shard_name(0)]
 
     @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"schema_version": 1}', b"[" * 100_000])
     def test_of_a_manifest_is_no_traceback(self, cache_dir: Path, content: bytes) -> None:
         (cache_dir / "states" / KEY / "manifest.json").write_bytes(content)
-        assert damaged(entries(cache_dir)[0]) == ["manifest.json"]
+        assert list(damaged(entries(cache_dir)[0])) == ["manifest.json"]
 
     def test_of_a_measurement_is_found(self, cache_dir: Path) -> None:
         path = cache_dir / "measurements" / OTHER / "linear.safetensors"
         data = bytearray(path.read_bytes())
         data[-1] ^= 1
         path.write_bytes(data)
-        assert damaged(entries(cache_dir)[1]) == ["linear.safetensors"]
+        assert list(damaged(entries(cache_dir)[1])) == ["linear.safetensors"]
+
+    def test_of_states_in_another_s_directory_is_found(self, cache_dir: Path) -> None:
+        one, other = make_states(cache_dir, 1), make_states(cache_dir, 2)
+        swap(one, other)
+        found = {entry.key: damaged(entry) for entry in entries(cache_dir)}
+        assert found[one.name] == {"manifest.json": f"it belongs to states/{other.name}"}
+        assert found[other.name] == {"manifest.json": f"it belongs to states/{one.name}"}
+
+    def test_of_another_store_s_shard_says_whose_it_is(self, cache_dir: Path) -> None:
+        other = make_states(cache_dir, 1)
+        shutil.copy(other / shard_name(0), cache_dir / "states" / KEY)
+        (entry,) = [entry for entry in entries(cache_dir) if entry.key == KEY]
+        why = f"it is states/{other.name}/{shard_name(0)}, which belongs elsewhere"
+        assert damaged(entry) == {shard_name(0): why}
+
+    def test_of_measurements_in_each_other_s_place_is_found(self, cache_dir: Path) -> None:
+        directory = cache_dir / "measurements" / OTHER
+        KeptValues(directory).put("other", Values(arrays={}, facts={}), {})
+        swap(directory / "linear.safetensors", directory / "other.safetensors")
+        assert damaged(entries(cache_dir)[1]) == {
+            "linear.safetensors": f"it is measurements/{OTHER}/other, which belongs elsewhere",
+            "other.safetensors": f"it is measurements/{OTHER}/linear, which belongs elsewhere",
+        }
+
+    def test_of_a_measurement_under_another_key_is_found(self, cache_dir: Path) -> None:
+        (cache_dir / "measurements" / OTHER).rename(cache_dir / "measurements" / ("2c" * 16))
+        assert list(damaged(entries(cache_dir)[1])) == ["linear.safetensors"]
+
+    def test_of_a_measurement_of_other_states_is_found(self, cache_dir: Path) -> None:
+        directory = cache_dir / "measurements" / OTHER
+        KeptValues(directory).put("linear", Values(arrays={}, facts={}), {KEY: "f" * 64})
+        assert damaged(entries(cache_dir)[1]) == {
+            "linear.safetensors": f"it was made of other states than those in states/{KEY}"
+        }
+
+    def test_is_none_where_the_states_of_a_measurement_are_gone(self, cache_dir: Path) -> None:
+        shutil.rmtree(cache_dir / "states")
+        assert damaged(only(cache_dir)) == {}
+
+
+def swap(one: Path, other: Path) -> None:
+    between = one.with_name("between")
+    one.rename(between)
+    other.rename(one)
+    between.rename(other)
 
 
 class TestPruning:
+    def test_removes_what_killed_processes_left_and_nothing_else(self, cache_dir: Path) -> None:
+        doomed = cache_dir / "states" / f".{'2c' * 16}-pruned.tmp"
+        doomed.mkdir()
+        (doomed / shard_name(0)).touch()
+        left = cache_dir / "measurements" / OTHER / f".linear.safetensors-{'0a' * 8}.tmp"
+        left.touch()
+        mine = [
+            cache_dir / "states" / ".mine-pruned.tmp",
+            cache_dir / "states" / KEY / "notes.tmp",
+            cache_dir / f".{'2c' * 16}-pruned.tmp",
+        ]
+        for path in mine:
+            path.mkdir()
+        assert list(prune(cache_dir, older_than=1)) == []
+        assert not doomed.exists()
+        assert not left.exists()
+        assert all(path.exists() for path in mine)
+
+    def test_never_follows_a_link_in_place_of_what_was_left(self, cache_dir: Path, tmp_path: Path) -> None:
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        (outside / "thesis.tex").write_text("years of work")
+        (cache_dir / "states" / f".{'2c' * 16}-pruned.tmp").symlink_to(outside)
+        list(prune(cache_dir))
+        assert (outside / "thesis.tex").read_text() == "years of work"
+
     def test_removes_everything_when_asked(self, cache_dir: Path) -> None:
         sizes = [entry.size for entry in entries(cache_dir)]
         removals = list(prune(cache_dir))
@@ -271,10 +347,10 @@ class TestPruning:
 
 
 def test_a_hostile_manifest_is_only_text(cache_dir: Path) -> None:
-    make_states(cache_dir, "3d" * 16, model="\x1b[31m../../etc", corpus="\u202e")
-    path = cache_dir / "states" / ("3d" * 16) / "manifest.json"
+    directory = make_states(cache_dir, 3, model="\x1b[31m../../etc", corpus="\u202e")
+    path = directory / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["shards"][0]["name"] = "../../../../etc/passwd"
     path.write_text(json.dumps(manifest))
-    (entry,) = [entry for entry in entries(cache_dir) if entry.key == "3d" * 16]
-    assert damaged(entry) == ["passwd"]
+    (entry,) = [entry for entry in entries(cache_dir) if entry.path == directory]
+    assert damaged(entry) == {"passwd": "it is missing or cut off"}

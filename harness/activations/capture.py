@@ -1,6 +1,5 @@
 """Model x corpus -> ActivationStore: streamed to shards, resumable, done once however many processes ask."""
 
-import contextlib
 import dataclasses
 import math
 import shutil
@@ -21,8 +20,8 @@ from layerclaims.models.tokenizer import Tokenizer
 from layerclaims.runtime import progress as screen
 from layerclaims.runtime import threads as cores
 from layerclaims.runtime.dtypes import DTYPES, check_dtype
-from layerclaims.runtime.files import TEMPORARY_SUFFIX, check_writable, locked
-from layerclaims.runtime.paths import key_name
+from layerclaims.runtime.files import check_writable, locked, sweep
+from layerclaims.runtime.paths import MANIFEST, key_name
 from layerclaims.runtime.text import byte_size, shown
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def capture(
     with locked(directory / ".lock", notes=progress):
         if (store := _finished(directory, key)) is not None:  # another process was quicker
             return store
-        _sweep(directory)
+        sweep(directory)
         selection = select(
             corpus,
             Tokenizer(source),
@@ -148,6 +147,10 @@ def capture(
             _check_context(source.name, model.max_context, context)
             _check_space(directory, plan, label, progress)
         records = _capture_shards(model, selection, plan, directory, label, progress)
+        names = {record["name"] for record in records}
+        for path in directory.glob("shard-*"):
+            if path.with_suffix(".safetensors").name not in names:  # of another store that lay here
+                path.unlink(missing_ok=True)
         write_manifest(directory, _manifest(key, model, corpus, selection, plan, records))
         return ActivationStore.open(directory)
 
@@ -192,11 +195,21 @@ def _finished(directory: Path, key: dict[str, Any]) -> ActivationStore | None:
     return store if store.manifest["key"] == key else None
 
 
-def _sweep(directory: Path) -> None:
-    """Remove what a killed writer left; only under the lock."""
-    for path in directory.glob(f".*{TEMPORARY_SUFFIX}"):
-        with contextlib.suppress(OSError):
-            path.unlink()
+def discard_damaged(store: ActivationStore) -> dict[str, str]:
+    """Unfinish a store whose bytes are not those that were written, so that `capture` makes again what is damaged.
+
+    Reads every byte. Gives what is wrong with which file, empty where another process was quicker to mend it. Raises
+    LayerclaimsError where nothing can be written.
+    """
+    check_writable(store.directory, "--cache-dir")
+    with locked(store.directory / ".lock"):
+        try:
+            bad = ActivationStore.open(store.directory).verify()
+        except LayerclaimsError as error:
+            return {MANIFEST: str(error)}
+        if bad:
+            (store.directory / MANIFEST).unlink(missing_ok=True)
+        return bad
 
 
 def _short(name: str) -> str:
@@ -214,7 +227,7 @@ def _check_context(name: str, most: int | None, context: int) -> None:
 def _check_space(directory: Path, plan: Plan, label: str, progress: bool) -> None:
     """Say how large the store will be; raises LayerclaimsError if what is missing does not fit the disk."""
     total = plan.document_bytes * plan.n_documents
-    there = sum(path.stat().st_size for path in directory.glob("shard-*.safetensors"))
+    there = sum(path.lstat().st_size for path in directory.glob("shard-*.safetensors"))
     free = shutil.disk_usage(directory).free
     if progress:
         screen.note(
@@ -243,7 +256,9 @@ def _capture_shards(
     shards = plan.shards
     largest = plan.document_bytes * plan.documents_per_shard // DTYPES[plan.dtype].size
     memory = [torch.empty(largest, dtype=getattr(torch, plan.dtype)) for _ in range(2)]
-    kept = {n: record for n in range(len(shards)) if (record := shard_record(directory, n, plan))}
+    kept = {
+        n: record for n in range(len(shards)) if (record := shard_record(directory, n, plan, directory.name))
+    }
     done = sum(len(shards[n]) for n in kept)
     written: list[dict[str, Any]] = []
     waiting: Future[dict[str, Any]] | None = None
@@ -258,7 +273,9 @@ def _capture_shards(
             states = capture_shard(model, ids[documents.start : documents.stop], plan, memory[0], pool)
             if waiting is not None:
                 written.append(waiting.result())  # one shard is made, one written: memory stays flat
-            waiting = writer.submit(write_shard, directory, number, states, model.facts.name, plan)
+            waiting = writer.submit(
+                write_shard, directory, number, states, model.facts.name, plan, directory.name
+            )
             bar.advance(len(documents))
         if waiting is not None:
             written.append(waiting.result())

@@ -60,9 +60,11 @@ def _days(text: str) -> float:
 
 def cache_dir(arguments: argparse.Namespace) -> Path:
     """The cache directory that the command line names, or the usual one."""
-    from layerclaims.runtime.paths import default_cache_dir
+    from layerclaims.runtime.paths import default_cache_dir, user_path
 
-    return Path(arguments.cache_dir).expanduser() if arguments.cache_dir is not None else default_cache_dir()
+    if arguments.cache_dir is None:
+        return default_cache_dir()
+    return user_path(arguments.cache_dir, "--cache-dir")
 
 
 def _cache_list(arguments: argparse.Namespace) -> int:
@@ -88,15 +90,11 @@ def _cache_verify(arguments: argparse.Namespace) -> int:
     status = 0
     for entry in found:
         bad = damaged(entry)
-        status = FAILED if bad else status
-        word = (
-            f"DAMAGED: {', '.join(map(inert, bad))}"
-            if bad
-            else "sound"
-            if entry.state == "whole"
-            else entry.state
-        )
-        print(f"{_described(entry)}: {word}")
+        for name, why in bad.items():
+            status = FAILED
+            print(f"{_described(entry)}: DAMAGED: {inert(name)}, since {inert(why)}")
+        if not bad:
+            print(f"{_described(entry)}: {'sound' if entry.state == 'whole' else entry.state}")
     if status:
         print("The next run captures or computes again what is damaged; or: layerclaims cache prune --all")
     return status
@@ -138,7 +136,6 @@ def add_cache_dir(parser: argparse.ArgumentParser) -> None:
     """Declare the option --cache-dir."""
     parser.add_argument(
         "--cache-dir",
-        type=Path,
         metavar="DIR",
         help="variable LAYERCLAIMS_CACHE, else ~/.cache/layerclaims",
     )

@@ -15,18 +15,21 @@ from layerclaims.cli.report import add_report
 from layerclaims.cli.results import add_compare, add_schema, add_verify
 from layerclaims.cli.run import add_run
 from layerclaims.errors import LayerclaimsError
+from layerclaims.runtime import signals
 from layerclaims.runtime.text import inert
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status. `arguments` are those after the program's name.
 
-    0: done. 1: it failed, or found what it was asked to fail on. 2: a mistake in the command line. 130: Ctrl-C.
+    0: done. 1: it failed, or found what it was asked to fail on. 2: a mistake in the command line. 130: Ctrl-C or
+    SIGTERM.
     """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
             # a terminal of another encoding shows an escape and not a traceback
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    restore = signals.interrupt_on_terminate()
     try:
         parsed = parse(sys.argv[1:] if arguments is None else arguments)
         status = int(parsed.command(parsed))
@@ -35,12 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"layerclaims: {inert(error)}", file=sys.stderr)
         return USAGE if isinstance(error, UsageError) else FAILED
     except KeyboardInterrupt:
+        print("\nlayerclaims: Stopped; what was finished is kept.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # the reader has gone, as with `| head`; what Python still wants to flush must not complain either
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         return CLOSED_PIPE
+    finally:
+        restore()
     return status
 
 

@@ -1,11 +1,12 @@
 """`layerclaims report`: renders results again."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from layerclaims.cli.parser import UsageError, command
+from layerclaims.cli.parser import FAILED, UsageError, command
 from layerclaims.runtime.text import inert, shown
 
 
@@ -43,9 +44,14 @@ def _report(arguments: argparse.Namespace) -> int:
     several = len(runs) > 1
     root = arguments.out or Path("reports")
     written: list[Path] = []
+    failures: list[str] = []
     for run, name in zip(runs, names, strict=True):
         directory = root / name if several or arguments.out is None else root
-        written += report.render(run, directory, formats)
+        rendered = report.render_each(run, directory, formats)
+        written += rendered.paths
+        failures += rendered.failures
+        for note in (*rendered.notes, *rendered.failures):
+            print(f"layerclaims: {inert(note)}", file=sys.stderr)
     if several:
         from layerclaims.report import board
 
@@ -54,7 +60,7 @@ def _report(arguments: argparse.Namespace) -> int:
         written += board.write(made, root, formats)
     for path in written:
         print(f"written: {inert(path)}")
-    return 0
+    return FAILED if failures else 0
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

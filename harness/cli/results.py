@@ -2,10 +2,14 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layerclaims.cli.claims import add_claims, known_claims
 from layerclaims.cli.parser import FAILED, command
+
+if TYPE_CHECKING:
+    from layerclaims.results.records import Results
+    from layerclaims.results.verification import Pages
 
 
 def add_compare(commands: Any) -> None:
@@ -44,7 +48,7 @@ def add_verify(commands: Any) -> None:
         "verify",
         _verify,
         "Recompute every verdict that a file allows. Estimates, intervals, p-values and verdicts are computed "
-        "again from the counts per document; a mismatch exits with 1.",
+        "again from the counts per document, a PDF is rendered again and compared; a mismatch exits with 1.",
         "layerclaims verify reports/gpt2/report.pdf",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="results.json or report.pdf")
@@ -54,9 +58,18 @@ def add_verify(commands: Any) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     from layerclaims.results.verify import verify_file
 
-    outcome = verify_file(arguments.file, claims=known_claims(arguments))
+    outcome = verify_file(arguments.file, claims=known_claims(arguments), compare_pages=_compare_pages)
     print(outcome.text())
-    return FAILED if outcome.mismatches else 0
+    return 0 if outcome.verified else FAILED
+
+
+def _compare_pages(data: bytes, results: "Results") -> "Pages":
+    """Render the pages again; only here, since what renders takes long to load."""
+    from layerclaims.report.rerender import compare_pages
+    from layerclaims.runtime import progress
+
+    progress.note("layerclaims: rendering the report again to compare its pages")
+    return compare_pages(data, results)
 
 
 def add_schema(commands: Any) -> None:

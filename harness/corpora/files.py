@@ -2,149 +2,203 @@
 
 import csv
 import json
-import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final
 
 from layerclaims.corpora.corpus import Corpus, make_corpus
 from layerclaims.errors import LayerclaimsError
-from layerclaims.runtime.text import shown
+from layerclaims.runtime.files import steady
+from layerclaims.runtime.text import brief, shown
 
 DEFAULT_COLUMN: Final = "text"
+LONGEST: Final = 100_000_000  # bytes of a line, and characters of a field: documents are shorter
 
 
 def split_path(name: str) -> tuple[Path, str]:
-    """`PATH::COLUMN` -> path and column; a file whose very name contains `::` wins."""
+    """`PATH::COLUMN` -> path and column; a file whose very name contains `::` wins. Raises LayerclaimsError."""
     path, separator, column = name.rpartition("::")
-    if not separator or Path(name).is_file():
-        return Path(name).expanduser(), DEFAULT_COLUMN
-    return Path(path).expanduser(), column
+    if not separator or _is_file(Path(name)):
+        path, column = name, DEFAULT_COLUMN
+    try:
+        return Path(path).expanduser(), column
+    except RuntimeError as error:
+        raise LayerclaimsError(
+            f"The corpus file {shown(path)} lies in a home directory that nobody has; check the path."
+        ) from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def check_file(path: Path) -> None:
+    """Raise LayerclaimsError unless there is a regular file: a pipe or a device might never end."""
+    try:
+        if _is_file(path):
+            return
+        path.stat()
+        why = "is a directory, not a file" if path.is_dir() else "is no regular file"
+    except FileNotFoundError:
+        why = "does not exist"
+    except (OSError, ValueError) as error:  # a NUL character in a name is a ValueError
+        why = f"cannot be looked up ({getattr(error, 'strerror', None) or error})"
+    raise LayerclaimsError(f"The corpus file {shown(path)} {why}; check the path.")
 
 
 def load_file(name: str) -> Corpus:
     """The texts of `PATH` or `PATH::COLUMN`; raises LayerclaimsError, with the line where one is to blame."""
     path, column = split_path(name)
-    try:
-        corpus = make_corpus(name, READERS[path.suffix.lower()](path, column))
-    except OSError as error:
-        raise LayerclaimsError(
-            f"The corpus file {shown(path)} cannot be read: {error.strerror or error}."
-        ) from error
+    corpus = make_corpus(name, read_texts(path, column))
     if not corpus.texts:
         raise LayerclaimsError(f"The corpus file {shown(path)} holds no texts; give a file with documents.")
     return corpus
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of every line that is not blank. Only LF and CRLF end a line: U+2028 and
-    others that str.splitlines knows are part of a document.
+def read_texts(path: Path, column: str) -> Iterator[str]:
+    """The texts of a file in its order; raises LayerclaimsError."""
+    try:
+        with steady(path) as file:
+            yield from READERS[path.suffix.lower()](file, path, column)
+    except OSError as error:
+        raise LayerclaimsError(
+            f"The corpus file {shown(path)} cannot be read: {error.strerror or brief(error)}."
+        ) from error
+
+
+def _lines(file: BufferedReader, path: Path) -> Iterator[str]:
+    """Every line, with its end. Only LF and CRLF end a line: U+2028 and others that str.splitlines knows are part
+    of a document.
     """
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, 1):
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise LayerclaimsError(
-                    f"Line {number} of {shown(path)} is not UTF-8 text; save the file as UTF-8."
-                ) from error
-            if "\0" in line:
-                raise LayerclaimsError(
-                    f"Line {number} of {shown(path)} holds a NUL character, so it is no UTF-8 text; save the "
-                    "file as UTF-8."
-                )
-            if line.strip():
-                yield number, line
+    number, named = 0, shown(path)
+    while raw := file.readline(LONGEST + 1):
+        number += 1
+        where = f"Line {number} of {named}"
+        if len(raw) > LONGEST:
+            raise LayerclaimsError(
+                f"{where} is longer than {LONGEST:,} bytes; give a file with a document a line."
+            )
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise LayerclaimsError(f"{where} is not UTF-8 text; save the file as UTF-8.") from error
+        if "\0" in line:
+            raise LayerclaimsError(
+                f"{where} holds a NUL character, so it is no UTF-8 text; save the file as UTF-8."
+            )
+        yield line
 
 
-def _read_txt(path: Path, column: str) -> Iterator[str]:
+def _documents(file: BufferedReader, path: Path) -> Iterator[tuple[str, str]]:
+    """Where it stands and text, of every line that is not blank."""
+    named = shown(path)
+    for number, line in enumerate(_lines(file, path), 1):
+        where, text = f"Line {number} of {named}", line.rstrip("\r\n")
+        if "\r" in text:
+            raise LayerclaimsError(
+                f"{where} holds a carriage return (CR) that ends no line; save the file with LF or CRLF as "
+                "line ends."
+            )
+        if text.strip():
+            yield where, text
+
+
+def _read_txt(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
     if column != DEFAULT_COLUMN:
         raise LayerclaimsError(
             f"{shown(path)} is a .txt file and has no columns; leave out ::{shown(column)[1:-1]}."
         )
-    for _, line in _lines(path):
+    for _, line in _documents(file, path):
         yield line
 
 
-def _read_jsonl(path: Path, column: str) -> Iterator[str]:
-    for number, line in _lines(path):
+def _read_jsonl(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
+    def unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if sum(key == column for key, _ in pairs) > 1:
+            raise LayerclaimsError(f"{where} has the key {shown(column)} twice in one object; mend the line.")
+        return dict(pairs)
+
+    for where, line in _documents(file, path):
         try:
-            row = json.loads(line)
+            # of no number is the value wanted, and Python makes no int of more than 4,300 digits
+            row = json.loads(line, parse_int=float, object_pairs_hook=unambiguous)
         except (ValueError, RecursionError) as error:
-            raise LayerclaimsError(
-                f"Line {number} of {shown(path)} is not JSON ({str(error)[:100]}); every line must be one "
-                "object."
-            ) from error
+            why = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:100]
+            raise LayerclaimsError(f"{where} is not JSON ({why}); every line must be one object.") from error
         if not isinstance(row, dict):
             raise LayerclaimsError(
-                f"Line {number} of {shown(path)} is a JSON {_kind(row)}, not an object with the key "
-                f"{shown(column)}."
+                f"{where} is a JSON {_kind(row)}, not an object with the key {shown(column)}."
             )
         if column not in row:
             raise LayerclaimsError(
-                f"Line {number} of {shown(path)} has no key {shown(column)}, only {_listed(row)}; name "
-                "another with ::KEY after the path."
+                f"{where} has no key {shown(column)}, only {_listed(row)}; name another with ::KEY after "
+                "the path."
             )
-        yield _text(row[column], f"Line {number} of {shown(path)}", column)
+        yield _text(row[column], where, column)
 
 
-def _read_csv(path: Path, column: str) -> Iterator[str]:
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # documents are longer than the default of 131,072
+def _read_csv(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
+    csv.field_size_limit(LONGEST)  # documents are longer than the default of 131,072
+    reader = csv.reader(_lines(file, path), strict=True)
+    header: list[str] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _csv_rows(csv.reader(file, strict=True), path, column)
-    except UnicodeDecodeError as error:
-        for _ in _lines(path):  # finds the line and raises the sentence
-            pass
-        raise LayerclaimsError(f"{shown(path)} is not UTF-8 text; save the file as UTF-8.") from error
-
-
-def _csv_rows(reader: Any, path: Path, column: str) -> Iterator[str]:
-    header: list[str] | None = None
-    try:
-        for row in reader:
-            if header is None:
+        for row in filter(None, reader):  # of a blank line
+            if not header:
                 header = row
-                if column not in header:
-                    raise LayerclaimsError(
-                        f"{shown(path)} has no column {shown(column)}, only {_listed(header)}; name another "
-                        "with ::COLUMN after the path."
-                    )
-                at = header.index(column)
-            elif len(row) > at:
-                yield row[at]
-            elif row:
+                at = _column(header, path, column)
+            elif len(row) != len(header):
                 raise LayerclaimsError(
-                    f"Line {reader.line_num} of {shown(path)} has {len(row)} fields and no {shown(column)}; "
-                    "mend the line."
+                    f"Line {reader.line_num} of {shown(path)} has {len(row)} fields where the header has "
+                    f"{len(header)}; put quotation marks around a text that holds commas or line ends."
                 )
+            else:
+                yield row[at]
     except csv.Error as error:
         raise LayerclaimsError(f"Line {reader.line_num} of {shown(path)} is not CSV: {error}.") from error
 
 
-def _read_parquet(path: Path, column: str) -> Iterator[str]:
+def _read_parquet(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
     import pyarrow
     import pyarrow.parquet
 
+    number, named = 0, shown(path)
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            if column not in file.schema_arrow.names:
-                raise LayerclaimsError(
-                    f"{shown(path)} has no column {shown(column)}, only {_listed(file.schema_arrow.names)}; "
-                    "name another with ::COLUMN after the path."
-                )
-            number = 0
-            for batch in file.iter_batches(columns=[column]):
-                for value in batch.column(0).to_pylist():
+        with pyarrow.parquet.ParquetFile(file) as table:
+            _column(table.schema_arrow.names, path, column)
+            for batch in table.iter_batches(columns=[column]):
+                # a name with dots may lead into a nested column
+                for value in batch.column(column):
                     number += 1
-                    yield _text(value, f"Row {number} of {shown(path)}", column)
+                    yield _text(value.as_py(), f"Row {number} of {named}", column)
+    except UnicodeDecodeError as error:
+        raise LayerclaimsError(
+            f"Row {number} of {named} is not UTF-8 text; save the file as UTF-8."
+        ) from error
     except pyarrow.ArrowException as error:
-        raise LayerclaimsError(f"{shown(path)} is not a Parquet file: {str(error)[:100]}.") from error
+        raise LayerclaimsError(f"{shown(path)} is not a Parquet file: {brief(error)}.") from error
+
+
+def _column(names: list[str], path: Path, column: str) -> int:
+    """Place of the one column of that name."""
+    count = Counter(names)[column]
+    if count != 1:
+        raise LayerclaimsError(
+            f"{shown(path)} has {'no column' if count == 0 else f'{count} columns'} {shown(column)}, only "
+            f"{_listed(names)}; name another with ::COLUMN after the path."
+        )
+    return names.index(column)
 
 
 def _text(value: object, where: str, column: str) -> str:
     if not isinstance(value, str):
-        raise LayerclaimsError(f"{where} has a {_kind(value)} under {shown(column)}, where a text must be.")
+        kind = _kind(value)
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise LayerclaimsError(f"{where} has {article} {kind} under {shown(column)}, where a text must be.")
     return value
 
 
@@ -156,6 +210,7 @@ def _kind(value: object) -> str:
         float: "number",
         list: "list",
         dict: "object",
+        bytes: "byte string",
     }
     return kinds.get(type(value), type(value).__name__)
 
@@ -164,9 +219,9 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(shown(name, 40) for name in list(names)[:8]) or "none"
 
 
-READERS: Final[dict[str, Callable[[Path, str], Iterator[str]]]] = {
+READERS: Final[dict[str, Callable[[BufferedReader, Path, str], Iterator[str]]]] = {
     ".jsonl": _read_jsonl,
     ".txt": _read_txt,
     ".csv": _read_csv,
     ".parquet": _read_parquet,
-}  # suffix -> texts of a path and a column
+}  # suffix -> texts of a column of an open file

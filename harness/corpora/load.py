@@ -1,7 +1,7 @@
 """A corpus by its name."""
 
 from layerclaims.corpora.corpus import Corpus
-from layerclaims.corpora.files import READERS, load_file, split_path
+from layerclaims.corpora.files import READERS, check_file, load_file, split_path
 from layerclaims.corpora.hub import HUB, hub_name, load_hub
 from layerclaims.corpora.packages import EMBEDDED, load_embedded
 from layerclaims.errors import LayerclaimsError
@@ -18,9 +18,7 @@ def check_corpus_name(name: str) -> None:
             f"The corpus {shown(name)} is not known; give {', '.join([*HUB, *EMBEDDED])} or a file that ends "
             f"in {', '.join(READERS)}, if need be with ::COLUMN after it."
         )
-    if not path.is_file():
-        what = "is a directory, not a file" if path.is_dir() else "does not exist"
-        raise LayerclaimsError(f"The corpus file {shown(path)} {what}; check the path.")
+    check_file(path)
 
 
 def load_corpus(name: str, *, offline: bool = False) -> Corpus:

@@ -1,11 +1,12 @@
 """Inputs: one model on its corpora, as states on disk, as matrices of vectors, and as folds of documents."""
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from layerclaims.activations.capture import capture, capture_key
+from layerclaims.activations.capture import capture, capture_key, discard_damaged
 from layerclaims.activations.plan import make_plan
 from layerclaims.activations.store import ActivationStore
 from layerclaims.corpora.corpus import (
@@ -19,7 +20,8 @@ from layerclaims.corpora.corpus import (
     without_punctuation,
 )
 from layerclaims.corpora.load import load_corpus
-from layerclaims.errors import LayerclaimsError, NotTestedError
+from layerclaims.errors import DamagedStatesError, LayerclaimsError, NotTestedError
+from layerclaims.experiments.kept import drop_made_of
 from layerclaims.models.facts import ModelFacts
 from layerclaims.models.loaded import loaded_source
 from layerclaims.models.loading import device_of
@@ -32,11 +34,14 @@ from layerclaims.runtime import progress as screen
 from layerclaims.runtime.dtypes import DTYPES
 from layerclaims.runtime.memory import Memory, automatic
 from layerclaims.runtime.paths import MANIFEST, default_cache_dir, key_name
+from layerclaims.runtime.text import shown
 from layerclaims.verdicts.quantity import Setup
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from torch import nn
+
+T = TypeVar("T")
 
 
 class Inputs:
@@ -71,7 +76,8 @@ class Inputs:
         self._loaded = None if model is None else (model, tokenizer)
         self._held: dict[tuple[Role, int], Vectors] = {}  # by corpus and first position; one at most
         self._stores: dict[Role, ActivationStore] = {}
-        self._verified: set[Role] = set()
+        self._mending = False
+        self._mended: set[Path] = set()  # stores whose damage was made good
         self._corpora: dict[Role, Corpus] = {}
 
     @cached_property
@@ -110,6 +116,8 @@ class Inputs:
 
     def store(self, role: Role) -> ActivationStore:
         """The states of one corpus: captured, or found in the cache. Raises LayerclaimsError.
+
+        Its bytes are checked as they are read; `mended` makes damage good.
 
         Without punctuation a text may be too short, and few are as long as the authors wanted them: as many as are
         long enough are taken. NotTestedError where those are too few, or their states find no room.
@@ -200,22 +208,60 @@ class Inputs:
         """
         return 0 if self.protocol.published else 1
 
-    def sound(self, role: Role) -> ActivationStore:
-        """The same after reading every byte: what the disk has spoilt since is captured again."""
-        store = self.store(role)
-        if role not in self._verified:
-            if bad := store.verify():
-                screen.note(f"layerclaims: {', '.join(bad)} of {store.directory} are damaged and made again")
-                (store.directory / MANIFEST).unlink(missing_ok=True)  # the shards that are sound stay
-                del self._stores[role]
-                store = self.store(role)
-            self._verified.add(role)
-        return store
+    def mended(self, measure: Callable[[], T]) -> T:
+        """What `measure` gives. Where it meets damaged states, those are captured again and it starts anew.
+
+        A store checks every shard that it reads, so no number comes from damaged bytes. Raises LayerclaimsError where
+        a store is damaged once more after that: then the machine is not to be trusted.
+        """
+        if self._mending:  # what is measured within another measurement starts anew with it
+            return measure()
+        self._mending = True
+        try:
+            while True:
+                try:
+                    return measure()
+                except DamagedStatesError as error:
+                    self._mend(error)
+        finally:
+            self._mending = False
+
+    def _mend(self, error: DamagedStatesError) -> None:
+        roles = [role for role, store in self._stores.items() if store.directory == error.directory]
+        if not roles:
+            raise error
+        if error.directory in self._mended:
+            raise LayerclaimsError(
+                f"The states in {shown(error.directory)} were damaged, captured again, and are damaged once more "
+                f"({error}) This disk or this machine's memory loses bytes: choose another disk with --cache-dir."
+            ) from error
+        self._mended.add(error.directory)
+        store = self._stores[roles[0]]
+        bad = discard_damaged(store)
+        said = (
+            "; ".join(f"{name}, since {why}" for name, why in bad.items())
+            or "nothing, since all is sound by now"
+        )
+        screen.note(f"layerclaims: of the states in {store.directory} is made again: {said}")
+        for role in roles:
+            del self._stores[role]
+        self.forget(store)
+        for role in roles:
+            self.store(role)
+
+    def forget(self, store: ActivationStore) -> None:
+        """Drop what was made of states that turned out to be damaged."""
+        self._held.clear()
+        if gone := drop_made_of(self.cache_dir / "measurements", store.key):
+            screen.note(
+                f"layerclaims: {len(gone)} kept measurements came from these states and are computed again where they "
+                "are asked for"
+            )
 
     @property
     def facts(self) -> ModelFacts:
         """What is known of the model."""
-        return self.store("main").facts
+        return Inputs.store(self, "main").facts
 
     @property
     def n_labels(self) -> int:
@@ -257,10 +303,12 @@ class Inputs:
 
         The last one stays in memory, since measurements come in runs.
         """
-        first = self.first_position if first is None else first
+        return self.mended(lambda: self._rows(role, self.first_position if first is None else first))
+
+    def _rows(self, role: Role, first: int) -> Vectors:
+        store = self.store(role)
         if (role, first) not in self._held:
             self._held.clear()  # first, so that two are never held
-            store = self.sound(role)
             order, folds = vectors.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
             blocks = ((state[:, first:] for state in block) for block in store.blocks(self.states))
             self._held[role, first] = vectors.gather(

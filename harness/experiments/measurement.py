@@ -70,6 +70,12 @@ class Measurement:
                 found[need] = None
         return (*found, own)
 
+    def allowed(self, protocol: ProtocolName) -> frozenset["Need"]:
+        """The corpora and measurements that it may ask a study for."""
+        needs = self.all_needs(protocol)
+        of_models = (one.measurement for one in needs if isinstance(one, OfEveryModel))
+        return frozenset((*needs, *(need for one in of_models for need in one.all_needs(protocol))))
+
     def roles(self, protocol: ProtocolName) -> tuple[Role, ...]:
         """The corpora whose states it reads, of the study's own model."""
         return tuple(need for need in self.all_needs(protocol) if isinstance(need, str))

@@ -12,7 +12,7 @@ FIELDS = ("largest", "largest_later", "mean_later", "smallest_later")
 @measurement("main", name="norms", weight=0.1)
 def norms_by_state(study: Study) -> Values:
     """Sums of norms by document, [documents, states + 1 columns], and the range of each state's norms."""
-    store = study.sound("main")
+    store = study.store("main")
     sums, table = [], []
     for i in range(store.n_states):
         state = store.state(i)

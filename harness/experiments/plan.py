@@ -13,6 +13,7 @@ from layerclaims.errors import LayerclaimsError, NotTestedError
 from layerclaims.experiments.measurement import Measurement
 from layerclaims.experiments.study import Study
 from layerclaims.runtime import progress as screen
+from layerclaims.runtime.files import check_writable
 from layerclaims.runtime.text import byte_size, shown
 from layerclaims.verdicts.declaration import Declaration
 
@@ -75,9 +76,13 @@ class Plan:
 
         Raises LayerclaimsError. Nothing is loaded, captured or measured before everything is known to fit.
         """
+        for study, roles, _ in self.studies:
+            _check_two_corpora(study, roles)
         missing = [
             (study, role) for study, roles, _ in self.studies for role in roles if not _there(study, role)
         ]
+        if missing:
+            check_writable(missing[0][0].cache_dir, "--cache-dir")
         self._check_room(missing)
         screen.plan(self._steps(missing))
         for study, roles, measurements in self.studies:
@@ -86,7 +91,22 @@ class Plan:
                 with contextlib.suppress(NotTestedError):  # the claim that asks for these states will say so
                     study.store(role)
             study.unload()
+        self._recall()
         screen.plan(self._steps(()))
+
+    def _recall(self) -> None:
+        """Read what earlier runs measured, and say in one line that it was checked."""
+        read, stores = 0, set[str]()
+        for study, _, measurements in self.studies:
+            for one in measurements:
+                with contextlib.suppress(NotTestedError):
+                    if study.recall(one):
+                        read += 1
+                        stores.update(study.sources(one))
+        if read:
+            what = "1 kept measurement" if read == 1 else f"{read} kept measurements"
+            whose = "1 store" if len(stores) == 1 else f"{len(stores)} stores"
+            screen.note(f"layerclaims: {what} of {whose} read, checksums right")
 
     def _steps(self, missing: Sequence[tuple[Study, Role]]) -> dict[Hashable, float]:
         """What is left to do, and about how many seconds of it there are for a usual machine."""
@@ -96,7 +116,7 @@ class Plan:
         absent = {id(study) for study, _ in missing}
         for study, _, measurements in self.studies:
             for one in measurements:
-                if id(study) in absent or not study.has(one):
+                if id(study) in absent or not _kept(study, one):
                     steps[id(study), one.name] = one.weight * _probe_seconds(study)
         return steps
 
@@ -123,6 +143,18 @@ class Plan:
             )
 
 
+def _check_two_corpora(study: Study, roles: Collection[Role]) -> None:
+    """Raise LayerclaimsError where transfer would be tested on the very texts of the main corpus."""
+    if set(roles) <= {"main"} or study.protocol.transfer_corpus is None:
+        return
+    main, other = study.corpus("main"), study.corpus("transfer")
+    if main.sha256 == other.sha256:
+        raise LayerclaimsError(
+            f"--corpus {shown(main.name)} and --transfer-corpus {shown(other.name)} hold the same texts, so nothing is "
+            "transferred; name another corpus, or give --transfer-corpus none."
+        )
+
+
 def _probe_seconds(study: Study) -> float:
     """About how long the layer probe takes: 20 s on the 430 MB of 200 texts of the embedded model."""
     return max(0.1, (study.matrix_bytes or 430e6) / 430e6 * 20)
@@ -134,6 +166,14 @@ def _there(study: Study, role: Role) -> bool:
         return study.has_states(role)
     except NotTestedError:
         return True
+
+
+def _kept(study: Study, one: Measurement) -> bool:
+    """Whether an earlier run measured it; not where its states cannot be had."""
+    try:
+        return study.has(one)
+    except NotTestedError:
+        return False
 
 
 def _existing(directory: Path) -> Path:

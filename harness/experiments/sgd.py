@@ -1,5 +1,6 @@
 """The probes of the published procedure: plain SGD on a fifth less of the vectors, fitted side by side."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from layerclaims.probing.sgd import SgdFit, Task
 from layerclaims.probing.transforms import Transform, one_scale, predict, standardised_unit
 from layerclaims.probing.vectors import TESTED_SHARE, Split, Vectors
 from layerclaims.runtime import progress as screen
-from layerclaims.runtime.files import locked
+from layerclaims.runtime.files import alone
 from layerclaims.runtime.progress import duration
 from numpy.typing import NDArray
 
@@ -90,7 +91,7 @@ _cells: dict[Measurement, Cell] = {}
 def _side_by_side(study: Study, cell: Cell) -> Values:
     """Fit a cell, and beside it all others that the run is going to ask for: a core each."""
     own = study.kept_at(sgd_fit(cell))
-    with locked(own.with_name(".sgd.lock")):  # the process before this one may have fitted them all
+    with alone(own.with_name(".sgd.lock")):  # the process before this one may have fitted them all
         waiting = {sgd_fit(cell): cell} | {
             one: _cells[one] for one in study.wanted if one in _cells and not study.has(one)
         }
@@ -104,7 +105,8 @@ def _side_by_side(study: Study, cell: Cell) -> Values:
                 study.keep(one, its)
         for task in tasks.values():
             if task.checkpoint is not None:
-                task.checkpoint.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # a directory that can only be read has none
+                    task.checkpoint.unlink()
     return values[sgd_fit(cell)]
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from layerclaims.activations.store import ActivationStore
+from layerclaims.corpora.corpus import Role
 from layerclaims.errors import LayerclaimsError
 from layerclaims.experiments import fitted
 from layerclaims.experiments.inputs import Inputs
-from layerclaims.experiments.kept import KeptValues
+from layerclaims.experiments.kept import KeptValues, Sources
 from layerclaims.experiments.measurement import Measurement, OfEveryModel, Series, Values
 from layerclaims.probing.certificate import Certificate
 from layerclaims.protocol import MEASUREMENTS_VERSION
@@ -52,6 +54,10 @@ class Study(Inputs):
         return {}
 
     @cached_property
+    def _at_work(self) -> list[Measurement]:
+        return []  # those that are being computed, each for the one before it
+
+    @cached_property
     def _estimates(self) -> dict[tuple[Recipe, float], Estimate]:
         return {}
 
@@ -60,11 +66,22 @@ class Study(Inputs):
     def values(self, measurement: Measurement) -> Values:
         """What a measurement found: from memory, from the cache directory, or computed now and kept there."""
         measurement = measurement.under(self.protocol.name)
-        return self._of(measurement).get(measurement.name, lambda: self._compute(measurement))
+        self._check_declared(measurement)
+        return self.mended(
+            lambda: self._of(measurement).get(
+                measurement.name, lambda: self._compute(measurement), self.sources(measurement)
+            )
+        )
+
+    def recall(self, measurement: Measurement) -> bool:
+        """Read what an earlier run computed, checksums and all; whether it is there and fit for use."""
+        measurement = measurement.under(self.protocol.name)
+        return self._of(measurement).recall(measurement.name, self.sources(measurement)) is not None
 
     def has(self, measurement: Measurement) -> bool:
-        """Whether it was computed by an earlier run; the states that it reads must be there."""
-        return self.kept_at(measurement).exists()
+        """Whether it was computed by an earlier run of these states, which must be there. Reads no numbers."""
+        measurement = measurement.under(self.protocol.name)
+        return self._of(measurement).has(measurement.name, self.sources(measurement))
 
     def kept_at(self, measurement: Measurement) -> Path:
         """The file that holds it, there or not; the states that it reads must be there."""
@@ -74,12 +91,39 @@ class Study(Inputs):
     def keep(self, measurement: Measurement, values: Values) -> None:
         """Keep what was found on the way to something else."""
         measurement = measurement.under(self.protocol.name)
-        self._of(measurement).put(measurement.name, values)
+        self._of(measurement).put(measurement.name, values, self.sources(measurement))
+
+    def forget(self, store: ActivationStore) -> None:
+        """Drop what was made of states that turned out to be damaged, in memory too."""
+        super().forget(store)
+        self._kept.clear()
+        self._estimates.clear()
 
     def _compute(self, measurement: Measurement) -> Values:
         self.check(measurement)
-        with screen.step(measurement.name, key=(id(self), measurement.name)):
-            return measurement.compute(self)
+        self._at_work.append(measurement)
+        try:
+            with screen.step(measurement.name, key=(id(self), measurement.name)):
+                return measurement.compute(self)
+        finally:
+            self._at_work.pop()
+
+    def store(self, role: Role) -> ActivationStore:
+        """The states of one corpus, as `Inputs.store`; a measurement is given those that it names among its needs."""
+        self._check_declared(role)
+        return super().store(role)
+
+    def _check_declared(self, need: Role | Measurement) -> None:
+        """Refuse what the measurement at work does not name: it would be kept under a key that knows nothing of it."""
+        if self._at_work and need not in self._at_work[-1].allowed(self.protocol.name):
+            what = (
+                f"the states of the {need} corpus"
+                if isinstance(need, str)
+                else f"the measurement {need.name}"
+            )
+            raise LayerclaimsError(
+                f"The measurement {self._at_work[-1].name} reads {what}; name it among the needs of the measurement."
+            )
 
     def check(self, measurement: Measurement) -> None:
         """Raise NotTestedError, before anything takes its time, where a measurement cannot be had."""
@@ -91,6 +135,17 @@ class Study(Inputs):
         directory = self.cache_dir / "measurements" / self._key(measurement)
         return self._kept.setdefault(directory, KeptValues(directory))
 
+    def sources(self, measurement: Measurement) -> Sources:
+        """The states that it is made of, of its own model and of others: key -> digest."""
+        name = self.protocol.name
+        stores = [super(Study, self).store(role) for role in measurement.roles(name)]
+        found = {store.key: store.digest for store in stores}
+        for need in measurement.all_needs(name):
+            if isinstance(need, OfEveryModel):
+                for study in self.family.values():
+                    found |= study.sources(need.measurement)
+        return found
+
     def _key(self, measurement: Measurement) -> str:
         """32 hexadecimal digits of everything that changes its numbers, and nothing else."""
         name = self.protocol.name
@@ -101,7 +156,9 @@ class Study(Inputs):
             "own version": [
                 need.version for need in needs if isinstance(need, Measurement) and need.version > 1
             ],
-            "states": {role: self.store(role).manifest["key"] for role in measurement.roles(name)},
+            "states": {
+                role: super(Study, self).store(role).manifest["key"] for role in measurement.roles(name)
+            },
             "models": {
                 other: [study._key(one) for one in models] for other, study in self.family.items() if models
             },

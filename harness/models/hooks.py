@@ -3,13 +3,15 @@
 import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from layerclaims.errors import LayerclaimsError
-from layerclaims.models.loading import quiet
-from layerclaims.runtime.text import shown
+from layerclaims.models.directory import HIDDEN_KEYS, N_BLOCKS_KEYS
+from layerclaims.models.memory import enough_for
+from layerclaims.models.reading import quiet
+from layerclaims.runtime.text import brief, shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -47,9 +49,9 @@ class _Pass(threading.local):
     out: "Tensor | None" = None
     filled = 0
 
-    def keep(self, at: int, value: "Tensor") -> None:
+    def keep(self, at: int, value: "Tensor | None") -> None:
         """Copy a state, where it is wanted."""
-        if self.out is not None:
+        if self.out is not None and value is not None:
             self.out[at].copy_(value)
             self.filled += 1
 
@@ -62,26 +64,54 @@ def _hook(handle: Any) -> Iterator[None]:
         handle.remove()
 
 
-def _entering(args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor":
-    value: Tensor = args[0] if args else kwargs["hidden_states"]
-    return value
+def _entering(args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor | None":
+    """The stream that enters a module: its first argument, or the first by name that is texts x tokens x width."""
+    import torch
+
+    given = args[:1] or [v for v in kwargs.values() if isinstance(v, torch.Tensor) and v.ndim == 3]
+    return given[0] if given and isinstance(given[0], torch.Tensor) else None
 
 
-def _leaving(output: Any) -> "Tensor":
-    # a tensor in transformers 5, a tuple that begins with it before
-    value: Tensor = output[0] if isinstance(output, tuple) else output
-    return value
+def _leaving(output: Any) -> "Tensor | None":
+    """The stream that leaves a module: what it gives, or the first of what it gives."""
+    import torch
+
+    value = output[0] if isinstance(output, (tuple, list)) and output else output
+    return value if isinstance(value, torch.Tensor) else None
+
+
+def decoder_of(model: "nn.Module") -> "nn.Module":
+    """The part of a causal model that reads token ids and gives final states.
+
+    A few models call their output head a decoder: that has no blocks.
+    """
+    from torch import nn
+
+    get: Any = getattr(model, "get_decoder", None)
+    found = None if get is None else get()
+    if isinstance(found, nn.Module) and any(isinstance(module, nn.ModuleList) for module in found.modules()):
+        return found
+    base: nn.Module = model.base_model  # type: ignore[assignment]
+    return base
+
+
+def _count(config: Any, keys: Sequence[str]) -> int | None:
+    """What a configuration says under the first of some names that it has."""
+    return next((n for key in keys if type(n := getattr(config, key, None)) is int), None)
+
+
+_Event = tuple["nn.Module", "Tensor", "Tensor"]  # a module that ran, what entered it and what left it
 
 
 def dissect(decoder: "nn.Module", name: str, config: Any) -> Anatomy:
     """Find blocks and final norm by watching one small batch go through, and check what will be read.
 
     The blocks are the list of modules, as long as the configuration says, through which the residual stream
-    passes once and in order: what leaves one enters the next, unchanged. The final norm is the module outside
-    the blocks that takes what leaves the last one. The library's own hidden states, where it has them, must
-    agree; the second row of the batch differs in its last token only, so earlier states must not.
+    passes once and in order: what leaves one enters the next, unchanged, and as wide as the configuration says. The
+    final norm is the module outside the blocks that takes what leaves the last one. What it gives is the decoder's own
+    result, or a linear projection of it is, and the library's hidden states, where it has them, are these states too;
+    the second row of the batch differs in its last token only, so earlier states must not. Raises LayerclaimsError.
     """
-    import torch
     from torch import nn
 
     def wrong(why: str) -> LayerclaimsError:
@@ -90,19 +120,56 @@ def dissect(decoder: "nn.Module", name: str, config: Any) -> Anatomy:
             "decoder-only model with one stream through a list of blocks."
         )
 
-    text_config = config.get_text_config(decoder=True)
-    expected = getattr(text_config, "num_hidden_layers", None)
+    text = config.get_text_config(decoder=True)
+    expected, width = _count(text, N_BLOCKS_KEYS), _count(text, HIDDEN_KEYS)
     lists = [
         m for m in decoder.modules() if isinstance(m, nn.ModuleList) and len(m) == (expected or len(m)) > 0
     ]
-    inside = {id(m) for blocks in lists for block in blocks for m in block.modules()}
+    try:
+        with enough_for(f"The model {shown(name)}"):
+            events, output = _watch(decoder, lists)
+    except LayerclaimsError:
+        raise
+    except Exception as error:
+        raise wrong(f"it cannot run on a few tokens ({brief(error)})") from error
     members = {id(block) for blocks in lists for block in blocks}
-    events: list[tuple[nn.Module, Any, Any]] = []  # in the order of completion
+    for module, _, leaving in events:
+        if id(module) in members and leaving.is_floating_point() and not bool(leaving.isfinite().all()):
+            raise wrong(f"what {type(module).__name__} gives is not finite in {leaving.dtype}")
+    chain = _chain(lists, events)
+    if not chain:
+        raise wrong(f"found no list of {expected or 'any number of'} blocks that are run once each, in order")
+    streams = [chain[0][1], *(leaving for _, _, leaving in chain)]
+    if any(s.ndim != 3 or s.shape != streams[0].shape for s in streams):
+        raise wrong(f"its states have the shape {tuple(streams[-1].shape)}, not texts x tokens x width")
+    if width is not None and streams[0].shape[-1] != width:
+        raise wrong(
+            f"what goes through its blocks is {streams[0].shape[-1]} wide, and its configuration says {width}"
+        )
+    norm = _norm(chain[-1], events)
+    final = streams[-1] if norm is None else norm[2]
+    _check_states([*streams, final], wrong)
+    _check_against_library(streams, final, output, events, wrong)
+    return Anatomy(
+        blocks=tuple(module for module, _, _ in chain),
+        norm=None if norm is None else norm[0],
+        hidden_size=int(streams[-1].shape[-1]),
+    )
 
-    def record(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        entering = args[0] if args else kwargs.get("hidden_states")
-        leaving = _leaving(output)
-        if isinstance(entering, torch.Tensor) and isinstance(leaving, torch.Tensor):
+
+def _watch(decoder: "nn.Module", lists: "Sequence[nn.ModuleList]") -> tuple[list[_Event], Any]:
+    """Run a batch of two texts that differ in their last token: what the members of the lists and the modules outside
+    them took and gave, in the order of completion, and the decoder's result.
+    """
+    import torch
+
+    members = {id(block) for blocks in lists for block in blocks}
+    inside = {id(m) for blocks in lists for block in blocks for m in block.modules()}
+    events: list[_Event] = []
+
+    def record(module: "nn.Module", args: Any, kwargs: Any, output: Any) -> None:
+        entering, leaving = _entering(args, kwargs), _leaving(output)
+        if entering is not None and leaving is not None:
             events.append((module, entering, leaving))
 
     vocabulary = decoder.get_input_embeddings().num_embeddings  # type: ignore[operator]
@@ -113,55 +180,71 @@ def dissect(decoder: "nn.Module", name: str, config: Any) -> Anatomy:
         for module in decoder.modules():
             if id(module) in members or (id(module) not in inside and module is not decoder):
                 stack.enter_context(_hook(module.register_forward_hook(record, with_kwargs=True)))
-        output = decoder(input_ids=ids, use_cache=False, output_hidden_states=True)
+        return events, decoder(input_ids=ids, use_cache=False, output_hidden_states=True)
 
-    for module, _, leaving in events:
-        if id(module) in members and leaving.is_floating_point() and not bool(leaving.isfinite().all()):
-            raise wrong(f"what {type(module).__name__} gives is not finite in {leaving.dtype}")
-    chain: list[tuple[nn.Module, Any, Any]] = []
+
+def _chain(lists: "Sequence[nn.ModuleList]", events: Sequence[_Event]) -> list[_Event]:
+    """The events of the list whose members ran once each, in order, each on what the one before gave; else none."""
+    import torch
+
     for blocks in lists:
         ran = [event for event in events if any(event[0] is block for block in blocks)]
         if [id(event[0]) for event in ran] == [id(block) for block in blocks] and all(
             torch.equal(before[2], after[1]) for before, after in itertools.pairwise(ran)
         ):
-            chain = ran
-            break
-    if not chain:
-        raise wrong(f"found no list of {expected or 'any number of'} blocks that are run once each, in order")
-    streams = [chain[0][1], *(leaving for _, _, leaving in chain)]
-    if any(s.ndim != 3 or s.shape != streams[0].shape for s in streams):
-        raise wrong(f"its states have the shape {tuple(streams[-1].shape)}, not texts x tokens x width")
-    last = streams[-1]
-    position = next(i for i, event in enumerate(events) if event[0] is chain[-1][0])
-    norm = next(
-        (
-            (module, leaving)
-            for module, entering, leaving in events[position + 1 :]
-            if entering.shape == last.shape == leaving.shape
-            and torch.equal(entering, last)
-            and not torch.equal(leaving, entering)  # a dropout at rest
-        ),
-        None,
-    )
-    final = last if norm is None else norm[1]
-    library = getattr(output, "hidden_states", None)
-    if library is not None:
-        if len(library) != len(streams):
-            raise wrong(f"the library gives {len(library)} hidden states, {len(streams)} were found")
-        for i, (mine, theirs) in enumerate(zip(streams, library, strict=True)):
-            same = torch.equal(mine, theirs)
-            if i == len(streams) - 1:  # after the final norm, and in a few models after a projection too
-                same = same or theirs.shape != final.shape or torch.equal(final, theirs)
-            if not same:
-                raise wrong(f"state {i} differs from the library's own hidden state")
-    for i, stream in enumerate([*streams, final]):
-        if not bool(torch.isfinite(stream).all()):
-            raise wrong(f"state {i} is not finite in {stream.dtype}")
-        one, other = stream[0, :-1].double(), stream[1, :-1].double()
+            return ran
+    return []
+
+
+def _norm(last: _Event, events: Sequence[_Event]) -> _Event | None:
+    """What took the last block's state after it and gave another one of the same shape; a dropout at rest does not."""
+    import torch
+
+    after = next(i for i, event in enumerate(events) if event[0] is last[0])
+    for event in events[after + 1 :]:
+        _, entering, leaving = event
+        if (
+            torch.equal(entering, last[2])
+            and leaving.shape == entering.shape
+            and not torch.equal(leaving, entering)
+        ):
+            return event
+    return None
+
+
+def _check_states(states: "Sequence[Tensor]", wrong: Callable[[str], LayerclaimsError]) -> None:
+    """Raise where a state is not finite, or where a token's depends on those after it."""
+    for i, state in enumerate(states):
+        if not bool(state.isfinite().all()):
+            raise wrong(f"state {i} is not finite in {state.dtype}")
+        one, other = state[0, :-1].double(), state[1, :-1].double()
         if not bool(((one - other).norm(dim=-1) <= 1e-3 * one.norm(dim=-1) + 1e-12).all()):
             raise wrong(f"state {i} of a token depends on the tokens after it")
-    return Anatomy(
-        blocks=tuple(module for module, _, _ in chain),
-        norm=None if norm is None else norm[0],
-        hidden_size=int(last.shape[-1]),
+
+
+def _check_against_library(
+    streams: "Sequence[Tensor]",
+    final: "Tensor",
+    output: Any,
+    events: Sequence[_Event],
+    wrong: Callable[[str], LayerclaimsError],
+) -> None:
+    """Raise where the decoder's own result or the library's hidden states are not the states that were found."""
+    import torch
+    from torch import nn
+
+    own = output[0]
+    projected = any(
+        isinstance(module, nn.Linear) and torch.equal(entering, final) and torch.equal(leaving, own)
+        for module, entering, leaving in events
     )
+    if not (torch.equal(final, own) or projected):
+        raise wrong("the state after its last block and norm is not what it gives in the end")
+    library = getattr(output, "hidden_states", None)
+    if library is None:
+        return
+    # from the embedding to the final state, raw ones only, or, as in Mamba, without the embedding
+    for way in ([*streams[:-1], own], streams, [*streams[1:], own]):
+        if len(way) == len(library) and all(map(torch.equal, way, library)):
+            return
+    raise wrong("its states differ from the library's own hidden states")

@@ -1,92 +1,18 @@
-"""Foreign files read: quietly, a GGUF file once, and with one sentence for whatever goes wrong."""
+"""A model's files -> the causal module of transformers, with every weight that they hold in its place, or a refusal."""
 
 import contextlib
-import functools
-import io
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from layerclaims.errors import LayerclaimsError
+from layerclaims.models.gguf import check_rope_base, forget, read_gguf, untaken_tensors
+from layerclaims.models.memory import check_room, enough_for
+from layerclaims.models.reading import WAY_OUT, reading
 from layerclaims.models.source import ModelSource
-from layerclaims.runtime.dtypes import check_dtype
-from layerclaims.runtime.text import brief, shown
-
-
-@contextlib.contextmanager
-def reading(what: str, gguf_file: str | None) -> Iterator[None]:
-    """Read foreign files: without noise, a GGUF file once, and with one sentence for whatever goes wrong."""
-    with quiet(), _as_sentence(what), gguf_read_once(gguf_file):
-        yield
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the libraries' bars, advice and warnings off the screen, and put everything back."""
-    import logging as standard
-
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(standard.CRITICAL)
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        # the bar of the GGUF reader heeds no setting: it writes to sys.stderr
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-@contextlib.contextmanager
-def _as_sentence(what: str) -> Iterator[None]:
-    """Turn whatever a library raises while reading foreign files into one sentence."""
-    try:
-        yield
-    except (LayerclaimsError, MemoryError):
-        raise
-    except Exception as error:
-        raise LayerclaimsError(
-            f"{what} ({brief(error)}); give a decoder-only model that this version of transformers knows, in "
-            "safetensors or GGUF."
-        ) from error
-
-
-@contextlib.contextmanager
-def gguf_read_once(file: str | None) -> Iterator[None]:
-    """Keep transformers from reading a GGUF file anew for its tokenizer, configuration and weights.
-
-    Each time takes seconds, and so does a list of tensors' names, which it makes for every module of the model.
-    """
-    if file is None:
-        yield
-        return
-    import gguf
-
-    names: Any = functools.cache(gguf.get_tensor_name_map)
-    originals = {"GGUFReader": gguf.GGUFReader, "get_tensor_name_map": gguf.get_tensor_name_map}
-    gguf.GGUFReader, gguf.get_tensor_name_map = _gguf_reader, names  # type: ignore[assignment, misc]
-    try:
-        yield
-    finally:
-        for name, original in originals.items():
-            setattr(gguf, name, original)
-
-
-def _gguf_reader(path: str) -> Any:
-    return _gguf_fields(path, Path(path).stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=1)
-def _gguf_fields(path: str, changed: int) -> Any:
-    from gguf.gguf_reader import GGUFReader
-
-    del changed  # part of the cache's key only
-    return GGUFReader(path)
+from layerclaims.models.weights import Tensor, n_numbers, read_headers, refuse_untaken
+from layerclaims.runtime.dtypes import DTYPES, check_dtype
+from layerclaims.runtime.text import shown
 
 
 def load_module(source: ModelSource, *, device: str, dtype: str, initialise: int | None) -> Any:
@@ -101,10 +27,30 @@ def load_module(source: ModelSource, *, device: str, dtype: str, initialise: int
         return _in_memory(source, dtype=dtype, initialise=initialise)
     place = device_of(device)
     kind: torch.dtype = getattr(torch, dtype)
-    with reading(f"The model {shown(source.name)} could not be loaded", source.gguf_file):
-        model = _pretrained(source, kind) if initialise is None else _untrained(source, kind, initialise)
-        model = model.to(place).eval().requires_grad_(False)
-    _gguf_fields.cache_clear()  # many small objects
+    name, quantised = shown(source.name), source.config.get("quantization_config")
+    way_out = WAY_OUT
+    if isinstance(quantised, Mapping):
+        method = shown(quantised.get("quant_method", "an unnamed method"), 40)
+        way_out = f"its weights are quantised with {method}: install what that needs, or {WAY_OUT}"
+    with reading(
+        f"The model {name} could not be loaded", source.path, source.gguf_file, way_out=way_out
+    ) as directory:
+        reader = None if source.gguf_file is None else read_gguf(source.path / source.gguf_file)
+        tensors = _tensors(source, reader)
+        size = DTYPES["float32" if initialise is not None else dtype].size
+        check_room(n_numbers(tensors) * size, place, source.name)
+        with enough_for(f"Loading the model {name}"):
+            model = (
+                _pretrained(source, directory, kind, tensors, reader)
+                if initialise is None
+                else _untrained(source, directory, kind, initialise)
+            )
+            model = model.to(place).eval().requires_grad_(False)
+        if reader is not None:
+            check_rope_base(
+                reader, source.path / str(source.gguf_file), model.config.get_text_config(decoder=True)
+            )
+    forget()
     kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}
     if not kinds <= {kind, torch.float32}:
         raise LayerclaimsError(
@@ -149,41 +95,106 @@ def device_of(name: str) -> Any:
     return device
 
 
-def _pretrained(source: ModelSource, dtype: Any) -> Any:
+def _tensors(source: ModelSource, reader: Any) -> dict[str, Tensor]:
+    """The tensors of the weight files by name."""
+    if reader is None:
+        return read_headers(source.path / file for file in source.files if file.endswith(".safetensors"))
+    return {
+        tensor.name: Tensor(code=tensor.tensor_type.name, shape=tuple(map(int, reversed(tensor.shape))))
+        for tensor in reader.tensors
+    }
+
+
+def _pretrained(
+    source: ModelSource, directory: Path, dtype: Any, tensors: Mapping[str, Tensor], reader: Any
+) -> Any:
     from transformers import AutoModelForCausalLM
 
     auto: Any = AutoModelForCausalLM  # its annotations do not know of output_loading_info
     extra: dict[str, Any] = (
         {"use_safetensors": True} if source.gguf_file is None else {"gguf_file": source.gguf_file}
     )
-    model, info = auto.from_pretrained(
-        str(source.path),
-        dtype=dtype,
-        local_files_only=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-        **extra,
-    )
-    # transformers fills what is missing with random numbers and goes on; the output head is not used here
-    head = model.get_output_embeddings()
-    head_names = {name for name, module in model.named_modules() if module is head}
-    missing = sorted(key for key in info["missing_keys"] if key.rpartition(".")[0] not in head_names)
-    if missing or info["mismatched_keys"]:
-        names = missing or sorted(str(key) for key in info["mismatched_keys"])
-        raise LayerclaimsError(
-            f"The weights of {shown(source.name)} lack {len(names)} tensors that its config.json asks for, "
-            f"such as {shown(names[0])}; the files do not belong together."
+    with _untaken() as untaken:
+        model, info = auto.from_pretrained(
+            str(directory),
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # to tell them below
+            **extra,
         )
+    if reader is not None:
+        untaken.update(untaken_tensors(reader, model))
+    _check_taken(source.name, model, info, untaken, tensors)
     return model
 
 
-def _untrained(source: ModelSource, dtype: Any, seed: int) -> Any:
+def _check_taken(
+    name: str, model: Any, info: Mapping[str, Any], untaken: set[str], tensors: Mapping[str, Tensor]
+) -> None:
+    """Raise LayerclaimsError unless every weight of the model was read, and every weight of the files was taken."""
+    if files := getattr(type(model.config), "extra_files", ()):
+        raise LayerclaimsError(
+            f"The model {shown(name)} ({type(model).__name__}) is read from further files, such as {shown(files[0])}, "
+            "which the cache's key would not cover; give another model."
+        )
+    for tensor, found, wanted in sorted(info["mismatched_keys"], key=str):
+        raise LayerclaimsError(
+            f"The weights of {shown(name)} hold the tensor {shown(tensor)} with the shape {tuple(found)}, where its "
+            f"configuration asks for {tuple(wanted)}; the files do not belong together."
+        )
+    # transformers fills what is missing with random numbers and goes on; the output head is not used here
+    head = model.get_output_embeddings()
+    head_names = {path for path, module in model.named_modules() if module is head}
+    missing = sorted(key for key in info["missing_keys"] if key.rpartition(".")[0] not in head_names)
+    if missing:
+        raise LayerclaimsError(
+            f"The weights of {shown(name)} lack {len(missing)} tensors that its configuration asks for, such as "
+            f"{shown(missing[0])}; the files do not belong together."
+        )
+    text = model.config.get_text_config(decoder=True)
+    blocks, further = (
+        getattr(text, key, None) or 0 for key in ("num_hidden_layers", "num_nextn_predict_layers")
+    )
+    refuse_untaken(
+        {*untaken, *info["unexpected_keys"]}, tensors, name, extra_blocks=range(blocks, blocks + further)
+    )
+
+
+@contextlib.contextmanager
+def _untaken() -> Iterator[set[str]]:
+    """The names of the tensors that transformers finds no place for, before it takes out those that it never tells.
+
+    Its patterns for those take out whole blocks in some models.
+    """
+    from transformers import PreTrainedModel
+
+    found: set[str] = set()
+    cls: Any = PreTrainedModel
+    own = getattr(cls, "_adjust_missing_and_unexpected_keys", None)
+    if own is None:
+        yield found
+        return
+
+    def telling(self: Any, info: Any) -> Any:
+        found.update(info.unexpected_keys)
+        return own(self, info)
+
+    cls._adjust_missing_and_unexpected_keys = telling
+    try:
+        yield found
+    finally:
+        cls._adjust_missing_and_unexpected_keys = own
+
+
+def _untrained(source: ModelSource, directory: Path, dtype: Any, seed: int) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     extra = {} if source.gguf_file is None else {"gguf_file": source.gguf_file}
     config = AutoConfig.from_pretrained(
-        str(source.path), local_files_only=True, trust_remote_code=False, **extra
+        str(directory), local_files_only=True, trust_remote_code=False, **extra
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

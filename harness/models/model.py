@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Self
 
 from layerclaims.errors import LayerclaimsError
 from layerclaims.models.facts import ModelFacts
-from layerclaims.models.hooks import Anatomy, dissect
+from layerclaims.models.hooks import Anatomy, decoder_of, dissect
 from layerclaims.models.loading import load_module
+from layerclaims.models.memory import enough_for
 from layerclaims.models.source import ModelSource
 from layerclaims.models.tokenizer import Tokenizer
 from layerclaims.runtime.text import shown
@@ -44,7 +45,7 @@ class LanguageModel:
         final norm and to check that state i is block i's output. Raises LayerclaimsError.
         """
         model = load_module(source, device=device, dtype=dtype, initialise=initialise)
-        decoder = model.get_decoder() if hasattr(model, "get_decoder") else model.base_model
+        decoder = decoder_of(model)
         anatomy = dissect(decoder, source.name, model.config)
         inputs, outputs = model.get_input_embeddings(), model.get_output_embeddings()
         facts = ModelFacts(
@@ -95,7 +96,7 @@ class LanguageModel:
         here = self._pass
         here.out, here.filled = out, 0
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), enough_for(f"The model {shown(self.facts.name)}"):
                 self._decoder(input_ids=ids.to(self.device), use_cache=False)
                 if self._anatomy.norm is None:
                     here.keep(self.n_states - 1, out[-2])

@@ -1,11 +1,15 @@
 """Tokenizer: a model's own, with its own default for special tokens."""
 
 import functools
-from typing import Any
+import importlib.util
+from pathlib import Path
+from typing import Any, Final
 
-from layerclaims.models.loading import reading
+from layerclaims.models.reading import WAY_OUT, reading
 from layerclaims.models.source import ModelSource
 from layerclaims.runtime.text import shown
+
+_SENTENCEPIECE: Final = ("tokenizer.model", "spiece.model", "spm.model", "sentencepiece.bpe.model")
 
 
 class Tokenizer:
@@ -42,5 +46,23 @@ def _load_tokenizer(path: str, gguf_file: str | None, name: str, sha256: str) ->
 
     del sha256  # part of the cache's key only: a directory that changed is loaded again
     extra = {} if gguf_file is None else {"gguf_file": gguf_file}
-    with reading(f"The tokenizer of {shown(name)} could not be loaded", gguf_file):
-        return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False, **extra)
+    with reading(
+        f"The tokenizer of {shown(name)} could not be loaded",
+        Path(path),
+        gguf_file,
+        way_out=_way_out(Path(path)),
+    ) as place:
+        return AutoTokenizer.from_pretrained(
+            str(place), local_files_only=True, trust_remote_code=False, **extra
+        )
+
+
+def _way_out(directory: Path) -> str:
+    """What to do about a tokenizer that cannot be read."""
+    pieces = [file for file in _SENTENCEPIECE if (directory / file).is_file()]
+    if not pieces or (directory / "tokenizer.json").is_file() or importlib.util.find_spec("sentencepiece"):
+        return WAY_OUT
+    return (
+        f"its {pieces[0]} is read with the packages sentencepiece and protobuf: install them, or save the tokenizer "
+        "with a tokenizer.json"
+    )

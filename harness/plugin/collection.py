@@ -5,7 +5,7 @@ import dataclasses
 import importlib.util
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,17 +59,20 @@ def check(claims: Mapping[str, Expected]) -> None:
             )
 
 
-def dump(claims: Mapping[str, Expected]) -> str:
-    """Claims as plain JSON: what a worker of xdist tells the process that started it."""
-    return json.dumps({nodeid: dataclasses.asdict(one) for nodeid, one in claims.items()})
+def dump(claims: Mapping[str, Expected], known: Collection[str]) -> str:
+    """Claims, and the ids of all that there are, as plain JSON: what a worker of xdist tells its controller."""
+    chosen = {nodeid: dataclasses.asdict(one) for nodeid, one in claims.items()}
+    return json.dumps({"claims": chosen, "known": sorted(known)})
 
 
-def load(text: str) -> dict[str, Expected]:
+def load(text: str) -> tuple[dict[str, Expected], frozenset[str]]:
     """What `dump` wrote."""
-    return {
+    told = json.loads(text)
+    claims = {
         nodeid: Expected(claim=Claim(**one["claim"]), place=one["place"], roles=tuple(one["roles"]))
-        for nodeid, one in json.loads(text).items()
+        for nodeid, one in told["claims"].items()
     }
+    return claims, frozenset(told["known"])
 
 
 class _Collector:

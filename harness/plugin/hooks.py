@@ -10,6 +10,7 @@ from layerclaims.plugin.judge import Judge
 from layerclaims.plugin.outputs import Outputs
 from layerclaims.plugin.reporting import Reporting
 from layerclaims.plugin.session import Run
+from layerclaims.plugin.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from layerclaims.experiments.study import Study
@@ -36,8 +37,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the options; what is wrong with them concerns only a session with claims."""
     config.addinivalue_line("markers", "claim: a claim about hidden states (set by the plugin)")
     run = config.stash[RUN] = Run(config)
-    outputs = Outputs(run)
-    for name, plugin in {"run": run, "outputs": outputs, "reporting": Reporting(run, outputs)}.items():
+    verdicts = Verdicts(run)
+    outputs = Outputs(run, verdicts)
+    reporting = Reporting(run, verdicts, outputs)
+    plugins = {"run": run, "verdicts": verdicts, "outputs": outputs, "reporting": reporting}
+    for name, plugin in plugins.items():
         config.pluginmanager.register(plugin, f"layerclaims-{name}")
 
 

@@ -1,23 +1,18 @@
-"""The options of the pytest group "replication": declared, read from where they are given, checked."""
+"""The options of the pytest group "replication", and the names under which pytest takes them."""
 
 import argparse
 import copy
-import hashlib
 import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from layerclaims.errors import LayerclaimsError
-from layerclaims.protocol import PROFILES, Protocol, report_name, resolve_options
+from layerclaims.protocol import PROFILES
 from layerclaims.runtime.dtypes import DTYPES
-from layerclaims.runtime.files import check_writable
-from layerclaims.runtime.memory import parse
-from layerclaims.runtime.paths import CACHE_VARIABLE, default_cache_dir
+from layerclaims.runtime.paths import CACHE_VARIABLE
 from layerclaims.runtime.text import shown
 
 PROTOCOLS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -25,7 +20,6 @@ PROTOCOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "as-published": ("as-published",),
     "both": ("rigorous", "as-published"),
 }
-FORMATS: Final = ("pdf", "html", "md")
 # option -> what it takes and means; see `declare` for the names under which it can be given
 OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "model": {
@@ -56,6 +50,10 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "out": {"metavar": "DIR", "help": "where the report is written (reports/<model>)"},
     "report": {"metavar": "FORMATS", "help": "any of pdf,html,md, or none (pdf,html,md)"},
+    "replace": {
+        "action": "store_true",
+        "help": "results.json and --save-baseline may replace a file that holds more claims than this run",
+    },
     "control": {
         "choices": ("untrained",),
         "help": "judge every claim also on the same architecture with freshly initialised weights (none)",
@@ -75,14 +73,7 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "help": "a verdict is a result whichever way it goes: only a claim that could not be judged fails",
     },
 }
-PROTOCOL_FIELDS: Final = (
-    "corpus", "transfer-corpus", "profile", "n-texts", "context", "folds", "seed", "alpha", "dtype",
-)  # fmt: skip
 INI_TYPES: Final[Mapping[Any, str]] = {int: "int", float: "float", "append": "linelist", "store_true": "bool"}
-SWITCH: Final[Mapping[str, bool]] = {
-    **dict.fromkeys(("1", "true", "yes", "on"), True),
-    **dict.fromkeys(("0", "false", "no", "off", ""), False),
-}
 PREFIX: Final = "LAYERCLAIMS_"
 # options that were given by a name without layerclaims- which is ours; and those whose short ini key is
 SHORT: Final = pytest.StashKey[frozenset[str]]()
@@ -108,7 +99,7 @@ def declare(parser: pytest.Parser, manager: pytest.PytestPluginManager) -> None:
     short = []
     for name, how in OPTIONS.items():
         action, text = how.get("action", "store"), f"or --{name}: {how['help']}"
-        shape = {"dest": _dest(name), "action": action, "default": None, "help": text}
+        shape = {"dest": dest(name), "action": action, "default": None, "help": text}
         if action != "store_true":
             shape["metavar"] = how.get("metavar", "|".join(how.get("choices", ())))
         names = [f"--{name}"] if late else []
@@ -118,7 +109,7 @@ def declare(parser: pytest.Parser, manager: pytest.PytestPluginManager) -> None:
             names = []
             group.addoption(f"--layerclaims-{name}", **shape)
         short += [name for _ in names]
-        _add_key(parser, f"layerclaims_{_key(name)}", name)
+        _add_key(parser, f"layerclaims_{key(name)}", name)
     config.stash[SHORT] = frozenset(short)
     config.stash[SHORT_KEYS] = _shorten_keys(config, parser) if late else frozenset()
 
@@ -179,32 +170,34 @@ def _shorten_keys(config: pytest.Config, parser: pytest.Parser) -> frozenset[str
     free = []
     for name in OPTIONS:
         try:
-            config.getini(_key(name))
+            config.getini(key(name))
         except ValueError:  # nobody has declared it
             free.append(name)
-            _add_key(parser, _key(name), name)
+            _add_key(parser, key(name), name)
         except (TypeError, pytest.UsageError):  # another's, and wrong
             continue
     return frozenset(free)
 
 
-def _add_key(parser: pytest.Parser, key: str, name: str) -> None:
+def _add_key(parser: pytest.Parser, ini: str, name: str) -> None:
     how = OPTIONS[name]
     kind: Any = INI_TYPES.get(how.get("action", how.get("type")), "string")
-    parser.addini(key, f"the same as --layerclaims-{name}", type=kind, default=None)
+    parser.addini(ini, f"the same as --layerclaims-{name}", type=kind, default=None)
 
 
-def _dest(name: str) -> str:
-    return "replication_" + _key(name)
+def dest(name: str) -> str:
+    """The name under which pytest keeps an option's value."""
+    return "replication_" + key(name)
 
 
-def _key(name: str) -> str:
+def key(name: str) -> str:
+    """An option's name as an ini key and as a field of the protocol."""
     return name.replace("-", "_")
 
 
 def variable(name: str) -> str:
     """The variable of the environment in which an option can be given."""
-    return CACHE_VARIABLE if name == "cache-dir" else PREFIX + _key(name).upper()
+    return CACHE_VARIABLE if name == "cache-dir" else PREFIX + key(name).upper()
 
 
 def check_variables(environment: Mapping[str, str]) -> None:
@@ -214,246 +207,3 @@ def check_variables(environment: Mapping[str, str]) -> None:
         if given.startswith(PREFIX) and given not in known:
             near = get_close_matches(given, known, n=1, cutoff=0)[0]
             raise LayerclaimsError(f"There is no variable {shown(given)}; did you mean {near}?")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """One model under one protocol, and where its report goes."""
-
-    protocol: Protocol
-    name: str  # of the model, harmless in file names and test ids, different for each model
-    out: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """All that the options say."""
-
-    targets: tuple[Target, ...]  # every model under every protocol, model by model
-    batch_size: int | None
-    device: str
-    offline: bool
-    memory: int  # bytes of the largest matrix that is kept in memory
-    cache_dir: Path
-    formats: tuple[str, ...]
-    twin: bool  # every claim is also judged on the untrained twin
-    lenient: bool  # INCONCLUSIVE passes
-    verdicts_only: bool  # every verdict passes
-    baseline: Path | None
-    save_baseline: Path | None
-    stated: tuple[Mapping[str, Any], ...]  # options outside the protocol, as results.json lists them
-    called: Mapping[str, str]  # option -> how it was given: --NAME, the variable or the ini key
-
-    @property
-    def models(self) -> dict[str, list[Target]]:
-        """The targets of each model, by its name."""
-        found: dict[str, list[Target]] = {}
-        for target in self.targets:
-            found.setdefault(target.name, []).append(target)
-        return found
-
-    def target_id(self, target: Target) -> str | None:
-        """What tells the target's tests from the others'; None where there are no others."""
-        parts = []
-        if len(self.models) > 1:
-            parts.append(target.name)
-        if len({t.protocol.name for t in self.targets}) > 1:
-            parts.append(target.protocol.name)
-        return "-".join(parts) or None
-
-    def check(self) -> None:
-        """Names, files and directories, as far as that is quick; raises LayerclaimsError."""
-        from layerclaims.corpora.load import check_corpus_name
-        from layerclaims.models.source import check_model_name
-
-        for target in self.targets:
-            check_model_name(target.protocol.model)
-            check_corpus_name(target.protocol.corpus)
-            if target.protocol.transfer_corpus is not None:
-                check_corpus_name(target.protocol.transfer_corpus)
-        check_writable(self.cache_dir, self.called.get("cache-dir", "--cache-dir"))
-        for target in self.targets:
-            check_writable(target.out, self.called.get("out", "--out"))
-        if self.save_baseline is not None:
-            option = self.called["save-baseline"]
-            check_writable(self.save_baseline.parent, option)
-            if self.save_baseline.is_dir():
-                raise LayerclaimsError(
-                    f"{option} {shown(self.save_baseline)} is a directory; name a file in it."
-                )
-
-
-def read(config: pytest.Config) -> Settings:
-    """The settings of a session; raises LayerclaimsError for options that make no sense."""
-    check_variables(os.environ)
-    given = _Given(config)
-    try:
-        return _settings(config, given)
-    except LayerclaimsError as error:
-        raise LayerclaimsError(given.as_spelled(str(error))) from None
-
-
-def _settings(config: pytest.Config, given: "_Given") -> Settings:
-    here = config.invocation_params.dir
-    fields = {_key(name): found for name in PROTOCOL_FIELDS if (found := given(name))[0] is not None}
-    models, source = given("model", ["embedded"])
-    chosen, protocol_source = given("protocol", "rigorous")
-    out, _ = given("out")
-    targets = []
-    names = _names(models)
-    for model, name in names.items():
-        folder = here / (Path("reports") / name if out is None else Path(out).expanduser())
-        for protocol in PROTOCOLS[chosen]:
-            stated = {**fields, "name": (protocol, protocol_source)}
-            if source != "default":
-                stated["model"] = (model, source)
-            targets.append(
-                Target(
-                    protocol=resolve_options(stated),
-                    name=name,
-                    out=folder / name if out is not None and len(names) > 1 else folder,
-                )
-            )
-    cache_dir, _ = given("cache-dir")
-    baseline, save_baseline = (
-        None if (value := given(name)[0]) is None else here / Path(value).expanduser()
-        for name in ("baseline", "save-baseline")
-    )
-    if len(names) > 1 and (baseline or save_baseline):
-        option = "--baseline" if baseline else "--save-baseline"
-        raise LayerclaimsError(
-            f"{option} is about one model, and there are {len(names)}; run them one by one."
-        )
-    return Settings(
-        targets=tuple(targets),
-        batch_size=_batch_size(given("batch-size", "auto")[0]),
-        device=_device(given("device", "auto")[0]),
-        offline=given("offline", False)[0],
-        memory=parse(given("memory", "auto")[0]),
-        cache_dir=default_cache_dir() if cache_dir is None else here / Path(cache_dir).expanduser(),
-        formats=_formats(given("report", ",".join(FORMATS))[0]),
-        twin=given("control")[0] == "untrained",
-        lenient=given("inconclusive", "fail")[0] == "warn",
-        verdicts_only=given("verdicts-only", False)[0],
-        baseline=baseline,
-        save_baseline=save_baseline,
-        stated=tuple(
-            {"name": _key(name), "value": value, "source": source}
-            for name, default in (
-                ("protocol", "rigorous"),
-                ("device", "auto"),
-                ("batch-size", "auto"),
-                ("memory", "auto"),
-                ("control", "none"),
-                ("inconclusive", "fail"),
-            )
-            for value, source in [given(name, default)]
-        ),
-        called=given.called,
-    )
-
-
-class _Given:
-    """The options as they were given: on the command line, else in the environment, else in an ini file."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-        self.called: dict[str, str] = {}  # option -> how it was given
-
-    def __call__(self, name: str, default: Any = None) -> tuple[Any, str]:
-        """The value and where it came from; raises LayerclaimsError for one of the wrong kind."""
-        config, text = self._config, os.environ.get(variable(name))
-        if (value := config.getoption(_dest(name))) is not None:
-            self.called[name] = f"--{name}" if name in config.stash[SHORT] else f"--layerclaims-{name}"
-            return self._read(name, value), "command line"
-        if text is not None and (text.strip() or _is_switch(name)):
-            self.called[name] = variable(name)
-            return self._read(name, text), "environment"
-        for key in (f"layerclaims_{_key(name)}", _key(name)):
-            if key == _key(name) and name not in config.stash[SHORT_KEYS]:
-                continue
-            try:
-                value = config.getini(key)
-            except (TypeError, ValueError, pytest.UsageError) as error:
-                said = shown(" ".join(str(error).split()), 300)[1:-1].rstrip(".")
-                raise LayerclaimsError(f"The ini key {key} cannot be used: {said}.") from None
-            if value not in (None, "", []):
-                self.called[name] = f"the ini key {key}"
-                return self._read(name, value), "ini file"
-        return default, "default"
-
-    def _read(self, name: str, value: Any) -> Any:
-        """A value as the option takes it; a text is what command line and environment give."""
-        how = OPTIONS[name]
-        if isinstance(value, str):
-            if _is_switch(name):
-                if (on := SWITCH.get(value.strip().lower())) is None:
-                    raise _impossible(name, value, "1, true, yes or on; or 0, false, no, off or empty")
-                return on
-            if how.get("action") == "append":
-                return value.split()
-            if kind := how.get("type"):
-                try:
-                    value = kind(value)
-                except ValueError:
-                    raise _impossible(name, value, "a whole number" if kind is int else "a number") from None
-        if "choices" in how and value not in how["choices"]:
-            raise _impossible(name, value, f"one of {', '.join(how['choices'])}")
-        return value
-
-    def as_spelled(self, sentence: str) -> str:
-        """A sentence about --NAME, said of what the user has given."""
-        found = re.match(r"--([a-z-]+)", sentence)
-        if found is None or found[1] not in self.called:
-            return sentence
-        called = self.called[found[1]]
-        return called[0].upper() + called[1:] + sentence[found.end() :]
-
-
-def _is_switch(name: str) -> bool:
-    return OPTIONS[name].get("action") == "store_true"
-
-
-def _impossible(name: str, value: object, wanted: str) -> LayerclaimsError:
-    return LayerclaimsError(f"--{name} {shown(value)} is not possible: it has to be {wanted}.")
-
-
-def _names(models: Sequence[str]) -> dict[str, str]:
-    """Model -> harmless name, a different one for each; a model given twice counts once."""
-    plain = {model: report_name(model) for model in models}
-    spelled = list(plain.values())
-    return {
-        model: name
-        if spelled.count(name) == 1
-        else f"{name}-{hashlib.sha256(model.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
-        for model, name in plain.items()
-    }
-
-
-def _batch_size(value: str) -> int | None:
-    if value == "auto":
-        return None
-    if not (str(value).isascii() and str(value).isdigit() and int(value) > 0):
-        raise LayerclaimsError(
-            f"--batch-size {shown(value)} is not possible: it has to be auto or a number above 0."
-        )
-    return int(value)
-
-
-def _device(value: str) -> str:
-    if not re.fullmatch(r"auto|(cpu|cuda|mps|xpu)(:\d{1,3})?", value):  # whether it is there, torch will say
-        raise LayerclaimsError(
-            f"--device {shown(value)} is not possible: give auto, cpu, cuda, cuda:1 or mps."
-        )
-    return value
-
-
-def _formats(value: str) -> tuple[str, ...]:
-    if value == "none":
-        return ()
-    formats = tuple(dict.fromkeys(f.strip() for f in value.split(",")))
-    if unknown := [f for f in formats if f not in FORMATS]:
-        raise LayerclaimsError(
-            f"--report {shown(unknown[0])} is not possible: choose from {', '.join(FORMATS)}, or none."
-        )
-    return formats

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from layerclaims.plugin import terminal
 from layerclaims.plugin.outputs import Outputs
-from layerclaims.plugin.session import Run, record_of
+from layerclaims.plugin.session import Run
+from layerclaims.plugin.verdicts import Verdicts, record_of
 from layerclaims.runtime.text import inert
 from layerclaims.verdicts.style import STYLES
 from layerclaims.verdicts.verdict import Verdict
@@ -15,9 +16,9 @@ from layerclaims.verdicts.verdict import Verdict
 class Reporting:
     """pytest's terminal, where a session has claims."""
 
-    def __init__(self, run: Run, outputs: Outputs) -> None:
-        """Show what `run` knows, and what was written."""
-        self._run, self._outputs, self._config = run, outputs, run.config
+    def __init__(self, run: Run, verdicts: Verdicts, outputs: Outputs) -> None:
+        """Show what is going to be judged, what came back, and what was written."""
+        self._run, self._verdicts, self._outputs, self._config = run, verdicts, outputs, run.config
         self._over = False  # the summary is being written
 
     @property
@@ -39,7 +40,7 @@ class Reporting:
         if out.width_of_current_line:
             out.line()
         status = getattr(report, "layerclaims_status", None)
-        expected, judged = self._run.expected, self._run.records
+        expected, judged = self._run.expected, self._verdicts.records
         terminal.write_live(
             out,
             entry,
@@ -109,10 +110,12 @@ class Reporting:
 
     def _summarise(self, reporter: Any) -> None:
         out = self._config.get_terminal_writer()
-        if self._run.records:
+        if self._verdicts.records:
             reporter.section("verdicts")
-            chosen = [nodeid for nodeid in self._run.expected if nodeid in self._run.records]
-            terminal.write_table(out, [(self._run.records[n], self._label(n)) for n in chosen])
+            chosen = [nodeid for nodeid in self._run.expected if nodeid in self._verdicts.records]
+            terminal.write_table(out, [(self._verdicts.records[n], self._label(n)) for n in chosen])
+            if self._run.chosen:
+                out.line(f"{self._run.chosen}.")
         if self._outputs.comparison:
             reporter.section("baseline")
             out.line(self._outputs.comparison)

@@ -1,60 +1,43 @@
-"""A session of claims: what was collected, what it needs, and the verdicts as they come in."""
+"""A session of claims: what was collected, what it needs, and all that has to be right before the first test."""
 
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from layerclaims.errors import LayerclaimsError, NotTestedError
-from layerclaims.plugin import collection, gate, options
+from layerclaims.errors import LayerclaimsError
+from layerclaims.plugin import collection, gate, options, selection, settings
 from layerclaims.plugin.collection import Expected, claim_of
-from layerclaims.plugin.options import Settings, Target
-from layerclaims.runtime import progress
-from layerclaims.runtime.text import digits, inert
+from layerclaims.plugin.settings import Settings, Target
+from layerclaims.runtime import progress, signals
+from layerclaims.runtime.text import inert
 from layerclaims.verdicts.declaration import Declaration, rule_of
-from layerclaims.verdicts.verdict import Verdict
 
 if TYPE_CHECKING:
     from layerclaims.experiments.study import Study
-    from layerclaims.recording.record import Exhibits
     from layerclaims.results.records import ClaimRecord, Results
     from layerclaims.verdicts.evidence import Evidence
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """What a claim's test leaves behind."""
-
-    record: "ClaimRecord"
-    outcome: gate.Outcome
-    evidence: "Evidence"
-    study: "Study"
-
-
-JUDGED = pytest.StashKey[Judged]()
-EXHIBITS = pytest.StashKey[dict[str, Any]]()
-
-
 class Run:
-    """What the plugin keeps for a session: settings, studies, and the verdicts as they come in."""
+    """What the plugin keeps for a session: settings, studies, and the claims that are going to be judged."""
 
     def __init__(self, config: pytest.Config) -> None:
         """Options that make no sense raise only when `settings` is asked for: by a session with claims."""
         self.config = config
         self._settings: Settings | LayerclaimsError
         try:
-            self._settings = options.read(config)
+            self._settings = settings.read(config)
         except LayerclaimsError as error:
             self._settings = error
         self._input: Mapping[str, Any] = getattr(config, "workerinput", {})  # what xdist tells a worker
         self.worker = bool(self._input)
         self.expected: dict[str, Expected] = {}  # what has to come back with a verdict, by node id
-        self.records: dict[str, ClaimRecord] = {}  # by node id
-        self.exhibits: dict[Target, Exhibits] = {}  # the counts and figures that the records name
+        self._known: frozenset[str] = frozenset()  # ids of the claims among which some are selected
+        self._terminable = False
         self._rules: dict[str, Declaration | None] = {}  # by node id, where this process collected
 
     @property
@@ -80,14 +63,24 @@ class Run:
         if not self.expected or not self.usable or self.config.get_verbosity() < 0:
             return []
         p = self.settings.targets[0].protocol
-        models = dict.fromkeys(inert(target.protocol.model) for target in self.settings.targets)
+        models = dict.fromkeys(inert(target.protocol.model, 300) for target in self.settings.targets)
         protocols = dict.fromkeys(target.protocol.name for target in self.settings.targets)
-        transfer = "no other corpus" if p.transfer_corpus is None else inert(p.transfer_corpus)
+        transfer = "no other corpus" if p.transfer_corpus is None else inert(p.transfer_corpus, 300)
         return [
-            f"layerclaims: {', '.join(models)}",
-            f"layerclaims: on {inert(p.corpus)}, transfer to {transfer}; "
+            f"layerclaims: {', '.join(models)}" + (f"; {self.chosen}" if self.chosen else ""),
+            f"layerclaims: on {inert(p.corpus, 300)}, transfer to {transfer}; "
             f"{' and '.join(protocols)}, {p.n_texts:,} texts x {p.context} tokens, {p.folds} folds, seed {p.seed}",
         ]
+
+    @property
+    def chosen(self) -> str:
+        """As in "21 of 28 claims selected"; empty where all are, or that is not known."""
+        return selection.words(selection.count(self.expected, self._known))
+
+    def counted(self, targets: Sequence[Target]) -> tuple[int, int] | None:
+        """How many claims are run on one model, under any of its protocols, of how many; None: not known."""
+        mine = {nodeid: one for nodeid, one in self.expected.items() if self.target(nodeid) in targets}
+        return selection.count(mine, self._known)
 
     @property
     def screen(self) -> Any:
@@ -152,8 +145,21 @@ class Run:
 
     # --- before the tests
 
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """From the first claim on SIGTERM is as Ctrl-C; a session without claims is left alone."""
+        if claim_of(item):
+            self._terminate_in_order()
+
+    def _terminate_in_order(self) -> None:
+        if not self._terminable:
+            self._terminable = True
+            # the workers of xdist are ended by their controller
+            self.config.add_cleanup(signals.interrupt_on_terminate(ignore=self.worker))
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Mark the claims; foreign warnings in them are no reason to fail a verdict."""
+        """Count the claims before any is deselected, and mark them; foreign warnings fail no verdict."""
+        self._known = selection.known_ids(items, self.config)
         for item in items:
             if claim_of(item):
                 item.add_marker("claim")
@@ -180,7 +186,7 @@ class Run:
                 nodeid: one.reading(roles_of(self.study(self.target(nodeid)), [self._rules.get(nodeid)]))
                 for nodeid, one in self.expected.items()
             }
-        Path(self._input["layerclaims"]).write_text(collection.dump(self.expected), "utf-8")
+        Path(self._input["layerclaims"]).write_text(collection.dump(self.expected, self._known), "utf-8")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -192,7 +198,9 @@ class Run:
         """The same under xdist, where only the workers collect: all the same, so the first one speaks for them."""
         if self.expected:
             return
-        self.expected = collection.load(self._collected_by(node).read_text("utf-8"))
+        self.expected, self._known = collection.load(self._collected_by(node).read_text("utf-8"))
+        if self.expected:
+            self._terminate_in_order()
         if reporter := self.config.pluginmanager.getplugin("terminalreporter"):
             for line in self.header:
                 reporter.ensure_newline()
@@ -227,9 +235,28 @@ class Run:
                 return
             self.settings.check()
             collection.check(self.expected)
+            self._check_nothing_is_lost()
             _ = self.baseline  # read now: a file that is none is a usage error
             progress.attach(before=self._end_line)
             self._plan().prepare()
+
+    def _check_nothing_is_lost(self) -> None:
+        """Raise LayerclaimsError where files of more claims than the session's would be replaced by its own."""
+        settings = self.settings
+        if settings.replace:
+            return
+        for targets in settings.models.values():
+            pairs = {
+                (one.claim.id, self.target(nodeid).protocol.name)
+                for nodeid, one in self.expected.items()
+                if self.target(nodeid) in targets
+            }
+            if pairs:
+                out = settings.called.get("out", "--out")
+                selection.check_no_fuller(targets[0].out / "results.json", pairs, option=out)
+                if settings.save_baseline is not None:
+                    option = settings.called["save-baseline"]
+                    selection.check_baseline(settings.save_baseline, pairs, option=option)
 
     def _plan(self) -> Any:
         """What the claims need of every study, the twins' included."""
@@ -264,83 +291,6 @@ class Run:
             record, lenient=self.settings.lenient, verdicts_only=self.settings.verdicts_only
         )
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_pyfunc_call(self) -> Generator[None, Any, Any]:
-        """What a claim needs and does not find is no failure: the claim is not tested."""
-        try:
-            return (yield)
-        except NotTestedError as error:
-            pytest.skip(str(error))
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
-        """Collect the counts and draw the figures behind a verdict, which stands on the screen by now."""
-        if (judged := item.stash.get(JUDGED, None)) is not None:
-            from layerclaims.recording import record
-
-            known = self.exhibits.setdefault(self.target(item.nodeid), record.Exhibits())
-            found = record.exhibits(judged.study, judged.evidence, known=known)
-            known.add(found)
-            item.stash[EXHIBITS] = {"documents": found.documents, "figures": found.figures}
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, Any, Any]:
-        """Attach the record to the report, as plain JSON: that is what crosses to xdist's controller."""
-        report = yield
-        claim = claim_of(item)
-        if claim is None:
-            return report
-        found, report.layerclaims_status = None, None
-        report.layerclaims_exhibits = item.stash.get(EXHIBITS, None)
-        if report.when == "call" and JUDGED in item.stash:
-            judged = item.stash[JUDGED]
-            found, report.layerclaims_status = judged.record, judged.outcome.status
-        elif report.skipped or report.failed:
-            verdict = Verdict.NOT_TESTED if report.skipped else Verdict.ERROR
-            found = self._unjudged(item.nodeid, verdict, _reason(report, call), seconds=call.duration)
-        elif report.when == "call":
-            report.outcome, report.longrepr = "failed", "The claim's test ended without asking for a verdict."
-            found = self._unjudged(item.nodeid, Verdict.ERROR, report.longrepr, seconds=call.duration)
-        report.layerclaims_record = None if found is None else _as_json(found)
-        if found is not None:
-            kept = dict(item.user_properties)
-            kept.update(_properties(found))
-            item.user_properties[:] = list(kept.items())
-            report.user_properties = list(kept.items())
-        return report
-
-    def _unjudged(self, nodeid: str, verdict: Verdict, reason: str, *, seconds: float = 0.0) -> "ClaimRecord":
-        """The record of a claim without a number."""
-        from layerclaims.recording import record
-
-        claim, protocol = self.expected[nodeid].claim, self.target(nodeid).protocol
-        return record.unjudged(claim, verdict, reason, protocol=protocol, seconds=seconds)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
-        """A worker that died takes its claim's verdict with it, and nothing else."""
-        if crashitem in self.expected:
-            why = "The process that was judging this claim died (killed, or out of memory?)."
-            report.layerclaims_record = _as_json(self._unjudged(crashitem, Verdict.ERROR, why))
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        """Collect a record and its exhibits; a failure after the verdict (in teardown) takes it back."""
-        if self.worker:
-            return
-        if (found := record_of(report)) is not None:
-            self.records[report.nodeid] = found
-        if (exhibits := getattr(report, "layerclaims_exhibits", None)) is not None:
-            from layerclaims.recording.record import Exhibits
-
-            self.exhibits.setdefault(self.target(report.nodeid), Exhibits()).add(Exhibits(**exhibits))
-
-    def lose(self, nodeid: str) -> None:
-        """A claim that was selected and never came back."""
-        why = "The claim was selected and came back without a verdict."
-        self.records[nodeid] = self._unjudged(nodeid, Verdict.ERROR, why)
-
 
 @contextmanager
 def _usage_errors() -> Iterator[None]:
@@ -349,48 +299,3 @@ def _usage_errors() -> Iterator[None]:
         yield
     except LayerclaimsError as error:
         raise pytest.UsageError(str(error)) from None
-
-
-def record_of(report: Any) -> "ClaimRecord | None":
-    """A claim's record, which comes as plain JSON: so it may have come from another process."""
-    entry = getattr(report, "layerclaims_record", None)
-    if entry is None:
-        return None
-    from layerclaims.results.records import ClaimRecord
-
-    return ClaimRecord.model_validate(entry)
-
-
-def _as_json(record: "ClaimRecord") -> dict[str, Any]:
-    from layerclaims.results import file as results
-
-    return results.plain(record, exact=True)
-
-
-def _properties(record: "ClaimRecord") -> dict[str, str]:
-    """What JUnit gets to know of a claim."""
-    threshold = record.criterion.threshold
-    numbers = {
-        "estimate": record.estimate,
-        "interval_low": record.interval and record.interval[0],
-        "interval_high": record.interval and record.interval[1],
-        "threshold": threshold[-1] if isinstance(threshold, tuple) else threshold,
-    }
-    return {
-        "claim_id": record.id,
-        "claim_protocol": record.protocol,
-        "claim_verdict": str(record.verdict),
-        **{f"claim_{name}": "" if value is None else digits(value) for name, value in numbers.items()},
-        "claim_reason": record.reason,
-    }
-
-
-def _reason(report: Any, call: pytest.CallInfo[None]) -> str:
-    """One line of why a test could not be judged."""
-    if report.skipped and isinstance(report.longrepr, tuple):
-        return str(report.longrepr[2]).removeprefix("Skipped: ")
-    if call.excinfo is not None:
-        text = " ".join(str(call.excinfo.value).split())
-        kind = call.excinfo.type.__name__
-        return text[:300] if issubclass(call.excinfo.type, LayerclaimsError) else f"{kind}: {text}"[:300]
-    return "the test failed"

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from layerclaims.errors import LayerclaimsError
 from layerclaims.probing.objective import LANES
 from layerclaims.probing.scaling import Floats, as_tensor
 from layerclaims.probing.transforms import RAW, Array, Folded, Transform
 from layerclaims.runtime import threads as cores
-from layerclaims.runtime.files import write_whole
+from layerclaims.runtime.files import say_unkept, write_whole
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -320,7 +321,7 @@ class _Layer:
         )
 
     def save(self, *, now: bool) -> None:
-        """Write the checkpoint if the task wants one and it is time; LayerclaimsError where it cannot be written."""
+        """Write the checkpoint if the task wants one and it is time; a note says where it finds no room."""
         from safetensors.numpy import save
 
         if self.task.checkpoint is None or not (now or time.monotonic() - self.saved >= SAVED_EVERY):
@@ -336,7 +337,10 @@ class _Layer:
         for mark, (w, b) in self.marked.items():
             arrays |= {f"weights {mark}": w, f"bias {mark}": b}
         facts = {"key": self._key, "sha256": _digest(arrays)}
-        write_whole(self.task.checkpoint, save(arrays, metadata=facts), parents=True)
+        try:
+            write_whole(self.task.checkpoint, save(arrays, metadata=facts), parents=True)
+        except LayerclaimsError as error:  # the fit goes on; an interrupted one would begin anew
+            say_unkept(str(error))
         self.saved = time.monotonic()
 
     def _restore(self, path: Path) -> None:

@@ -1,70 +1,88 @@
-"""Verdicts -> results.json: a claim's record, and the whole file of a run."""
+"""A claim's verdict and its evidence -> its record in results.json."""
 
 import math
-import os
-import platform
-import subprocess
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from importlib import metadata
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from layerclaims import __version__
-from layerclaims.corpora.corpus import Role
-from layerclaims.errors import NotTestedError
+from layerclaims.errors import LayerclaimsError, NotTestedError
 from layerclaims.experiments.study import Study
-from layerclaims.experiments.walks import WALKS, walk
-from layerclaims.protocol import Protocol, ProtocolName
-from layerclaims.results.figure_records import FIGURES, FigureRecord
-from layerclaims.results.file import plain, sealed
+from layerclaims.protocol import Protocol
+from layerclaims.recording.exhibits import left_out, reason
+from layerclaims.results.file import plain
 from layerclaims.results.records import (
-    SCHEMA_VERSION,
     CalibrationRecord,
     ClaimRecord,
     ControlRecord,
-    CorpusRecord,
     CriterionRecord,
-    EnvironmentRecord,
-    HarnessRecord,
-    ModelRecord,
     PartRecord,
     ProbeRecord,
-    ProtocolRecord,
     RecipeRecord,
-    Results,
-    SeriesRecord,
     TwinRecord,
-    WalkRecord,
 )
-from layerclaims.runtime import progress as screen
-from layerclaims.statistics.hypotheses import holm
 from layerclaims.verdicts import calibration
 from layerclaims.verdicts.claim import POST, Claim
 from layerclaims.verdicts.criterion import CONTROLS
-from layerclaims.verdicts.declaration import Declaration, Figure
+from layerclaims.verdicts.declaration import Declaration
 from layerclaims.verdicts.evidence import Evidence, Finding, Part
-from layerclaims.verdicts.published import published_figure
+from layerclaims.verdicts.published import reported
 from layerclaims.verdicts.verdict import Verdict, decide
-
-DISPLAYED = {"embedded": "SmolLM2-135M-Instruct (embedded)"}  # a name for readers
-PACKAGES = (
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "torch",
-    "transformers",
-    "safetensors",
-    "tokenizers",
-    "weasyprint",
-)
+from pydantic import ValidationError
 
 
-def judged(claim: Claim, evidence: Evidence, *, rule: str, protocol: Protocol, seconds: float) -> ClaimRecord:
-    """The record of a claim that was measured; `rule` is its success region in words."""
-    verdict, reason = decide(evidence)
+def gathered(study: Study, rule: Declaration) -> tuple[Evidence, dict[str, str]]:
+    """The evidence of a rule under the study's protocol, and why a control or a fact is not among it, by name.
+
+    What is only shown beside a verdict costs it nothing. Raises as `Study.evidence`: NotTestedError before anything
+    takes its time.
+    """
+    for need in rule.needs:
+        study.check(need)
+    evidence = study.evidence(replace(rule, controls=(), facts=()))
+    controls: list[Finding] = []
+    facts, missing = {}, {}
+    for control in rule.controls:
+        try:
+            found = list(control.find(study))
+            for one in found:
+                ControlRecord.model_validate(plain(_control(one)))  # rounded, as the file has it
+            controls += found
+        except Exception as error:
+            missing[control.name] = left_out(f"the control {control.name}", error)
+    for fact in rule.facts:
+        try:
+            facts[fact.name] = fact.text(study)
+        except Exception as error:
+            missing[fact.name] = left_out(fact.name, error)
+    return replace(evidence, controls=tuple(controls), facts=facts), missing
+
+
+def judged(
+    claim: Claim,
+    evidence: Evidence,
+    *,
+    rule: str,
+    protocol: Protocol,
+    seconds: float,
+    missing: Mapping[str, str] | None = None,
+) -> ClaimRecord:
+    """The record of a claim that was measured; `rule` is its success region in words.
+
+    `missing` says why something is not shown beside it, by name. Raises LayerclaimsError where results.json cannot
+    hold the record.
+    """
+    try:
+        record = _judged(claim, evidence, rule=rule, protocol=protocol, seconds=seconds)
+        ClaimRecord.model_validate(plain(record))  # rounded, as the file has it
+    except ValidationError as error:
+        raise LayerclaimsError(f"The record of this claim cannot be written: {reason(error)}.") from None
+    return record.model_copy(update={"missing": dict(missing)}) if missing else record
+
+
+def _judged(
+    claim: Claim, evidence: Evidence, *, rule: str, protocol: Protocol, seconds: float
+) -> ClaimRecord:
+    verdict, why = decide(evidence)
     first = evidence.parts[0]
     p_values = [part.criterion.p_value(part.finding.estimate) for part in evidence.parts]
     known = [p for p in p_values if p is not None]
@@ -96,7 +114,7 @@ def judged(claim: Claim, evidence: Evidence, *, rule: str, protocol: Protocol, s
         ),
         probe=None if certificate is None else ProbeRecord.model_validate(certificate.as_json()),
         verdict=verdict,
-        reason=reason,
+        reason=why,
         figures=tuple(figure.id for figure in evidence.figures),
         calibration=None if rates is None else CalibrationRecord.model_validate(rates),
         seconds=round(seconds, 3),
@@ -105,16 +123,21 @@ def judged(claim: Claim, evidence: Evidence, *, rule: str, protocol: Protocol, s
 
 
 def control(declaration: Declaration, twin: Study) -> TwinRecord:
-    """Verdict, estimate, interval and reason of a claim's rule on the untrained twin of its model."""
+    """Verdict, estimate, interval and reason of a claim's rule on the untrained twin of its model.
+
+    Raises whatever breaks on the way, ValidationError where results.json cannot hold it: the claim stands without.
+    """
     try:
         evidence = twin.evidence(replace(declaration, controls=(), figures=(), facts=()))
     except NotTestedError as error:
         return TwinRecord(verdict=Verdict.NOT_TESTED, estimate=None, interval=None, reason=str(error))
-    verdict, reason = decide(evidence)
+    verdict, why = decide(evidence)
     first = evidence.parts[0].finding
-    return TwinRecord(
-        verdict=verdict, estimate=_finite(first.estimate.value), interval=_interval(first), reason=reason
+    found = TwinRecord(
+        verdict=verdict, estimate=_finite(first.estimate.value), interval=_interval(first), reason=why
     )
+    TwinRecord.model_validate(plain(found))  # rounded, as the file has it
+    return found
 
 
 def unjudged(
@@ -143,26 +166,13 @@ def unjudged(
 
 def _head(claim: Claim, protocol: Protocol) -> dict[str, Any]:
     """What a record says of the claim itself, with its source's figure for this very run where there is one."""
-    figure = None
-    if claim.source == POST:
-        figure = published_figure(
-            claim.id,
-            model=protocol.model,
-            corpus=protocol.corpus,
-            transfer_corpus=protocol.transfer_corpus,
-            context=protocol.context,
-            n_texts=protocol.n_texts,
-        )
     return {
         "id": claim.id,
         "section": claim.section,
         "statement": claim.statement,
         "source": claim.source,
         "where": claim.where,
-        "reported": claim.reported if figure is None else figure.text,
-        "reported_value": claim.reported_value if figure is None else figure.value,
-        "reported_cell": None if figure is None else figure.cell,
-        "reported_exact": figure is not None,
+        **reported(claim, protocol),
         "protocol": protocol.name,
         "estimand": claim.estimand,
     }
@@ -201,203 +211,3 @@ def _finite(value: float) -> float | None:
 def _interval(finding: Finding) -> tuple[float, float] | None:
     low, high = finding.estimate.low, finding.estimate.high
     return (low, high) if math.isfinite(low) and math.isfinite(high) else None
-
-
-def with_holm(records: Sequence[ClaimRecord], *, alpha: float) -> list[ClaimRecord]:
-    """The records with p-values adjusted over all claims of one protocol; a REPLICATED one may not survive."""
-    adjusted: dict[int, float | None] = {}
-    for name in {record.protocol for record in records}:
-        group = [index for index, record in enumerate(records) if record.protocol == name]
-        adjusted |= zip(group, holm([records[index].p_value for index in group]), strict=True)
-    return [
-        record.model_copy(
-            update={
-                "p_holm": p,
-                "survives_holm": p < alpha
-                if record.verdict is Verdict.REPLICATED and p is not None
-                else None,
-            }
-        )
-        for record, p in ((record, adjusted[index]) for index, record in enumerate(records))
-    ]
-
-
-@dataclass
-class Exhibits:
-    """What records name and results.json holds once, as plain JSON types: they may cross to another process."""
-
-    documents: dict[str, dict[str, Any]] = field(default_factory=dict)  # by the name of a series
-    figures: dict[str, dict[str, Any] | None] = field(default_factory=dict)  # by id; None: could not be drawn
-
-    def add(self, other: "Exhibits") -> None:
-        """Take over what another one has."""
-        self.documents.update(other.documents)
-        self.figures.update(other.figures)
-
-
-def exhibits(study: Study, evidence: Evidence, *, known: Exhibits) -> Exhibits:
-    """The counts and the figures behind a claim's evidence, less what is known already."""
-    found = Exhibits()
-    series = [one for part in evidence.parts for one in part.finding.series]
-    for one in series:
-        if one.name not in known.documents:
-            found.documents[one.name] = study.counts(one).as_json()
-    for figure in evidence.figures:
-        if figure.id not in known.figures:
-            found.figures[figure.id] = _drawn(study, figure)
-    return found
-
-
-def _drawn(study: Study, figure: Figure) -> dict[str, Any] | None:
-    """A figure's data; None, with a line that says why, where they cannot be had: verdicts do not hang on it."""
-    try:
-        drawn = figure.draw(study).model_copy(update={"protocol": study.protocol.name})
-        return plain(drawn, exact=True)
-    except Exception as error:  # whatever it is, hours of work must not be lost to a drawing
-        screen.note(f"layerclaims: the figure {figure.id} is left out: {type(error).__name__}: {error}")
-        return None
-
-
-def assemble(
-    studies: Mapping[ProtocolName, Study],
-    records: Iterable[ClaimRecord],
-    exhibited: Mapping[ProtocolName, Exhibits],
-    *,
-    options: Sequence[Mapping[str, Any]],
-    command: Sequence[str] = (),
-) -> Results:
-    """The results of one model: studies and exhibits by protocol, and the records of all claims in order.
-
-    `command` is what pytest was given.
-    """
-    claims: list[ClaimRecord] = []
-    study = next(iter(studies.values()))
-    protocol = study.protocol
-    name = "both" if len(studies) > 1 else protocol.name
-    documents: dict[str, SeriesRecord] = {}
-    figures: dict[str, FigureRecord] = {}
-    for record in records:
-        shown_with = exhibited[record.protocol]
-        for part in record.parts:
-            for series in part.recipe.series if part.recipe else ():
-                key = f"{record.protocol}/{series}"
-                if key not in documents:
-                    documents[key] = SeriesRecord.model_validate(shown_with.documents[series])
-        kept = []
-        for figure in record.figures:
-            key = figure if len(studies) == 1 else f"{figure}-{record.protocol}"
-            if (drawn := shown_with.figures.get(figure)) is not None:
-                figures[key] = figures.get(key) or FIGURES.validate_python(drawn)
-                kept.append(key)
-        claims.append(record.model_copy(update={"figures": tuple(kept)}))
-    more: dict[str, Any] = {"command": tuple(command)} if command else {}
-    more |= {"walks": walks} if (walks := _walks(studies, claims)) else {}
-    facts = study.facts
-    return sealed(
-        Results(
-            schema_version=SCHEMA_VERSION,
-            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            harness=HarnessRecord(version=__version__, git_commit=_git_commit()),
-            protocol=ProtocolRecord.model_validate(
-                {**protocol.as_json(), "name": name, "options": list(options)}
-            ),
-            model=ModelRecord(
-                # the store may have been captured under another name of the same weights
-                name=DISPLAYED.get(protocol.model, protocol.model),
-                revision=study.source.revision,
-                architecture=facts.architecture,
-                n_blocks=facts.n_blocks,
-                hidden_size=facts.hidden_size,
-                n_parameters=facts.n_parameters,
-                dtype=facts.dtype,
-                tied_embeddings=facts.tied_embeddings,
-                weights_sha256=facts.weights_sha256,
-            ),
-            corpora=tuple(
-                _corpus(one, role)
-                for role, one in {role: one for one in studies.values() for role in one.corpora_read}.items()
-            ),
-            environment=environment(),
-            claims=tuple(with_holm(claims, alpha=protocol.alpha)),
-            **more,
-            documents=documents,
-            figures={key: figure for key, figure in figures.items() if figure is not None},
-        )
-    )
-
-
-def _walks(studies: Mapping[ProtocolName, Study], claims: Sequence[ClaimRecord]) -> tuple[WalkRecord, ...]:
-    """How the numbers go from one protocol to the other, for the rows that were measured under both.
-
-    What cannot be had is left out, with a line that says why: verdicts do not hang on it.
-    """
-    if len(studies) < 2:
-        return ()
-    measured = [(claim.id, claim.protocol) for claim in claims if claim.parts]
-    found = []
-    for way in WALKS:
-        if not all((way.claim, name) in measured for name in studies):
-            continue
-        try:
-            walked = walk(way, rigorous=studies["rigorous"], published=studies["as-published"])
-            found += [] if walked is None else [WalkRecord.model_validate(walked)]
-        except Exception as error:  # whatever it is, hours of work must not be lost to an explanation
-            why = f"{type(error).__name__}: {error}"
-            screen.note(f"layerclaims: the way between the protocols of {way.claim} is left out: {why}")
-    return tuple(found)
-
-
-def _corpus(study: Study, role: Role) -> CorpusRecord:
-    captured, corpus = study.store(role).manifest["corpus"], study.corpus(role)
-    counts = {key: captured[key] for key in ("n_texts", "n_available", "skipped", "ids_sha256")}
-    return CorpusRecord.model_validate(
-        {"role": role, "name": corpus.name, "revision": corpus.revision, **counts}
-    )
-
-
-def environment() -> EnvironmentRecord:
-    """What the numbers were computed with."""
-    packages = {}
-    for name in PACKAGES:
-        try:
-            packages[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return EnvironmentRecord(
-        python=platform.python_version(),
-        platform=platform.platform(),
-        cpu=_cpu(),
-        threads=_threads(),
-        packages=packages,
-    )
-
-
-def _threads() -> int:
-    if "torch" in sys.modules:
-        return int(sys.modules["torch"].get_num_threads())
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _cpu() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _git_commit() -> str | None:
-    """The commit of the checkout that this module stands in; None where it stands in none."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    commit = found.stdout.strip()
-    return commit if found.returncode == 0 and len(commit) == 40 else None

@@ -70,6 +70,14 @@ def headline(tallies: tuple[Tally, ...]) -> str:
     )
 
 
+def with_selection(sentence: str, data: Results) -> str:
+    """Return the headline, with how many claims were run of how many where the run left some out."""
+    chosen = data.selected
+    if chosen is None or chosen.claims == chosen.of:
+        return sentence
+    return f"{sentence.removesuffix('.')}; {chosen.claims} of {chosen.of} claims selected."
+
+
 def certainty(claims: list[Assessment], protocols: list[str]) -> list[tuple[str, str]]:
     """Return labelled sentences on what the run is sure of and what not, about its first protocol."""
     made = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from layerclaims.report import answers
 from layerclaims.report import protocols as between
 from layerclaims.report.escaping import clean, cleaned, quoted
-from layerclaims.report.overview import bibtex, certainty, contents, facts, headline, tally
+from layerclaims.report.overview import bibtex, certainty, contents, facts, headline, tally, with_selection
 from layerclaims.report.plots import figure as figures
 from layerclaims.report.plots import forest
 from layerclaims.report.plots.path import has_panels
@@ -84,6 +84,7 @@ def present(results: Results, *, interactive: bool) -> Report:
         )
         walk = walks.get(first.id)
         why = between.reason(rigorous, published, walk, older=older)
+        pictures, undrawn = _figures(records, data.figures, drawn, numbers, interactive)
         rows.append(answers.Row(title=title, rigorous=rigorous, published=published, why=why))
         claims.append(
             Assessment(
@@ -101,7 +102,8 @@ def present(results: Results, *, interactive: bool) -> Report:
                 forest="" if interactive else _forest(records, interactive),
                 strips=tuple(_strips(records, interactive)),
                 quantities=tuple(_quantities(made)),
-                figures=tuple(_figures(records, data.figures, drawn, numbers, interactive)),
+                figures=pictures,
+                missing=(*_missing(records, drawn), *undrawn),
                 contrast=between.contrast(rigorous, published, walk, older=older),
                 walk=between.table(walk),
             )
@@ -122,7 +124,9 @@ def present(results: Results, *, interactive: bool) -> Report:
         ranked=tuple(sorted(claims, key=lambda claim: (claim.severity, claim.number))),
         sections=tuple((name, tuple(members)) for name, members in sections.items()),
         tallies=tallies,
-        headline=answers.headline(rows) if both and len(rows) > 1 else headline(tallies),
+        headline=with_selection(
+            answers.headline(rows) if both and len(rows) > 1 else headline(tallies), results
+        ),
         both=both,
         of_post=all(of_post(claim) for claim in data.claims),
         cites_post=any(of_post(claim) for claim in data.claims),
@@ -153,7 +157,8 @@ def _result(claim: ClaimRecord, command: list[str], interactive: bool) -> Result
     part = between.decisive(claim.parts)
     published = claim.reported_value if part is not None and part is claim.parts[0] else None
     test = "test_" + claim.id.replace("-", "_")
-    one = " ".join([*command, "-k", test])
+    # elsewhere, since a run of one claim does not replace a report of more
+    one = " ".join([*command, "-k", test, "--out", f"reports/{claim.id}-{claim.protocol}"])
     one = re.sub("--protocol[ =]both", f"--protocol {claim.protocol}", one)
     return Result(
         protocol=claim.protocol,
@@ -213,8 +218,11 @@ def _figures(
     drawn: set[str],
     numbers: Iterator[int],
     interactive: bool,
-) -> Iterator[Figure]:
-    """Yield a claim's figures that no earlier claim has shown; equal titles of two protocols make a pair."""
+) -> tuple[tuple[Figure, ...], tuple[str, ...]]:
+    """Return a claim's figures that no earlier claim has shown, and a sentence for each that cannot be drawn.
+
+    Equal titles of two protocols make a pair.
+    """
     groups: dict[str, list[tuple[str, FigureRecord]]] = {}
     for claim in claims:
         for name in claim.figures:
@@ -222,22 +230,39 @@ def _figures(
                 drawn.add(name)
                 figure = available[name]
                 groups.setdefault(figure.title, []).append((PROTOCOLS[claim.protocol], figure))
+    made, missing = [], []
     for title, members in groups.items():
         # what has several panels already takes the whole width, one protocol beneath the other
         half = len(members) == 2 and not any(has_panels(figure) for _, figure in members)
         captions = list(dict.fromkeys(figure.caption for _, figure in members))
         if len(captions) > 1:
             captions = [f"{name.capitalize()}: {figure.caption}" for name, figure in members]
-        yield Figure(
-            number=next(numbers),
-            title=title,
-            caption=" ".join(captions),
-            pair=half,
-            panels=tuple(
+        try:
+            panels = tuple(
                 (name if len(members) > 1 else "", figures.svg(figure, interactive=interactive, half=half))
                 for name, figure in members
-            ),
+            )
+        except Exception as error:  # one drawing must not cost the report
+            missing.append(_left_out(title, f"{type(error).__name__}: {error}"))
+            continue
+        made.append(
+            Figure(number=next(numbers), title=title, caption=" ".join(captions), pair=half, panels=panels)
         )
+    return tuple(made), tuple(missing)
+
+
+def _missing(claims: Sequence[ClaimRecord], told: set[str]) -> Iterator[str]:
+    """Yield a sentence for each thing that is not shown with a claim, said once for figures of several claims."""
+    for claim in claims:
+        for name, why in claim.missing.items():
+            if (key := f"{name} {claim.protocol} {why}") not in told:
+                told.add(key)
+                under = f" ({PROTOCOLS[claim.protocol]})" if len(claims) > 1 else ""
+                yield _left_out(f"{name}{under}", why)
+
+
+def _left_out(name: str, why: str) -> str:
+    return f"Left out: {name}, since {clean(why).rstrip('.')}."
 
 
 def _line(item: PartRecord | ControlRecord) -> Line:

@@ -12,6 +12,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -22,12 +23,13 @@ from layerclaims.errors import LayerclaimsError
 from layerclaims.report.escaping import clean, md_code, md_escape, trusted, unbroken
 from layerclaims.report.plots import forest
 from layerclaims.report.present import present
+from layerclaims.report.renderer import KEY, renderer
 from layerclaims.report.views import Report
 from layerclaims.results import attachment
 from layerclaims.results import file as results_file
 from layerclaims.results.records import Results
 from layerclaims.runtime.files import write_whole
-from layerclaims.runtime.text import shown
+from layerclaims.runtime.text import inert, shown
 from layerclaims.verdicts.style import FINDINGS_FIRST, STYLES
 
 if TYPE_CHECKING:
@@ -51,6 +53,15 @@ NO_PANGO = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """What became of the formats of a report."""
+
+    paths: tuple[Path, ...]  # written; PDF last
+    notes: tuple[str, ...]  # what could not be made here, which is no failure: the PDF without Pango
+    failures: tuple[str, ...]  # what broke, a sentence for each format
+
+
 def render(
     results: Results,
     directory: Path | str,
@@ -60,28 +71,47 @@ def render(
 ) -> list[Path]:
     """Write the report of `results` into `directory`; return the paths written, PDF last.
 
-    HTML and Markdown are written before the PDF is tried. Where the PDF cannot be made because WeasyPrint's
-    Pango is missing, `say` (default: a line on stderr) gets one plain message and the rest is returned.
-    Writing results.json itself is the caller's first step. Raises LayerclaimsError for an unknown format, or a
-    directory that cannot be written.
+    Where the PDF cannot be made because WeasyPrint's Pango is missing, `say` (default: a line on stderr) gets one
+    plain message and the rest is returned. Writing results.json itself is the caller's first step. Raises
+    LayerclaimsError for an unknown format, and for one that could not be made or written once all others are.
+    """
+    rendered = render_each(results, directory, formats)
+    for note in rendered.notes:
+        (say or _to_stderr)(note)
+    if rendered.failures:
+        raise LayerclaimsError(" ".join(rendered.failures))
+    return list(rendered.paths)
+
+
+def render_each(results: Results, directory: Path | str, formats: Sequence[str] = FORMATS) -> Rendered:
+    """Make and write each format apart: what goes wrong with one leaves the others alone.
+
+    HTML and Markdown come before the PDF, which takes longest. Raises LayerclaimsError for an unknown format alone.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise LayerclaimsError(f"unknown report format {unknown[0]!r}; choose from {', '.join(FORMATS)}")
-    directory = Path(directory)
-    written = []
-    for name in ("html", "md", "pdf"):
-        if name not in formats:
-            continue
+    paths, notes, failures = list[Path](), list[str](), list[str]()
+    for name in in_order(formats):
+        path = Path(directory) / NAMES[name]
         try:
             data = pdf(results) if name == "pdf" else (html if name == "html" else markdown)(results).encode()
+            write_whole(path, data, parents=True)
         except PangoMissingError as error:
-            (say or _to_stderr)(str(error))
-            continue
-        path = directory / NAMES[name]
-        write_whole(path, data, parents=True)
-        written.append(path)
-    return written
+            notes.append(str(error))
+        except LayerclaimsError as error:
+            failures.append(f"{NAMES[name]} was not written: {str(error).rstrip('.')}.")
+        except Exception as error:  # whatever it is, one format must not cost the others
+            said = inert(" ".join(f"{type(error).__name__}: {error}".split()), 300).rstrip(".")
+            failures.append(f"{NAMES[name]} was not written: {said}.")
+        else:
+            paths.append(path)
+    return Rendered(paths=tuple(paths), notes=tuple(notes), failures=tuple(failures))
+
+
+def in_order(formats: Sequence[str]) -> list[str]:
+    """The formats in the order in which they are made: the one that takes seconds last."""
+    return [name for name in ("html", "md", "pdf") if name in formats]
 
 
 class PangoMissingError(LayerclaimsError):
@@ -208,15 +238,26 @@ def _weasy(text: str, results: Results, report: Report) -> bytes:
             url_fetcher=fetcher,
             font_config=fonts,
         )
-        document = weasyprint.HTML(string=text, url_fetcher=fetcher).render(
-            stylesheets=[style], font_config=fonts, pdf_variant="pdf/a-3a", full_fonts=False
-        )
+        try:
+            document = weasyprint.HTML(string=text, url_fetcher=fetcher).render(
+                stylesheets=[style], font_config=fonts, pdf_variant="pdf/a-3a", full_fonts=False
+            )
+        except weasyprint.urls.FatalURLFetchingError as error:  # no Exception: nothing above would catch it
+            raise LayerclaimsError(f"the PDF asks for something outside of it: {inert(error, 200)}") from None
         document.metadata.attachments = [attached]
         made = document.write_pdf(
-            pdf_variant="pdf/a-3a", pdf_identifier=results_file.identifier(data), finisher=_compress
+            pdf_variant="pdf/a-3a", pdf_identifier=results_file.identifier(data), finisher=_finish
         )
     assert isinstance(made, bytes)
     return made
+
+
+def _finish(document: object, pdf: Any) -> None:
+    """Say in the PDF what made it, so that it can be told whether the same is at hand; compress."""
+    import pydyf
+
+    pdf.info[KEY] = pydyf.String(renderer())
+    _compress(document, pdf)
 
 
 def _compress(_: object, pdf: Any) -> None:

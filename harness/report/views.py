@@ -144,6 +144,7 @@ class Assessment:
     strips: tuple[str, ...]  # SVG, one a quantity
     quantities: tuple[TableLine, ...]
     figures: tuple[Figure, ...]
+    missing: tuple[str, ...]  # a sentence for each thing that could not be shown with the claim
     contrast: str  # what makes the two answers differ; empty where there is nothing to say
     walk: tuple[WalkLine, ...]  # empty where the run made none
 

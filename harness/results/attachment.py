@@ -1,52 +1,92 @@
 """results.json inside a report PDF: found by its name, never larger than a results file may be."""
 
+import io
 import zlib
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from layerclaims.errors import LayerclaimsError
-from layerclaims.runtime.text import inert
+
+if TYPE_CHECKING:
+    import pikepdf
 
 NAME = "results.json"
 MAX_BYTES = 128 * 1024 * 1024  # 5,000 documents x 50 labels x 12 series take about 25 MiB
 
 
-def attached(path: Path) -> bytes:
-    """Return the bytes of the results.json attached to a PDF."""
+def attached(data: bytes, *, origin: str) -> bytes:
+    """Return the bytes of the results.json attached to a PDF, given the PDF's.
+
+    Raises LayerclaimsError where there is none, or more than one, or it is larger than a results file may be.
+    """
+    import pikepdf
+
+    with opened(data, origin=origin) as pdf:
+        named = [name for name, _ in embedded(pdf)]
+        if NAME not in named:
+            raise LayerclaimsError(
+                f"{origin} has no {NAME} attached; pass a report.pdf that layerclaims wrote"
+            )
+        if named.count(NAME) > 1:
+            raise LayerclaimsError(
+                f"{origin} has {named.count(NAME)} attachments called {NAME}; pass a report.pdf that layerclaims wrote"
+            )
+        stream = next(file for name, file in embedded(pdf) if name == NAME).EF.F
+        raw = stream.read_raw_bytes()
+        if stream.get("/Filter") is None:
+            content = raw
+        elif stream.get("/Filter") == pikepdf.Name.FlateDecode and "/DecodeParms" not in stream:
+            # a few kilobytes can inflate to gigabytes: stop at the limit
+            content = zlib.decompressobj().decompress(raw, MAX_BYTES + 1)
+        else:  # of which no limit is known
+            raise LayerclaimsError(
+                f"{origin} has an attachment packed in a way that layerclaims never uses; pass a report.pdf that "
+                "layerclaims wrote"
+            )
+    if len(content) > MAX_BYTES:
+        raise LayerclaimsError(
+            f"{origin} has an attachment of more than {MAX_BYTES // 2**20} MiB; pass a report.pdf"
+        )
+    return content
+
+
+@contextmanager
+def opened(data: bytes, *, origin: str) -> "Iterator[pikepdf.Pdf]":
+    """A PDF, open; whatever its parts are not what they should be is one sentence, also in the block."""
     import pikepdf
 
     try:
-        with pikepdf.open(path) as pdf:
-            if NAME not in pdf.attachments:
-                raise LayerclaimsError(
-                    f"{inert(path)} has no {NAME} attached; pass a report.pdf that layerclaims wrote"
-                )
-            stream = pdf.attachments[NAME].obj.EF.F
-            if stream.get("/Filter") == pikepdf.Name.FlateDecode:
-                # a few kilobytes can inflate to gigabytes: stop at the limit
-                inflater = zlib.decompressobj()
-                data = inflater.decompress(stream.read_raw_bytes(), MAX_BYTES + 1)
-            else:
-                data = bytes(stream.read_bytes())
-    except (pikepdf.PdfError, AttributeError, zlib.error) as error:
+        with pikepdf.open(io.BytesIO(data)) as pdf:
+            yield pdf
+    except LayerclaimsError:
+        raise
+    except pikepdf.PasswordError as error:
         raise LayerclaimsError(
-            f"{inert(path)} is a damaged PDF: its attachment cannot be read; copy or render it again"
+            f"{origin} is encrypted, which layerclaims never does; pass a report.pdf as layerclaims wrote it"
         ) from error
-    if len(data) > MAX_BYTES:
+    # of a hostile file anything can be of another type than its place asks for
+    except (pikepdf.PdfError, AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError,
+            zlib.error) as error:  # fmt: skip
         raise LayerclaimsError(
-            f"{inert(path)} has an attachment of more than {MAX_BYTES // 2**20} MiB; pass a report.pdf"
-        )
-    return data
+            f"{origin} is a damaged PDF: its attachment cannot be read; copy or render it again"
+        ) from error
 
 
-def identifier_of(path: Path) -> bytes | None:
-    """Return the permanent identifier of a PDF; None for a file that is no PDF."""
-    with path.open("rb") as file:
-        if not is_pdf(file.read(1024)):
-            return None
-    import pikepdf
-
-    with pikepdf.open(path) as pdf:
-        return bytes(pdf.trailer["/ID"][0]) if "/ID" in pdf.trailer else b""
+def embedded(pdf: "pikepdf.Pdf") -> "list[tuple[str, pikepdf.Object]]":
+    """Name and file specification of each embedded file, in a list as layerclaims writes it or in a tree of lists."""
+    found: list[tuple[str, pikepdf.Object]] = []
+    names = pdf.Root.get("/Names")
+    root = None if names is None else names.get("/EmbeddedFiles")
+    nodes = [] if root is None else [root]
+    for _ in range(1000):  # a tree that leads back to itself ends here
+        if not nodes:
+            break
+        node = nodes.pop()
+        nodes += list(node.get("/Kids", []))
+        pairs = list(node.get("/Names", []))
+        found += [(str(name), file) for name, file in zip(pairs[::2], pairs[1::2], strict=True)]
+    return found
 
 
 def is_pdf(data: bytes) -> bool:

@@ -52,6 +52,12 @@ def _said(error: Mapping[str, Any]) -> str:
             return str(error["msg"])
         case "missing":
             return "is missing"
+        case "too_long":
+            return (
+                f"has {context['actual_length'] or 'far too many'} items of at most {context['max_length']:,}"
+            )
+        case "greater_than_equal" | "less_than_equal":
+            return f"should lie between 0 or -2^53 and 2^53 and is {value}"
         case "extra_forbidden":
             return "is a name that results files do not have"
         case "literal_error" | "enum":

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from layerclaims.errors import NotTestedError
+from layerclaims.protocol import Protocol
 from layerclaims.results.agreement import Mismatches, same
+from layerclaims.results.evidence_check import criterion_words, reason_fits, stated_estimate
 from layerclaims.results.records import ClaimRecord, PartRecord, ProtocolRecord, RecipeRecord
+from layerclaims.results.text_check import check_texts
 from layerclaims.runtime.text import digits, shown
 from layerclaims.statistics.counts import AnswerCounts, Recipe, compute, sample_of
 from layerclaims.statistics.estimate import Estimate
@@ -16,6 +19,7 @@ from layerclaims.verdicts.registry import RegisteredClaim
 from layerclaims.verdicts.verdict import Verdict
 
 Basis = Literal["recomputed", "partly", "stated", "without"]  # how much of a verdict follows from counts
+MOST_ESTIMATES: Final = 500  # that a hostile file may ask for; a run of both protocols has about 60
 
 
 class ClaimCheck:
@@ -29,15 +33,19 @@ class ClaimCheck:
         *,
         claims: Mapping[str, RegisteredClaim],
         setup: Setup | None,
+        options: Protocol | None,
         n_texts: int,
-        convergence: bool,
+        outdated: bool,
+        words: bool,
     ) -> None:
         """`series` are those whose counts are sound, by "PROTOCOL/SERIES"; `n_texts` counts all corpora.
 
-        `claims` are those whose rules are known, and `setup` what their thresholds follow from, if that is known.
-        `convergence` says whether published verdicts, too, needed a probe that converged, as in earlier versions.
+        `claims` are those whose rules are known, `setup` what their thresholds follow from and `options` the
+        protocol that the file's options make, if these are known. `outdated` says that the file has an earlier
+        schema, under which published verdicts, too, needed a probe that converged; `words` that it comes from this
+        very version, so that its sentences are to be those that are made here.
         """
-        self._convergence = convergence
+        self._outdated, self._words, self._options = outdated, words, options
         self._protocol, self._series, self._mismatches = protocol, series, mismatches
         self._claims, self._setup, self._n_texts = claims, setup, n_texts
         self._estimates: dict[tuple[str, str, tuple[str, ...], float], Estimate] = {}
@@ -46,24 +54,67 @@ class ClaimCheck:
         """Note what does not agree; how much of the verdict was computed again."""
         name = named(claim)
         tested = claim.verdict not in (Verdict.NOT_TESTED, Verdict.ERROR)
+        known = self._claims.get(claim.id)
+        if known is not None:
+            check_texts(name, claim, known, self._options, self._mismatches)
+        elif claim.calibration is not None and self._words:
+            self._mismatches.note(name, "has error rates, and its rule was never calibrated")
         if not claim.parts or not tested:
             if claim.parts:
                 self._mismatches.note(name, f"says {claim.verdict} and has parts that decide it")
             if tested:
                 self._mismatches.note(name, f"says {claim.verdict} and has no part that decides it")
+            self._unmeasured(name, claim)
             return "without"
         holds, computed = [], []
-        for part, criterion in zip(claim.parts, self._rule(name, claim), strict=True):
+        rule = self._rule(name, claim)
+        for part, criterion in zip(claim.parts, rule, strict=True):
             estimate, state = self._part(f"{name}, {part.name}", claim.protocol, part, criterion)
             holds.append(state)
             computed.append(estimate)
         self._top(name, claim)
-        self._sample(name, claim, computed)
-        verdict = _verdict(claim, holds, computed, self._convergence or claim.protocol == "rigorous")
+        sizes = self._sample(name, claim, computed)
+        needs_convergence = self._outdated or claim.protocol == "rigorous"
+        verdict = _verdict(claim, holds, computed, needs_convergence)
         if claim.verdict != verdict:
             self._mismatches.note(name, f"says {claim.verdict}, and its parts give {verdict}")
+        criteria = [criterion for criterion in rule if criterion is not None]
+        if len(criteria) == len(rule) and self._words:
+            self._sentences(name, claim, criteria, computed, sizes)
         done = sum(estimate is not None for estimate in computed)
         return "recomputed" if done == len(computed) else "partly" if done else "stated"
+
+    def _sentences(
+        self,
+        name: str,
+        claim: ClaimRecord,
+        criteria: Sequence[Criterion],
+        computed: Sequence[Estimate | None],
+        sizes: Sequence[int | None],
+    ) -> None:
+        """What the claim says in words of its parts: the reason of its verdict, and its criterion in numbers."""
+        needs_convergence = claim.protocol == "rigorous"
+        if not reason_fits(claim, criteria, computed, sizes, needs_convergence=needs_convergence):
+            self._mismatches.note(name, f"the reason {shown(claim.reason)} is not what its parts give")
+        words = criterion_words(claim, criteria)
+        if not claim.criterion.text.endswith(words):
+            self._mismatches.note(
+                name, f"the criterion's text {shown(claim.criterion.text)} does not end with {shown(words)}"
+            )
+
+    def _unmeasured(self, name: str, claim: ClaimRecord) -> None:
+        """A claim without parts has no number of its own."""
+        shown_too = [
+            what
+            for what in ("estimate", "interval", "p_value", "probe", "calibration", "control_untrained")
+            if getattr(claim, what) is not None
+        ]
+        shown_too += [what for what in ("controls", "figures") if getattr(claim, what)]
+        shown_too += [what for what in ("n_documents", "n_vectors") if getattr(claim, what)]
+        if claim.criterion.text or claim.criterion.threshold is not None:
+            shown_too.append("criterion")
+        if shown_too and not claim.parts and not self._outdated:
+            self._mismatches.note(name, f"was not measured and has {', '.join(shown_too)}")
 
     def _rule(self, name: str, claim: ClaimRecord) -> list[Criterion | None]:
         """Regions and recipes against those that the claim's code declares; the region of each part."""
@@ -99,6 +150,12 @@ class ClaimCheck:
             if part.name != condition.quantity.name:
                 self._mismatches.note(place, f"is not what the rule speaks of: {condition.quantity.name}")
             declared = condition.quantity.recipe
+            # of a number of counts that has no note of its own, nothing is said beyond its name
+            unsaid = declared is not None and getattr(condition.quantity, "note", "") is None
+            if unsaid and part.estimand != part.name:
+                self._mismatches.note(
+                    place, f"has the estimand {shown(part.estimand)}, and its code names none"
+                )
             recipe = None if declared is None else RecipeRecord.model_validate(declared.as_json())
             if part.recipe != recipe:
                 self._mismatches.note(
@@ -112,7 +169,7 @@ class ClaimCheck:
             return None
         try:
             criterion = Criterion(relation=part.relation, threshold=part.threshold)
-            criterion.holds(_stated(part))
+            criterion.holds(stated_estimate(part))
         except ValueError as error:
             self._mismatches.note(place, str(error))
             return None
@@ -125,7 +182,7 @@ class ClaimCheck:
         estimate = None if part.recipe is None else self._compute(place, protocol, part, part.recipe)
         state = None
         if criterion is not None:
-            state = criterion.holds(estimate or _stated(part))
+            state = criterion.holds(estimate or stated_estimate(part))
             if estimate is not None:
                 self._mismatches.hold(place, "p-value", part.p_value, criterion.p_value(estimate))
             else:
@@ -147,6 +204,11 @@ class ClaimCheck:
             return None
         key = (protocol, recipe.statistic, recipe.series, confidence)
         if key not in self._estimates:
+            if len(self._estimates) >= MOST_ESTIMATES:
+                self._mismatches.note(
+                    place, f"is one of more than {MOST_ESTIMATES} numbers, which no run has"
+                )
+                return None
             try:
                 self._estimates[key] = compute(
                     Recipe(statistic=recipe.statistic, series=recipe.series),
@@ -154,7 +216,7 @@ class ClaimCheck:
                     confidence=confidence,
                     seed=self._protocol.seed,
                 )
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, ArithmeticError) as error:
                 self._mismatches.note(place, f"has a recipe that cannot be followed: {shown(error)}")
                 return None
         estimate = self._estimates[key]
@@ -204,23 +266,26 @@ class ClaimCheck:
                 name, "p-value", claim.p_value, largest, source="the largest of its parts is"
             )
 
-    def _sample(self, name: str, claim: ClaimRecord, computed: Sequence[Estimate | None]) -> None:
-        """Numbers of documents and vectors against the counts, where the parts rest on counts."""
-        sizes = []
+    def _sample(self, name: str, claim: ClaimRecord, computed: Sequence[Estimate | None]) -> list[int | None]:
+        """Numbers of documents and vectors against the counts; the documents of each part that rests on counts."""
+        found: list[int | None] = []
         for index, (part, estimate) in enumerate(zip(claim.parts, computed, strict=True)):
             if estimate is None or part.recipe is None:
+                found.append(None)
                 continue
             documents, vectors = sample_of(
                 [self._series[f"{claim.protocol}/{one}"] for one in part.recipe.series]
             )
-            sizes.append(documents)
+            found.append(documents)
             if index == 0 and claim.n_vectors != vectors:
                 self._mismatches.note(name, f"n_vectors is {claim.n_vectors}, and the counts give {vectors}")
+        sizes = [size for size in found if size is not None]
         stated, whole = claim.n_documents, len(sizes) == len(computed)
         if sizes and (stated is None or stated > min(sizes) or (whole and stated < min(sizes))):
             self._mismatches.note(name, f"n_documents is {stated}, and the counts give {min(sizes)}")
         elif not sizes and stated is not None and stated > self._n_texts:
             self._mismatches.note(name, f"n_documents is {stated}, and the run has {self._n_texts} texts")
+        return found
 
 
 def named(claim: ClaimRecord) -> str:
@@ -245,18 +310,6 @@ def _verdict(
     if False in holds:
         return Verdict.NOT_REPLICATED
     return Verdict.INCONCLUSIVE if None in holds else Verdict.REPLICATED
-
-
-def _stated(part: PartRecord) -> Estimate:
-    low, high = part.interval or (math.nan, math.nan)
-    return Estimate(
-        value=math.nan if part.estimate is None else part.estimate,
-        low=low,
-        high=high,
-        confidence=part.confidence or math.nan,
-        method=part.method or "percentile",  # of a file that names none: one of which nothing follows
-        n_documents=0,
-    )
 
 
 def _source(recipe: RecipeRecord | None) -> str:

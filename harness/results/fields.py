@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 Item = TypeVar("Item")
+LARGEST = 2**53  # of integers: beyond it a float no longer tells them apart
+LARGEST_COUNT = 2**31  # of answers of a document: sums of them stay within 64 bits
+DEEPEST = 20  # lists and objects within one another, in a value of an option
 
 
 class Record(BaseModel):
@@ -74,13 +77,15 @@ def _tick(value: object) -> float | str:
     return value if type(value) is str else _number(value)
 
 
-def _json(value: object) -> Any:
+def _json(value: object, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool | str):
         return value
+    if depth > DEEPEST:
+        raise ValueError(f"is nested more than {DEEPEST} deep")
     if isinstance(value, list | tuple):
-        return tuple(map(_json, value))
+        return tuple(_json(item, depth + 1) for item in value)
     if isinstance(value, dict) and all(isinstance(name, str) for name in value):
-        return {name: _json(item) for name, item in value.items()}
+        return {name: _json(item, depth + 1) for name, item in value.items()}
     return _number(value)
 
 
@@ -92,6 +97,8 @@ def _counts(value: object) -> NDArray[np.int64]:
         raise ValueError("has rows of different length") from None
     if array.ndim not in (1, 2) or (array.size and (array.dtype.kind != "i" or array.min() < 0)):
         raise ValueError("has something other than counts")
+    if array.size and array.max() > LARGEST_COUNT:
+        raise ValueError(f"counts {int(array.max())}, more than any run has")
     array = array.astype(np.int64, copy=False).view()
     array.setflags(write=False)
     return array
@@ -111,8 +118,9 @@ Threshold = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number"}, _NUMBERS]}),
 ]
 Tick = Annotated[float | str, PlainValidator(_tick), WithJsonSchema({"type": ["number", "string"]})]
-Json = Annotated[Any, PlainValidator(_json), WithJsonSchema({})]
-Count = Annotated[int, Field(ge=0)]
+Json = Annotated[Any, PlainValidator(lambda value: _json(value)), WithJsonSchema({})]
+Integer = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Counts = Annotated[
     NDArray[np.int64],  # [documents] or [documents, labels]; read-only
     PlainValidator(_counts),

@@ -11,6 +11,7 @@ from layerclaims.protocol import ProtocolName
 from layerclaims.results.fields import (
     Count,
     Counts,
+    Integer,
     Interval,
     Json,
     Many,
@@ -31,6 +32,8 @@ from pydantic_core import PydanticCustomError
 SCHEMA_VERSION: Final = (
     3  # 2 adds `where` and `selected`; 3 adds `walks` and takes the published procedure as it was run
 )
+MOST_CLAIMS: Final = 2_000  # under all protocols: what a hostile file may ask for is bounded
+MOST_PARTS: Final = 100
 # the authors chose other texts for transfer
 CorpusRole = Literal["main", "transfer", "transfer as published"]
 ClaimId = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
@@ -72,7 +75,7 @@ class ProtocolRecord(Record):
     n_texts: Count  # documents of each corpus
     context: Count  # tokens of each document
     folds: Count
-    seed: int
+    seed: Integer
     alpha: Annotated[Number, Field(gt=0, lt=1)]
     dtype: str
     hash: str
@@ -111,7 +114,7 @@ class EnvironmentRecord(Record):
     python: str
     platform: str
     cpu: str | None = None
-    threads: int | None = None
+    threads: Integer | None = None
     packages: dict[str, str]  # name -> version
 
 
@@ -178,7 +181,7 @@ class ProbeRecord(Record):
 
     converged: bool
     gradient_norm: Number | None
-    iterations: int | None
+    iterations: Integer | None
     relative_gap: Number | None = None  # (objective - optimum) / objective, estimated or bounded
 
 
@@ -226,7 +229,7 @@ class ClaimRecord(Record):
     interval: Interval | None
     confidence: Number | None
     criterion: CriterionRecord
-    parts: Many[PartRecord]  # joined by "and"
+    parts: Annotated[Many[PartRecord], Field(max_length=MOST_PARTS)]  # joined by "and"
     p_value: Number | None
     n_documents: Count | None
     n_vectors: Count | None
@@ -235,6 +238,14 @@ class ClaimRecord(Record):
     verdict: Named
     reason: str
     figures: Many[str]
+    missing: Annotated[
+        dict[str, str],
+        Field(
+            default_factory=dict,
+            description="What is not shown with the claim, and why: by a figure's id or a control's name; "
+            '"walk" is the way between the protocols, "untrained twin" the verdict on it.',
+        ),
+    ]
     calibration: CalibrationRecord | None = None
     seconds: Number | None
     control_untrained: TwinRecord | None = None
@@ -335,7 +346,7 @@ class Results(Record):
     selected: Annotated[
         SelectedRecord | None, Field(description="How many claims were run of how many there are.")
     ] = None
-    claims: Many[ClaimRecord]
+    claims: Annotated[Many[ClaimRecord], Field(max_length=MOST_CLAIMS)]
     ablation: Annotated[
         Many[AblationRecord],
         Field(

@@ -2,108 +2,62 @@
 
 What is computed again, through the same `counts.compute` by which the suite judged: estimate, interval and p-value of
 each part that names a recipe. From the stated or recomputed interval follows whether a part holds, from the parts
-the verdict, from the p-values Holm's adjustment. Thresholds and recipes are held against what the claim's code
-declares. What cannot be computed again (numbers made of weights, norms or geometry) is said to be so.
+the verdict and its reason, from the p-values Holm's adjustment. Rules, recipes, texts and published figures are held
+against the claims' code, if the file comes from the same version of it. `verification.STATED` says what is left.
+
+Whoever changes a file can make its checksum anew, so a right checksum vouches for nothing but an undamaged copy.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
 
-from layerclaims.errors import LayerclaimsError
-from layerclaims.protocol import Protocol
-from layerclaims.results import attachment
+from layerclaims import __version__
+from layerclaims.results import attachment, pdf_check
 from layerclaims.results import file as results_file
 from layerclaims.results.agreement import Mismatches, same
 from layerclaims.results.claim_check import Basis, ClaimCheck, named
-from layerclaims.results.records import (
-    SCHEMA_VERSION,
-    ClaimRecord,
-    ProtocolRecord,
-    Results,
-    SeriesRecord,
+from layerclaims.results.records import SCHEMA_VERSION, ClaimRecord, Results, SeriesRecord
+from layerclaims.results.run_check import (
+    check_claims,
+    check_options,
+    check_run,
+    check_series,
+    protocol_of,
+    setup_of,
 )
+from layerclaims.results.verification import Pages, Verification
+from layerclaims.results.walk_check import check_figures, check_walks
 from layerclaims.runtime.text import digits, inert, shown
 from layerclaims.statistics.counts import AnswerCounts
 from layerclaims.statistics.hypotheses import holm
-from layerclaims.verdicts.quantity import Setup
 from layerclaims.verdicts.registry import RegisteredClaim, post_claims
 from layerclaims.verdicts.verdict import Verdict
 
-# of a model, and of a run: what a hostile file may make this program compute is bounded
-MOST_DIMENSIONS: Final = 200_000
-MOST_LABELS: Final = 2_000
-MOST_FOLDS: Final = 20
+ComparePages = Callable[[bytes, Results], Pages]  # of a PDF's bytes and the results attached to it
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verification:
-    """What a verification found; lists of one-line sentences and of claims as "ID (PROTOCOL)"."""
-
-    mismatches: tuple[str, ...]
-    recomputed: tuple[str, ...]  # verdicts that rest on counts alone
-    partly: tuple[str, ...]  # verdicts of which some parts rest on counts
-    stated: tuple[str, ...]  # verdicts of which no number can be computed from this file
-    without: tuple[str, ...]  # claims without numbers: NOT_TESTED and ERROR
-    unknown: tuple[str, ...]  # ids of claims whose code is not at hand
-    checksums: tuple[str, ...]  # checksums that the file carries and that are right
-    version: int | None = None  # of the file, where rules have changed since and were not checked
-
-    def text(self) -> str:
-        """For a terminal: the mismatches, then what was and what could not be computed again."""
-        lines = [f"mismatch: {line}" for line in self.mismatches]
-        for names, what in (
-            (self.recomputed, "recomputed from the counts per document"),
-            (self.partly, "recomputed in part; the other parts are not recomputable from this file"),
-            (self.stated, "not recomputable from this file, held only against its stated intervals"),
-            (self.without, "without numbers (not tested, or an error)"),
-        ):
-            if names:
-                lines += [f"{len(names)} {what}:", *(f"  {name}" for name in names)]
-        if self.unknown:
-            n, ids = len(self.unknown), ", ".join(self.unknown)
-            said = (
-                "claim is not known here, its rule was"
-                if n == 1
-                else "claims are not known here, their rules were"
-            )
-            lines.append(
-                f"{n} {said} not checked: {ids} (name {'its file' if n == 1 else 'their files'} with --claims)"
-            )
-        if self.version is not None:
-            lines.append(
-                f"The file is of version {self.version}: the rules of its claims have changed since, and were not "
-                "checked."
-            )
-        lines += [f"checksum right: {name}" for name in self.checksums]
-        lines.append(
-            "Controls, figures, measured error rates and the walks between protocols are taken as stated."
-        )
-        if self.mismatches:
-            count = len(self.mismatches)
-            lines.append(f"NOT VERIFIED: {count} mismatch{'es' if count > 1 else ''}.")
-        else:
-            lines.append("VERIFIED: nothing contradicts the counts.")
-        return "\n".join(lines)
-
-
-def verify_file(path: Path | str, *, claims: Mapping[str, RegisteredClaim] | None = None) -> Verification:
+def verify_file(
+    path: Path | str,
+    *,
+    claims: Mapping[str, RegisteredClaim] | None = None,
+    compare_pages: ComparePages | None = None,
+) -> Verification:
     """Verify a results.json, or a report PDF and the results attached to it.
 
     The identifier of a PDF is the hash of the results that it was made from, so an attachment that was put in
-    place of another one is seen. `claims` are those whose rules are known, by default the post's. Raises
-    LayerclaimsError for a file that is no sound results file at all.
+    place of another one is seen. `compare_pages` renders them again, as `report.rerender.compare_pages` does; without
+    it, or where the attached results are not sound, pages are not looked at. `claims` are those whose rules are known,
+    by default the post's. Raises LayerclaimsError for a file that is no sound results file at all.
     """
     path = Path(path)
-    data = results_file.read_bytes(path)
-    checking = _Checking(results_file.loads(data, origin=inert(path)), claims)
-    identifier = attachment.identifier_of(path)
-    if identifier == results_file.identifier(data):
-        checking.checksums.append("the PDF's identifier")
-    elif identifier is not None:
-        checking.mismatches.lines.append("the PDF was made from other results than those attached to it")
-    return checking.verification()
+    origin, data = inert(path, 300), results_file.read_whole(path)
+    content = results_file.unwrapped(data, origin=origin)
+    checking = _Checking(results_file.loads(content, origin=origin), claims)
+    if not attachment.is_pdf(data):
+        return checking.verification()
+    return checking.verification_of_pdf(data, content, origin, compare_pages)
 
 
 def verify(results: Results, *, claims: Mapping[str, RegisteredClaim] | None = None) -> Verification:
@@ -118,29 +72,77 @@ class _Checking:
         self.results = results
         self.claims = post_claims() if claims is None else claims
         self.outdated = results.schema_version < SCHEMA_VERSION
+        self.unchecked = ""
+        if self.outdated:
+            self.unchecked = (
+                f"the file is of schema version {results.schema_version}, and they have changed since"
+            )
+        elif results.harness.version != __version__:
+            self.unchecked = (
+                f"layerclaims {inert(results.harness.version, 40)} wrote the file, and this is {__version__}"
+            )
         self.n_labels = results.model.n_blocks + 1
         self.mismatches = Mismatches()
         self.checksums: list[str] = []
 
+    def verification_of_pdf(
+        self, data: bytes, content: bytes, origin: str, compare_pages: ComparePages | None
+    ) -> Verification:
+        """The same with what is seen in a PDF alone, and its pages if the attached results are sound."""
+        with attachment.opened(data, origin=origin) as pdf:
+            identifier = bytes(pdf.trailer["/ID"][0]) if "/ID" in pdf.trailer else b""
+            foreign = pdf_check.foreign(pdf, data)
+        if identifier == results_file.identifier(content):
+            self.checksums.append("the PDF's identifier")
+        else:
+            self.mismatches.lines.append("the PDF was made from other results than those attached to it")
+        self.mismatches.lines += foreign
+        found = self.verification()
+        if found.mismatches:
+            pages = Pages(unseen="the attached results, or the PDF as a whole, do not stand")
+        elif compare_pages is None:
+            pages = Pages(unseen="nothing here renders them again; the command layerclaims verify does")
+        else:
+            pages = compare_pages(data, self.results)
+        return replace(found, pages=pages, mismatches=(*found.mismatches, *pages.mismatches))
+
     def verification(self) -> Verification:
-        results = self.results
-        self.check_options(results.protocol)
+        results, current = self.results, not self.unchecked
         if results.sha256 is not None:
             self.check_checksum("sha256", results.sha256, results_file.checksum(results))
-        sound = {name: self.series(f"documents/{name}", counts) for name, counts in results.documents.items()}
+        elif not self.outdated:
+            self.mismatches.note("sha256", "is absent, which every file of this version has")
+        check_options(results.protocol, self.mismatches, complete=not self.outdated)
+        options = protocol_of(results.protocol)
+        if options is not None:
+            self.check_checksum("protocol/hash", results.protocol.hash, options.hash)
+        sound = {
+            name: series
+            for name, counts in results.documents.items()
+            if (series := self.series(f"documents/{name}", counts)) is not None
+        }
         check = ClaimCheck(
             results.protocol,
-            {name: series for name, series in sound.items() if series is not None},
+            sound,
             self.mismatches,
-            claims={} if self.outdated else self.claims,
-            setup=self.setup(),
+            claims=self.claims if current else {},
+            setup=setup_of(results, self.mismatches),
+            options=options,
             n_texts=sum(corpus.n_texts for corpus in results.corpora),
-            convergence=self.outdated,
+            outdated=self.outdated,
+            words=current,
         )
         names: dict[Basis, list[str]] = {"recomputed": [], "partly": [], "stated": [], "without": []}
         for claim in results.claims:
             names[check.check(claim)].append(named(claim))
         self.check_holm(results.claims)
+        if not self.outdated:
+            check_run(results, self.mismatches)
+            check_series(results, self.mismatches)
+            check_walks(results, self.mismatches)
+            check_figures(results, sound, self.mismatches)
+        if current:
+            check_claims(results, self.claims, self.mismatches)
         return Verification(
             mismatches=tuple(self.mismatches.lines),
             checksums=tuple(self.checksums),
@@ -148,49 +150,10 @@ class _Checking:
             partly=tuple(names["partly"]),
             stated=tuple(names["stated"]),
             without=tuple(names["without"]),
-            version=results.schema_version if self.outdated else None,
+            headline=_headline(results),
+            unchecked=self.unchecked,
             unknown=tuple(dict.fromkeys(one.id for one in results.claims if one.id not in self.claims)),
         )
-
-    def setup(self) -> Setup | None:
-        """What thresholds follow from; None where the file states sizes that no model and no run has."""
-        model, protocol = self.results.model, self.results.protocol
-        if not (
-            1 <= model.hidden_size <= MOST_DIMENSIONS
-            and 2 <= self.n_labels <= MOST_LABELS
-            and 2 <= protocol.folds <= MOST_FOLDS
-            and 0 <= protocol.seed < 2**32
-        ):
-            self.mismatches.note("model", "has sizes of no possible run, so thresholds cannot be checked")
-            return None
-        return Setup(
-            n_labels=self.n_labels,
-            hidden_size=model.hidden_size,
-            folds=protocol.folds,
-            seed=protocol.seed,
-            alpha=protocol.alpha,
-        )
-
-    def check_options(self, protocol: ProtocolRecord) -> None:
-        """What the protocol says of itself against the options that made it, and their hash."""
-        options = {option.name: option.value for option in protocol.options}
-        for name in ("profile", "n_texts", "context", "folds", "seed", "alpha", "dtype"):
-            stated = getattr(protocol, name)
-            if name in options and name in protocol.model_fields_set and not same(options[name], stated):
-                self.mismatches.note(
-                    f"protocol/{name}", f"is {shown(stated)}, and the options say {shown(options[name])}"
-                )
-        known = {field.name for field in fields(Protocol) if field.compare} - {"name"}
-        if known <= set(options):
-            # a run of both protocols carries the hash of the first
-            given: dict[str, Any] = {option: options[option] for option in known}
-            given["name"] = "rigorous" if protocol.name == "both" else protocol.name
-            try:
-                right = Protocol(**given).hash
-            except (LayerclaimsError, TypeError):
-                self.mismatches.note("protocol/options", "are no possible protocol")
-            else:
-                self.check_checksum("protocol/hash", protocol.hash, right)
 
     def check_checksum(self, name: str, stated: str, right: str) -> None:
         if stated == right:
@@ -247,6 +210,16 @@ class _Checking:
                     named(claim),
                     f"survives_holm is {survives}, and its adjusted p-value {digits(p)} gives {right}",
                 )
+
+
+def _headline(results: Results) -> tuple[str, ...]:
+    """The model, and how many claims have which verdict, by protocol."""
+    lines = [f"model: {inert(results.model.name, 200)}"]
+    for protocol in dict.fromkeys(claim.protocol for claim in results.claims):
+        counts = Counter(claim.verdict for claim in results.claims if claim.protocol == protocol)
+        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
+        lines.append(f"{protocol}: {said}")
+    return tuple(lines)
 
 
 def _holm_of(family: Sequence[ClaimRecord]) -> list[tuple[str, str]]:

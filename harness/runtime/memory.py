@@ -59,10 +59,23 @@ def parse(text: str) -> int:
     """Bytes of "auto", "800MB" or "1.5 GB"; raises LayerclaimsError."""
     if text == "auto":
         return automatic()
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|TB)", text, re.IGNORECASE | re.ASCII)
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?) ?(MB|GB|TB)", text, re.IGNORECASE | re.ASCII)
     size = int(float(match[1]) * UNITS[match[2].upper()]) if match else 0
     if size < LEAST:
         raise LayerclaimsError(
             f"--memory {shown(text)} is not possible: give auto, or {LEAST // 10**6} MB or more, as in 800MB or 4GB."
         )
     return size
+
+
+def exhausted(error: BaseException) -> str:
+    """A sentence on what to do where an exception says that memory ran out, the device's too; empty for any other."""
+    said = str(error).lower()
+    host = isinstance(error, MemoryError) or "can't allocate memory" in said
+    if host or type(error).__name__ == "OutOfMemoryError" or "out of memory" in said:
+        where = "Memory" if host else "The device's memory"
+        return (
+            f"{where} ran out; lower --memory (larger matrices then lie in files), --batch-size or --n-texts, choose "
+            "a smaller --dtype, or another --device."
+        )
+    return ""

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from layerclaims.errors import LayerclaimsError
+from layerclaims.runtime.text import shown
+
 Kind = Literal["states", "measurements"]
 KINDS: Final[tuple[Kind, ...]] = ("states", "measurements")
 KEY: Final = re.compile("[0-9a-f]{32}")
@@ -22,9 +25,24 @@ def default_cache_dir() -> Path:
     directory need not exist.
     """
     if named := os.environ.get(CACHE_VARIABLE):
-        return Path(named).expanduser()
+        return user_path(named, CACHE_VARIABLE)
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "layerclaims"  # noqa: PTH117
+
+
+def user_path(given: str | Path, option: str) -> Path:
+    """A path as somebody typed it for an option, with ~ spelled out; raises LayerclaimsError for what is none."""
+    text = str(given)
+    if not text.strip():
+        raise LayerclaimsError(f"{option} is empty; name a place, as in {option} here.")
+    if "\0" in text:
+        raise LayerclaimsError(f"{option} {shown(text)} is not possible: a path holds no NUL character.")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise LayerclaimsError(
+            f"{option} {shown(text)} is not possible: the home directory that it names is not known."
+        ) from None
 
 
 def key_name(key: Mapping[str, Any]) -> str:

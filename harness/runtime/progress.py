@@ -111,6 +111,7 @@ class _Plan:
 
 _screen: _Screen | None = None
 _plan = _Plan({})
+_said: set[str] = set()  # notes that are shown once
 _shown: list["Progress"] = []  # those that are open; the last one is seen
 
 
@@ -131,10 +132,18 @@ def attach(descriptor: int = 2, *, redraw: bool = True, before: Callable[[], Non
     if _screen is not None:
         _screen.close()
     _screen = _Screen(duplicate, redraw, before)
+    _said.clear()
 
 
-def note(text: str) -> None:
-    """Show one plain line at once; control characters in it are replaced."""
+def note(text: str, *, once: str | None = None) -> None:
+    """Show one plain line at once; control characters in it are replaced.
+
+    Of the notes that name the same `once`, the first is shown since `attach`.
+    """
+    if once is not None:
+        if once in _said:
+            return
+        _said.add(once)
     if _screen is not None:
         _screen.line(_printable(text))
 

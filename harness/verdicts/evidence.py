@@ -1,5 +1,6 @@
 """Evidence: the measured numbers that a verdict rests on, each with the region that it has to lie in."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,3 +56,10 @@ class Evidence:
     def certificate(self) -> Certificate | None:
         """The worst certificate of all parts."""
         return worst([p.finding.certificate for p in self.parts if p.finding.certificate is not None])
+
+
+def unconverged(*, iterations: int, gradient_norm: float) -> Certificate:
+    """The certificate of a probe of which is known that it did not converge, and after how many iterations."""
+    return Certificate(
+        converged=False, iterations=iterations, gradient_norm=gradient_norm, relative_gap=math.nan
+    )

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from layerclaims.corpora.hub import hub_name
 from layerclaims.errors import LayerclaimsError
-from layerclaims.models.source import hub_id
+from layerclaims.models.names import hub_id
+from layerclaims.protocol import Protocol
+from layerclaims.verdicts.claim import POST, Claim
 
 FILE: Final = Path(__file__).with_name("published.json")
 GPT2: Final = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")  # from the smallest to the largest
@@ -293,3 +295,23 @@ OF_ABLATION: Final[Mapping[str, tuple[str | None, Callable[[AblationRun], Found]
     ),
     "transfer-beats-chance": ("ag_news", lambda run: (_number(run.transfer), run.transfer)),
 }
+
+
+def reported(claim: Claim, run: Protocol) -> dict[str, Any]:
+    """What a record says of the source's figure: that of this very run where the post has one, else the claim's own."""
+    figure = None
+    if claim.source == POST:
+        figure = published_figure(
+            claim.id,
+            model=run.model,
+            corpus=run.corpus,
+            transfer_corpus=run.transfer_corpus,
+            context=run.context,
+            n_texts=run.n_texts,
+        )
+    return {
+        "reported": claim.reported if figure is None else figure.text,
+        "reported_value": claim.reported_value if figure is None else figure.value,
+        "reported_cell": None if figure is None else figure.cell,
+        "reported_exact": figure is not None,
+    }

@@ -83,7 +83,7 @@ def _undecided(part: Part) -> str:
 
 def _finding(finding: Finding) -> str:
     e = finding.estimate
-    name = finding.name[0].upper() + finding.name[1:]
+    name = finding.name[:1].upper() + finding.name[1:]
     return f"{name} {with_interval(e.value, (e.low, e.high))}"
 
 

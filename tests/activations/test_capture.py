@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,11 +30,12 @@ from layerclaims.runtime.paths import MANIFEST, key_name
 from tests import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
+PYTHONPATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 SHARD_BYTES = 20_000  # 5 documents of 5 states x 6 tokens x 32 in float32
 OPTIONS = {"n_texts": 23, "context": 6, "seed": 0}
 
 CHILD = """
-import os, signal, sys, time
+import os, signal, sys
 from pathlib import Path
 from layerclaims.activations import capture as module, plan
 from layerclaims.corpora.load import load_corpus
@@ -47,18 +47,25 @@ plan.SHARD_BYTES = {shard}
 write = module.write_shard
 written = 0
 
-def slow(directory, number, *rest):
+def written_here(directory, number, *rest):
     global written
     if mode == "die" and number == 2:
         import layerclaims.runtime.files
         real = os.fsync
         layerclaims.runtime.files.os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
-    if mode == "slow":
-        time.sleep(.2)
+    if mode == "wait" and number == 1:
+        print("one shard is there", flush=True)
+        sys.stdin.readline()
     written += 1
     return write(directory, number, *rest)
 
-module.write_shard = slow
+def told(*arguments, **options):
+    print("at the lock", flush=True)
+    return lock(*arguments, **options)
+
+module.write_shard = written_here
+if mode == "wait":
+    lock, module.locked = module.locked, told
 try:
     module.capture(resolve(model), load_corpus(corpus), cache_dir=Path(cache), n_texts=23, context=6, seed=0,
                    device="cpu")
@@ -100,10 +107,20 @@ def undisturbed(places, tmp_path_factory):
 
 def child(places, cache, mode, **options):
     model, corpus = places
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [sys.executable, "-c", CHILD, str(model), str(corpus), str(cache), mode],
         env=environment, capture_output=True, text=True, check=False, **options,
+    )  # fmt: skip
+
+
+def waiting_child(places, cache):
+    """A process that says that it is at the lock, and waits for a line once it has made a shard."""
+    model, corpus = places
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(model), str(corpus), str(cache), "wait"],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
 
 
@@ -135,7 +152,7 @@ class TestWhatIsStored:
         for i in range(store.n_states):
             np.testing.assert_allclose(store.state(i), states[i], rtol=1e-5, atol=1e-6)
         assert store.facts == model.facts
-        assert store.verify() == []
+        assert store.verify() == {}
 
     def test_a_shorter_context_is_a_prefix_of_a_longer_one(self, places, tmp_path):
         long, short = run(places, tmp_path), run(places, tmp_path, context=3)
@@ -308,7 +325,9 @@ class TestFaults:
             data = bytearray(shard.read_bytes())
             data[-1] ^= 1
             shard.write_bytes(data)
-            assert ActivationStore.open(store.directory).verify() == [shard.name]
+            assert ActivationStore.open(store.directory).verify() == {
+                shard.name: "its bytes are not those that were written"
+            }
             manifest.unlink()
         elif harm == "no manifest":
             manifest.unlink()
@@ -318,7 +337,9 @@ class TestFaults:
             shard.with_suffix(".sha256").write_bytes(b"\xff")
             manifest.unlink()
         elif harm == "junk":
-            (store.directory / ".shard-00009.safetensors-00.tmp").write_bytes(b"left by a killed writer")
+            (store.directory / f".shard-00009.safetensors-{'0' * 16}.tmp").write_bytes(
+                b"left by a killed writer"
+            )
             shard.unlink()
         before = {path.name: path.stat().st_mtime_ns for path in store.directory.glob("shard-*.safetensors")}
         run(places, tmp_path)
@@ -327,31 +348,23 @@ class TestFaults:
         assert before[shard_name(0)] == after[shard_name(0)]
 
     def test_processes_that_race_for_one_store_do_the_work_once(self, places, tmp_path, undisturbed):
-        model, corpus = places
-        command = [sys.executable, "-c", CHILD, str(model), str(corpus), str(tmp_path), "slow"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        racers = [
-            subprocess.Popen(
-                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
-            for _ in range(2)
-        ]
-        said = sorted(racer.communicate(timeout=60)[0] for racer in racers)
+        racers = [waiting_child(places, tmp_path) for _ in range(2)]
+        # the first holds the lock until the other has come to it
+        assert [racer.stdout.readline() for racer in racers] == ["at the lock\n"] * 2
+        for racer in racers:
+            racer.stdin.write("\n")
+            racer.stdin.flush()
+        said = sorted(racer.communicate()[0].splitlines() for racer in racers)
         assert [racer.returncode for racer in racers] == [0, 0]
-        assert said == ["written 0\n", "written 5\n"]
+        assert said == [["one shard is there", "written 5"], ["written 0"]]
         assert contents(tmp_path) == undisturbed
 
     @pytest.mark.usefixtures("small_shards")
     def test_a_killed_process_gives_its_lock_back(self, places, tmp_path, undisturbed):
-        model, corpus = places
-        command = [sys.executable, "-c", CHILD, str(model), str(corpus), str(tmp_path)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        first = subprocess.Popen([*command, "slow"], env=environment, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.rglob("shard-00000.safetensors")) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        first.send_signal(signal.SIGKILL)
-        first.wait()
+        first = waiting_child(places, tmp_path)
+        assert [first.stdout.readline() for _ in range(2)] == ["at the lock\n", "one shard is there\n"]
+        first.kill()
+        first.communicate()
         run(places, tmp_path)
         assert contents(tmp_path) == undisturbed
 
@@ -387,7 +400,7 @@ class TestFaults:
             pytest.skip("user namespaces are not allowed here")
         done = subprocess.run(
             ["unshare", "-Urm", "sh", "-c", script.format(disk, sys.executable, *places, code)],
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": PYTHONPATH}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 1
         assert "could not be written: No space left on device" in done.stderr
@@ -498,7 +511,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
     for n in (400, 2500):
         done = subprocess.run(
             [sys.executable, "-c", code, str(model), str(corpus), str(tmp_path / f"{n}"), str(n)],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1"},
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         peaks.append(float(done.stdout))

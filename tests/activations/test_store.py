@@ -1,20 +1,23 @@
 """The store: what is read back, and that damage is seen."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
-from layerclaims.activations.shards import TENSOR, shard_header, shard_name
-from layerclaims.activations.store import ActivationStore, write_manifest
-from layerclaims.errors import LayerclaimsError
+from layerclaims.activations import shards as module
+from layerclaims.activations.shards import PLACE, TENSOR, shard_header, shard_name, shard_place
+from layerclaims.activations.store import STORE_VERSION, ActivationStore, write_manifest
+from layerclaims.errors import DamagedStatesError, LayerclaimsError
 from layerclaims.runtime.dtypes import DTYPES
 from layerclaims.runtime.files import sha256_file, write_whole
-from layerclaims.runtime.paths import MANIFEST
+from layerclaims.runtime.paths import MANIFEST, key_name
 from safetensors.torch import save
 
 STATES, DOCUMENTS, POSITIONS, HIDDEN = 4, 7, 3, 5
 SHARDS = (3, 3, 1)
+KEY = key_name({})
 
 MODEL = {
     "name": "m", "revision": None, "architecture": "A", "n_blocks": STATES - 2, "hidden_size": HIDDEN,
@@ -33,13 +36,13 @@ def make(directory, dtype="float32"):
     for number, n in enumerate(SHARDS):
         path = directory / shard_name(number)
         part = tensor[:, start : start + n].contiguous().to(getattr(torch, dtype))
-        write_whole(path, save({TENSOR: part}))
+        write_whole(path, save({TENSOR: part}, metadata={PLACE: shard_place(KEY, path.name)}))
         shards.append(
             {"name": path.name, "sha256": sha256_file(path), "bytes": path.stat().st_size, "documents": n}
         )
         start += n
     content = {
-        "schema_version": 1, "key": {}, "model": MODEL, "corpus": {}, "dtype": dtype, "shards": shards,
+        "schema_version": STORE_VERSION, "key": {}, "model": MODEL, "corpus": {}, "dtype": dtype, "shards": shards,
         "shape": [STATES, DOCUMENTS, POSITIONS, HIDDEN], "document_ids": list(range(DOCUMENTS)),
         "token_ids": np.arange(DOCUMENTS * POSITIONS).reshape(DOCUMENTS, POSITIONS).tolist(),
     }  # fmt: skip
@@ -57,7 +60,10 @@ def test_a_shard_is_the_library_s_file_byte_for_byte(dtype):
     for n in SHARDS:
         part = torch.from_numpy(values())[:, :n].contiguous().to(getattr(torch, dtype))
         data = part.view(torch.uint8).numpy().tobytes()
-        assert shard_header(dtype, part.shape) + data == save({TENSOR: part})
+        place = shard_place(KEY, shard_name(n))
+        assert shard_header(dtype, part.shape, place=place) + data == save(
+            {TENSOR: part}, metadata={PLACE: place}
+        )
 
 
 class TestReading:
@@ -112,7 +118,7 @@ class TestReading:
 
 class TestDamage:
     def test_a_sound_store_verifies(self, directory):
-        assert ActivationStore.open(directory).verify() == []
+        assert ActivationStore.open(directory).verify() == {}
 
     def test_no_manifest_is_no_store(self, directory):
         (directory / MANIFEST).unlink()
@@ -122,10 +128,10 @@ class TestDamage:
     def test_a_deleted_shard_is_seen(self, directory):
         store = ActivationStore.open(directory)
         (directory / shard_name(1)).unlink()
-        assert store.verify() == [shard_name(1)]
+        assert store.verify() == {shard_name(1): "it is missing"}
         with pytest.raises(LayerclaimsError, match="missing or cut off"):
             ActivationStore.open(directory)
-        with pytest.raises(LayerclaimsError, match="missing or damaged"):
+        with pytest.raises(LayerclaimsError, match="it is missing"):
             store.state(0)
 
     def test_a_shard_cut_at_any_boundary_is_seen(self, directory):
@@ -145,7 +151,9 @@ class TestDamage:
         whole = path.read_bytes()
         for at in range(len(whole)):
             path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-            assert store.verify() == [shard_name(0)]
+            assert list(store.verify()) == [shard_name(0)]
+            with pytest.raises(DamagedStatesError):
+                store.state(1)
 
     def test_a_flipped_byte_in_the_manifest_is_seen_when_it_is_opened(self, directory):
         path = directory / MANIFEST
@@ -156,12 +164,51 @@ class TestDamage:
                 ActivationStore.open(directory)
 
     def test_a_shard_of_another_shape_is_refused(self, directory):
+        path, place = directory / shard_name(2), shard_place(KEY, shard_name(2))
+        write_whole(path, save({TENSOR: torch.zeros(STATES, 1, HIDDEN, POSITIONS)}, metadata={PLACE: place}))
+        content = json.loads((directory / MANIFEST).read_text())
+        content["shards"][2] |= {"sha256": sha256_file(path), "bytes": path.stat().st_size}
+        write_manifest(directory, content)
+        with pytest.raises(DamagedStatesError, match="does not hold what its manifest says"):
+            ActivationStore.open(directory).state(0)
+
+    def test_swapped_shards_are_seen_before_a_number_is_read(self, directory):
+        one, other = (directory / shard_name(number) for number in (0, 1))
         store = ActivationStore.open(directory)
+        store.state(0)
+        swap(one, other)
+        assert store.verify() == {
+            shard_name(0): f"it is states/{KEY}/{shard_name(1)}, which belongs elsewhere",
+            shard_name(1): f"it is states/{KEY}/{shard_name(0)}, which belongs elsewhere",
+        }
+        for one in (store, ActivationStore.open(directory)):
+            with pytest.raises(DamagedStatesError, match="belongs elsewhere"):
+                one.state(0)
+            with pytest.raises(DamagedStatesError, match="belongs elsewhere"):
+                list(one.blocks([1]))
+
+    def test_bytes_that_are_written_over_after_a_read_are_seen_at_the_next(self, directory):
+        store = ActivationStore.open(directory)
+        store.state(0)
         path = directory / shard_name(2)
-        write_whole(path, save({TENSOR: torch.zeros(STATES, 1, HIDDEN, POSITIONS)}))
-        assert path.stat().st_size == store.manifest["shards"][2]["bytes"]
-        with pytest.raises(LayerclaimsError, match="does not hold what its manifest says"):
+        with path.open("r+b") as file:
+            file.seek(-1, 2)
+            file.write(b"x")
+        with pytest.raises(DamagedStatesError, match="bytes are not those"):
             store.state(0)
+
+    def test_a_manifest_that_names_other_files_is_damaged(self, directory):
+        content = json.loads((directory / MANIFEST).read_text())
+        content["shards"][1]["name"] = "../s/" + shard_name(1)
+        write_manifest(directory, content)
+        with pytest.raises(LayerclaimsError, match="is damaged"):
+            ActivationStore.open(directory)
+
+    def test_a_copy_under_another_name_is_read_like_the_first(self, directory, tmp_path):
+        shutil.copytree(directory, tmp_path / "copy")
+        copy = ActivationStore.open(tmp_path / "copy")
+        assert np.array_equal(copy.state(1), values()[1])
+        assert (copy.key, copy.digest) == (KEY, ActivationStore.open(directory).digest)
 
     def test_another_schema_version_is_refused(self, directory):
         content = json.loads((directory / MANIFEST).read_text())
@@ -170,11 +217,31 @@ class TestDamage:
             ActivationStore.open(directory)
 
 
-class TestWriteWhole:
-    def test_a_full_disk_leaves_the_old_file_and_no_other(self, tmp_path):
-        path = tmp_path / "f"
-        write_whole(path, b"old")
-        with pytest.raises(LayerclaimsError, match="could not be written"):
-            write_whole(tmp_path / "absent" / "f", b"new")
-        assert path.read_bytes() == b"old"
-        assert [p.name for p in tmp_path.iterdir()] == ["f"]
+def swap(one, other):
+    between = one.with_name("between")
+    one.rename(between)
+    other.rename(one)
+    between.rename(other)
+
+
+class TestWork:
+    @pytest.fixture
+    def hashed(self, monkeypatch):
+        """The names of the shards whose bytes were read, in order."""
+        names, real = [], module.sha256_file
+        monkeypatch.setattr(module, "sha256_file", lambda path: names.append(path.name) or real(path))
+        return names
+
+    def test_a_shard_is_hashed_once_however_many_stores_read_it(self, directory, hashed, monkeypatch):
+        monkeypatch.setattr(module, "TICK", -(10**18))  # as if the files had been there for long
+        for store in [ActivationStore.open(directory) for _ in range(2)]:
+            for state in range(STATES):
+                store.state(state)
+            list(store.blocks([0, 1]))
+        assert hashed == [shard_name(number) for number in range(len(SHARDS))]
+
+    def test_to_open_a_store_and_to_look_at_its_manifest_hashes_nothing(self, directory, hashed):
+        store = ActivationStore.open(directory)
+        assert store.n_documents == DOCUMENTS
+        assert len(store.digest) == 64
+        assert hashed == []

@@ -158,15 +158,13 @@ class States:
         self.document_ids = tuple(range(self.n_documents))
         self.facts = facts(self.n_blocks, self.hidden_size)
         self.manifest = {"key": name}
+        self.key, self.digest = name, name
 
     def state(self, i: int, documents: Any = None) -> np.ndarray:
         return self._states[i].copy() if documents is None else self._states[i][documents]
 
     def blocks(self, states: list[int]) -> list[np.ndarray]:
         return np.array_split(self._states[states], 3, axis=1)
-
-    def verify(self) -> list[str]:
-        return []
 
 
 class InMemory(Study):

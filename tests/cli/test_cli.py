@@ -69,8 +69,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     large = sample_results.sample(ids=("norm-is-a-feature",), model="gpt2-large")
     large["model"]["n_parameters"] = 774_000_000
     made = {
-        "honest": honest, "tampered": tampered, "ten": sample_results.ten(), "large": large,
-        "hostile": sample_results.hostile(),
+        "honest": honest, "tampered": results.plain(results.sealed(checked(tampered))),
+        "ten": sample_results.ten(), "large": large, "hostile": sample_results.hostile(),
     }  # fmt: skip
     return {
         name: results.write(directory / name / "results.json", checked(run)) for name, run in made.items()
@@ -93,15 +93,6 @@ class TestHelp:
         example = " ".join(run(*words, "--help")[1].partition("example: layerclaims ")[2].split())
         assert example
         parse(example.partition(" >")[0].split())  # exits on a line that is not valid
-
-    def test_comes_at_once(self) -> None:
-        process("--help")  # compiled
-        seconds = []
-        for _ in range(3):
-            before = time.perf_counter()
-            process("--help")
-            seconds.append(time.perf_counter() - before)
-        assert min(seconds) < 0.5
 
     def test_loads_nothing_heavy(self) -> None:
         code = "import sys; from layerclaims.cli.main import _parser; _parser(); print(*sys.modules)"
@@ -345,7 +336,7 @@ class TestCache:
         (cache_dir / "states" / KEY / "shard-00000.safetensors").write_bytes(b"")
         status, out, _ = run("cache", "verify", "--cache-dir", cache_dir)
         assert status == 1
-        assert "DAMAGED: shard-00000.safetensors" in out
+        assert "DAMAGED: shard-00000.safetensors, since it is missing or cut off\n" in out
 
     def test_prune_says_what_it_freed(self, run: Said, cache_dir: Path) -> None:
         assert run("cache", "prune", "--older-than", "1", "--cache-dir", cache_dir)[1] == "0 B freed\n"
@@ -410,18 +401,18 @@ class TestEnds:
         _, err = child.communicate(timeout=60)
         assert (child.returncode, err) == (141, b"")
 
-    def test_an_interrupt_is_no_traceback(self, tmp_path: Path) -> None:
-        fifo = tmp_path / "results.json"
-        os.mkfifo(fifo)  # reading it waits for a writer
-        child = subprocess.Popen(
-            [sys.executable, "-m", "layerclaims.cli", "verify", fifo], cwd=ROOT, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )  # fmt: skip
-        with fifo.open("wb"):  # open on both sides: the command has come as far as reading
-            time.sleep(0.2)
-            child.send_signal(signal.SIGINT)
-            out, err = child.communicate(timeout=60)
-        assert (child.returncode, out, err) == (130, b"", b"")
+    @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
+    def test_an_interrupt_is_one_sentence(self, sent: signal.Signals) -> None:
+        code = (
+            "import signal, sys\nfrom layerclaims.results import file\nfrom layerclaims.cli.main import main\n"
+            f"file.read_whole = lambda path: signal.raise_signal({int(sent)})\n"  # while a file is read
+            "sys.exit(main(['verify', 'results.json']))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=600, check=False
+        )
+        assert (done.returncode, done.stdout) == (130, b"")
+        assert done.stderr.strip() == b"layerclaims: Stopped; what was finished is kept."
 
     def test_a_terminal_without_unicode_is_served(self, files: dict[str, Path]) -> None:
         done = process(

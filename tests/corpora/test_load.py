@@ -3,9 +3,13 @@
 import bz2
 import importlib.metadata
 import json
+import os
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
+from layerclaims.corpora import files
 from layerclaims.corpora.corpus import make_corpus
 from layerclaims.corpora.load import check_corpus_name, load_corpus
 from layerclaims.corpora.selection import select
@@ -53,9 +57,6 @@ class TestFiles:
         assert list(load_corpus(str(path)).texts) == ['a\nb, "c"', long]
 
     def test_parquet_is_read_by_column(self, tmp_path):
-        import pyarrow
-        import pyarrow.parquet
-
         path = tmp_path / "c.parquet"
         pyarrow.parquet.write_table(pyarrow.table({"text": ["a", "b"], "n": [1, 2]}), path)
         assert list(load_corpus(str(path)).texts) == ["a", "b"]
@@ -82,7 +83,7 @@ class TestFiles:
             ("c.txt", "a b".encode("utf-16-le"), r"Line 1 of .* holds a NUL character"),
             ("c.csv", b"text\na\n\xff\n", r"Line 3 of .* is not UTF-8"),
             ("c.csv", b"title,n\na,1\n", r"has no column 'text', only 'title', 'n'"),
-            ("c.csv", b"n,text\n1,a\n2\n", r"Line 3 of .* has 1 fields and no 'text'"),
+            ("c.csv", b"n,text\n1,a\n2\n", r"Line 3 of .* has 1 fields where the header has 2"),
             ("c.csv", b'text\n"a\n', r"Line 2 of .* is not CSV"),
             ("c.csv", b"", r"holds no texts"),
             ("c.parquet", b"PAR1junk", r"is not a Parquet file"),
@@ -117,26 +118,128 @@ class TestFiles:
             check_corpus_name(str(tmp_path / "d.txt"))
 
 
+class TestWhatIsNoPlainFile:
+    def test_a_row_with_more_fields_than_the_header_is_not_cut(self, tmp_path):
+        path = tmp_path / "c.csv"
+        path.write_text('text\n"one, quoted"\ntwo, not quoted\n')
+        with pytest.raises(
+            LayerclaimsError, match=r"Line 3 of .* 2 fields where the header has 1; put quotation"
+        ):
+            load_corpus(str(path))
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            b'{"n": %s, "text": "a"}' % (b"9" * 5000),
+            b'{"n": 1e999, "text": "a"}',
+            b'{"n": [NaN, -Infinity], "text": "a"}',
+            b'\xef\xbb\xbf{"text": "a"}',
+            b'{"a": 1, "a": 2, "text": "a"}',
+        ],
+    )
+    def test_what_stands_beside_the_text_of_a_line_does_no_harm(self, tmp_path, row):
+        path = tmp_path / "c.jsonl"
+        path.write_bytes(row)
+        assert list(load_corpus(str(path)).texts) == ["a"]
+
+    @pytest.mark.parametrize(
+        ("name", "content", "message"),
+        [
+            (
+                "c.jsonl",
+                b'{"text": "a", "text": "b"}',
+                r"Line 1 of .* has the key 'text' twice in one object",
+            ),
+            ("c.jsonl", b'{"text": %s}' % (b"9" * 5000), r"Line 1 of .* has a number under 'text'"),
+            ("c.jsonl", b'{"text": NaN}', r"Line 1 of .* has a number under 'text'"),
+            ("c.jsonl", b'{"text": ' + b"[" * 99_999, r"Line 1 of .* is not JSON \(nested too deeply\)"),
+            ("c.jsonl", b'{"text": "a"}\r{"text": "b"}\r', r"Line 1 of .* holds a carriage return \(CR\)"),
+            ("c.txt", b"a\rb\rc", r"Line 1 of .* holds a carriage return \(CR\)"),
+            ("c.csv", b"text\ra\rb\r", r"Line 1 of .* is not CSV"),
+            ("c.csv", b"text\na\0\n", r"Line 2 of .* holds a NUL character"),
+            ("c.csv", b"text,text\na,b\n", r"has 2 columns 'text'"),
+        ],
+    )
+    def test_what_could_be_read_in_two_ways_is_refused(self, tmp_path, name, content, message):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(LayerclaimsError, match=message):
+            load_corpus(str(path))
+
+    @pytest.mark.parametrize("suffix", ["jsonl", "txt", "csv"])
+    def test_a_line_is_held_in_memory_up_to_a_limit(self, tmp_path, monkeypatch, suffix):
+        monkeypatch.setattr(files, "LONGEST", 50)
+        path = tmp_path / f"c.{suffix}"
+        path.write_bytes(b"text\n" * (suffix == "csv") + b"x" * 51)
+        with pytest.raises(LayerclaimsError, match="is longer than 50 bytes"):
+            load_corpus(str(path))
+
+    @pytest.mark.parametrize(
+        ("column", "texts"),
+        [
+            (pyarrow.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
+            (pyarrow.array(["a", "b"], pyarrow.large_string()), ["a", "b"]),
+            (pyarrow.array(["a", "b"], pyarrow.string_view()), ["a", "b"]),
+            (pyarrow.array(["a", None]), "Row 2 of .* has a null"),
+            (pyarrow.array([{"text": "a"}]), "Row 1 of .* has an object under 'text'"),
+            (pyarrow.array([["a"]]), "Row 1 of .* has a list under 'text'"),
+            (pyarrow.array([b"a"]), "Row 1 of .* has a byte string under 'text'"),
+            (pyarrow.array([b"a", b"b\xff"]).view(pyarrow.string()), "Row 2 of .* is not UTF-8 text"),
+        ],
+    )
+    def test_a_column_of_parquet_is_read_as_text_or_refused(self, tmp_path, column, texts):
+        path = tmp_path / "c.parquet"
+        pyarrow.parquet.write_table(pyarrow.table({"text": column, "n": range(len(column))}), path)
+        if isinstance(texts, list):
+            assert list(load_corpus(str(path)).texts) == texts
+        else:
+            with pytest.raises(LayerclaimsError, match=texts):
+                load_corpus(str(path))
+
+    def test_a_column_whose_name_has_dots_is_not_another_ones_part(self, tmp_path):
+        path = tmp_path / "c.parquet"
+        table = pyarrow.table({"a": [{"b": "nested"}], "a.b": ["wanted"]})
+        pyarrow.parquet.write_table(table, path)
+        assert list(load_corpus(f"{path}::a.b").texts) == ["wanted"]
+
+    def test_a_pipe_is_refused_and_not_waited_for(self, tmp_path):
+        path = tmp_path / "c.jsonl"
+        os.mkfifo(path)
+        with pytest.raises(LayerclaimsError, match="is no regular file"):
+            check_corpus_name(str(path))
+        with pytest.raises(LayerclaimsError, match="is no regular file"):
+            list(files.read_texts(path, "text"))
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("x" * 300 + ".txt", "cannot be looked up"),
+            ("x" * 300 + ".txt::text", "cannot be looked up|has no columns"),
+            ("~nobody-of-that-name/x.jsonl", "a home directory that nobody has"),
+            ("a\0b.txt", "cannot be looked up"),
+        ],
+    )
+    def test_a_name_that_the_system_refuses_is_one_sentence(self, name, message):
+        with pytest.raises(LayerclaimsError, match=message) as caught:
+            check_corpus_name(name)
+        assert str(caught.value).isprintable()
+
+    def test_a_file_that_changes_while_it_is_read_is_refused(self, tmp_path):
+        path = tmp_path / "c.txt"
+        path.write_text("a\nb\n")
+        texts = files.read_texts(path, "text")
+        next(texts)
+        path.write_text("a\nb\nc\n")
+        with pytest.raises(LayerclaimsError, match="changed while it was read"):
+            list(texts)
+
+
 class TestChecksum:
     def test_it_depends_on_texts_and_order_only(self):
         one = make_corpus("a", ["x", "y"]).sha256
         assert make_corpus("b", ["x", "y"], revision="1").sha256 == one
         assert make_corpus("a", ["y", "x"]).sha256 != one
         assert make_corpus("a", ["xy"]).sha256 != make_corpus("a", ["x", "y"]).sha256
-
-
-class TestHub:
-    def test_a_data_set_that_cannot_be_had_names_the_ways_out(self, tmp_path, monkeypatch):
-        import datasets.config
-        from huggingface_hub import constants
-
-        for module, name in ((datasets.config, "HF_DATASETS_CACHE"), (constants, "HF_HUB_CACHE")):
-            monkeypatch.setattr(module, name, str(tmp_path))
-        with pytest.raises(
-            LayerclaimsError, match=r"not in the local cache; give a local file .*embedded:movies"
-        ):
-            load_corpus("imdb", offline=True)
-        assert not datasets.config.HF_HUB_OFFLINE
 
 
 @needs_embedded

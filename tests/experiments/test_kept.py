@@ -17,6 +17,9 @@ def values(seed=0):
     )
 
 
+MADE_OF = {"0a" * 16: "f" * 64}  # key and digest of a store
+
+
 class Counted:
     def __init__(self):
         self.calls = 0
@@ -36,37 +39,37 @@ def assert_same(one, other):
 def test_is_computed_once_and_read_exactly_ever_after(tmp_path):
     compute = Counted()
     kept = KeptValues(tmp_path)
-    assert_same(kept.get("linear", compute), values())
-    assert_same(kept.get("linear", compute), values())
-    assert_same(KeptValues(tmp_path).get("linear", compute), values())
+    assert_same(kept.get("linear", compute, MADE_OF), values())
+    assert_same(kept.get("linear", compute, MADE_OF), values())
+    assert_same(KeptValues(tmp_path).get("linear", compute, MADE_OF), values())
     assert compute.calls == 1
 
 
 def test_names_do_not_meet(tmp_path):
     kept = KeptValues(tmp_path)
-    kept.get("one", lambda: values(1))
-    assert_same(kept.get("two", lambda: values(2)), values(2))
+    kept.get("one", lambda: values(1), MADE_OF)
+    assert_same(kept.get("two", lambda: values(2), MADE_OF), values(2))
 
 
 @pytest.mark.parametrize("where", [0.01, 0.3, 0.9])
 def test_a_flipped_byte_is_noticed_and_the_number_computed_again(tmp_path, where):
     compute = Counted()
-    KeptValues(tmp_path).get("linear", compute)
+    KeptValues(tmp_path).get("linear", compute, MADE_OF)
     path = tmp_path / "linear.safetensors"
     data = bytearray(path.read_bytes())
     data[int(where * len(data))] ^= 0x10
     path.write_bytes(data)
-    assert_same(KeptValues(tmp_path).get("linear", compute), values())
+    assert_same(KeptValues(tmp_path).get("linear", compute, MADE_OF), values())
     assert compute.calls == 2
 
 
 @pytest.mark.parametrize("size", [0, 7, 100])
 def test_a_file_cut_short_is_computed_again(tmp_path, size):
     compute = Counted()
-    KeptValues(tmp_path).get("linear", compute)
+    KeptValues(tmp_path).get("linear", compute, MADE_OF)
     path = tmp_path / "linear.safetensors"
     path.write_bytes(path.read_bytes()[:size])
-    assert_same(KeptValues(tmp_path).get("linear", compute), values())
+    assert_same(KeptValues(tmp_path).get("linear", compute, MADE_OF), values())
     assert compute.calls == 2
 
 
@@ -75,5 +78,5 @@ def test_a_failed_computation_leaves_nothing(tmp_path):
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
-        KeptValues(tmp_path).get("linear", fail)
-    assert_same(KeptValues(tmp_path).get("linear", values), values())
+        KeptValues(tmp_path).get("linear", fail, MADE_OF)
+    assert_same(KeptValues(tmp_path).get("linear", values, MADE_OF), values())

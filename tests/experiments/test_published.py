@@ -36,10 +36,11 @@ from layerclaims.metrics import attribution
 from layerclaims.probing.probe import LayerProbe
 from layerclaims.probing.sgd import BATCH, EPOCHS, RATE, initial, order
 from layerclaims.protocol import Protocol
-from layerclaims.recording import record
+from layerclaims.recording import assemble, exhibits, record
 from layerclaims.recording.figure import figure
 from layerclaims.results import file as results
 from layerclaims.results import verify
+from layerclaims.results.records import SelectedRecord
 from layerclaims.runtime import progress
 from layerclaims.verdicts import registry
 from layerclaims.verdicts.verdict import Verdict
@@ -367,7 +368,7 @@ def test_a_solved_probe_of_features_as_they_come_is_penalised_as_they_come():
 @pytest.fixture(scope="module")
 def both(studies):
     """The results of some claims under both protocols."""
-    records, shown = [], {name: record.Exhibits() for name in studies}
+    records, shown = [], {name: exhibits.Exhibits() for name in studies}
     for claim in (
         "layers-linearly-separable",
         "norm-is-a-feature",
@@ -375,13 +376,16 @@ def both(studies):
         "longer-context-higher-accuracy",
     ):
         for name, study in studies.items():
-            found, rule = study.judge(claim), registry.post_claims()[claim].rule
+            found, known = study.judge(claim), registry.post_claims()[claim]
+            rule = known.rule if name == "rigorous" else f"As published: {known.published_rule}."
             records.append(
                 record.judged(found.claim, found.evidence, rule=rule, protocol=study.protocol, seconds=0.0)
             )
             bare = dataclasses.replace(found.evidence, figures=())
-            shown[name].add(record.exhibits(study, bare, known=shown[name]))
-    return record.assemble(studies, records, shown, options=[])
+            shown[name].add(exhibits.exhibits(study, bare, known=shown[name]))
+    options = studies["rigorous"].protocol.as_json()["options"]
+    selected = SelectedRecord(claims=4, of=len(registry.post_claims()))
+    return assemble.assemble(studies, records, shown, options=options, selected=selected)
 
 
 class TestWalks:
@@ -391,10 +395,10 @@ class TestWalks:
         study = studies["rigorous"]
         found = study.judge("layers-linearly-separable")
         mine = [claim for claim in both.claims if (claim.id, claim.protocol) == (found.claim.id, "rigorous")]
-        shown = record.exhibits(
-            study, dataclasses.replace(found.evidence, figures=()), known=record.Exhibits()
+        shown = exhibits.exhibits(
+            study, dataclasses.replace(found.evidence, figures=()), known=exhibits.Exhibits()
         )
-        made = record.assemble({"rigorous": study}, mine, {"rigorous": shown}, options=[])
+        made = assemble.assemble({"rigorous": study}, mine, {"rigorous": shown}, options=[])
         assert "walks" not in results.plain(made)
 
     def test_begin_and_end_with_the_numbers_of_the_protocols(self, both):
@@ -442,9 +446,9 @@ class TestWalks:
 
     def test_that_fail_cost_no_verdict(self, both, studies, monkeypatch):
         said = []
-        monkeypatch.setattr(record.screen, "note", said.append)
-        monkeypatch.setattr(record, "walk", lambda *_, **__: 1 / 0)
-        assert record._walks(studies, both.claims) == ()
+        monkeypatch.setattr(exhibits.screen, "note", said.append)
+        monkeypatch.setattr(assemble, "walk", lambda *_, **__: 1 / 0)
+        assert assemble._walks(studies, both.claims)[0] == ()
         assert len(said) == 4
         assert "ZeroDivisionError" in said[0]
 
@@ -460,13 +464,14 @@ def test_a_figure_that_fails_costs_no_verdict(studies, monkeypatch):
     def norms(study):
         raise ImportError("no drawing")
 
-    monkeypatch.setattr(record.screen, "note", said.append)
+    monkeypatch.setattr(exhibits.screen, "note", said.append)
     study = studies["rigorous"]
     found = study.judge("layers-linearly-separable")
     evidence = dataclasses.replace(found.evidence, figures=(norms,))
-    shown = record.exhibits(study, evidence, known=record.Exhibits())
+    shown = exhibits.exhibits(study, evidence, known=exhibits.Exhibits())
     mine = [record.judged(found.claim, evidence, rule="", protocol=study.protocol, seconds=0.0)]
-    made = record.assemble({"rigorous": study}, mine, {"rigorous": shown}, options=[])
+    made = assemble.assemble({"rigorous": study}, mine, {"rigorous": shown}, options=[])
     assert (made.figures, made.claims[0].figures) == ({}, ())
+    assert made.claims[0].missing == {"norms": "ImportError: no drawing"}
     assert [claim.verdict for claim in made.claims] == [claim.verdict for claim in mine]
     assert said == ["layerclaims: the figure norms is left out: ImportError: no drawing"]

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 from layerclaims.activations.shards import shard_name
+from layerclaims.errors import LayerclaimsError
+from layerclaims.experiments.measurement import Measurement
 from layerclaims.experiments.norms import norms_by_state
 from layerclaims.experiments.probes import layer_probe
 from layerclaims.experiments.series import MASKED, NORM, RANDOM, RAW, SHUFFLED, TRANSFER, UNIT
@@ -122,3 +124,21 @@ def test_the_last_label_is_the_raw_state_and_not_the_normed_one(study):
     last = vectors.x[:, -1]
     np.testing.assert_array_equal(last, store.state(store.n_blocks)[vectors.rows])
     assert np.abs(last - store.state(store.final)[vectors.rows]).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("read", "what"),
+    [
+        (lambda study: study.rows("main"), "the states of the main corpus"),
+        (lambda study: study.store("transfer").state(0), "the states of the transfer corpus"),
+        (lambda study: study.counts(RAW), "the measurement linear"),
+    ],
+    ids=["rows", "store", "counts"],
+)
+def test_a_measurement_that_reads_what_it_does_not_name_is_refused(study, read, what, request):
+    """Kept under a key that knows nothing of it, it would be taken for one of other states."""
+    made = Measurement(request.node.name, lambda study: read(study), needs=())
+    with pytest.raises(LayerclaimsError, match=f"reads {what}"):
+        study.values(made)
+    assert not study.has(made)
+    study.store("main")  # a study itself may read what it likes

@@ -1,92 +1,20 @@
 """The hub: through its client and cache, against a stand-in server on this machine."""
 
-import contextlib
-import hashlib
-import http.server
 import json
-import os
-import subprocess
-import sys
-import threading
-import urllib.parse
-from pathlib import Path
+import re
 
 import pytest
-
-from tests import tiny
-
-ROOT = Path(__file__).resolve().parents[2]
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-ASK = """
-import json, sys
+import safetensors.torch as safetensors
+from huggingface_hub import constants
 from layerclaims.errors import LayerclaimsError
 from layerclaims.models.source import resolve
-try:
-    s = resolve(sys.argv[1], offline="--offline" in sys.argv)
-    print(json.dumps([s.kind, s.revision, str(s.path), s.weights_sha256, s.tokenizer_sha256, s.n_blocks]))
-except LayerclaimsError as error:
-    print(json.dumps(str(error)))
-"""
+from layerclaims.runtime import hub as limits
 
+from tests import tiny
+from tests.stand_in_hub import COMMIT, OTHER, asked_by_its_client
 
-class StandIn(http.server.BaseHTTPRequestHandler):
-    """As much of the hub as its client asks for. `files` and `refusals` are set by the test."""
-
-    protocol_version = "HTTP/1.1"
-    files: dict[str, bytes]
-    seen: list[str]
-
-    def log_message(self, *args):
-        pass
-
-    def send(self, status, body=b"", **headers):
-        self.send_response(status)
-        for key, value in headers.items():
-            self.send_header(key.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def json(self, content):
-        self.send(200, json.dumps(content).encode(), Content_Type="application/json")
-
-    def do_HEAD(self):
-        self.do_GET()
-
-    def do_GET(self):
-        path = urllib.parse.unquote(urllib.parse.urlparse(self.path).path)
-        self.seen.append(path)
-        if "acme/gated" in path:
-            return self.send(403, b"{}", X_Error_Code="GatedRepo", X_Error_Message="Access is restricted")
-        if "acme/tiny" not in path and "acme/pickle" not in path:
-            return self.send(404, b"{}", X_Error_Code="RepoNotFound")
-        files = {k: v for k, v in self.files.items() if "pickle" not in path or not k.endswith("safetensors")}
-        if "/resolve/" in path:
-            name = path.split("/resolve/")[1].split("/", 1)[1]
-            if name not in files:
-                return self.send(404, b"", X_Error_Code="EntryNotFound")
-            body = files[name]
-            large = name.endswith(".safetensors")
-            tag = (hashlib.sha256 if large else hashlib.sha1)(body).hexdigest()
-            headers = {"ETag": f'"{tag}"', "X_Repo_Commit": COMMIT}
-            if large:
-                headers |= {"X_Linked_Etag": f'"{tag}"', "X_Linked_Size": str(len(body))}
-            return self.send(200, body, **headers)
-        revision = path.split("/revision/")[1] if "/revision/" in path else "main"
-        if revision not in ("main", "v1.0", COMMIT):
-            return self.send(404, b"{}", X_Error_Code="RevisionNotFound")
-        if "/tree/" in path:
-            return self.json(
-                [
-                    {"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}
-                    for name, body in files.items()
-                ]
-            )
-        return self.json(
-            {"id": "acme/tiny", "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
-        )
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
 
 
 @pytest.fixture(scope="module")
@@ -96,80 +24,310 @@ def model(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def files(model):
+    return {path.name: path.read_bytes() for path in model.iterdir()}
+
+
+@pytest.fixture(autouse=True)
+def hub(files, tmp_path):
+    with asked_by_its_client(tmp_path / "hub") as hub:
+        hub.serve("acme/tiny", files, COMMIT, "v1.0", "refs/pr/1", "feature/a-b")
+        yield hub
+
+
 @pytest.fixture
-def hub(model):
-    StandIn.files = {path.name: path.read_bytes() for path in model.iterdir()}
-    StandIn.seen = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def notes(monkeypatch):
+    said = []
+    monkeypatch.setattr(limits.screen, "note", said.append)
+    return said
 
 
-def ask(home, endpoint, *arguments, cwd=ROOT):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
-    environment |= {"HF_HOME": str(home), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_TELEMETRY": "1"}
-    environment |= {"PYTHONPATH": str(ROOT), "HF_HUB_DISABLE_XET": "1", "no_proxy": "127.0.0.1"}
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, *arguments],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(limits, "ANSWER", 0.3)
+
+
+def refusal(name, **options):
+    with pytest.raises(LayerclaimsError) as caught:
+        resolve(name, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def sharded(files, shards):
+    """The same repository with its tensors spread over files of other names, which an index lists."""
+    tensors = safetensors.load(files[WEIGHTS])
+    place = {name: shards[i % len(shards)] for i, name in enumerate(sorted(tensors))}
+    bodies = {
+        shard: safetensors.save({name: tensors[name] for name in tensors if place[name] == shard})
+        for shard in shards
+    }
+    rest = {name: body for name, body in files.items() if name != WEIGHTS}
+    return rest | bodies | {INDEX: json.dumps({"weight_map": place}).encode()}
+
+
+class TestWhatIsFetched:
+    def test_a_model_comes_with_its_commit_and_without_its_pickle(self, hub, model, tmp_path):
+        source = resolve("acme/tiny@v1.0")
+        assert (source.kind, source.revision, source.n_blocks) == ("hub", COMMIT, tiny.BLOCKS)
+        local = resolve(str(model))
+        assert source.weights_sha256 == local.weights_sha256
+        assert source.tokenizer_sha256 == local.tokenizer_sha256
+        assert "pytorch_model.bin" not in hub.fetched
+        assert source.path.is_relative_to(tmp_path)
+
+    def test_what_is_cached_is_not_fetched_again(self, hub):
+        resolve("acme/tiny")
+        hub.fetched.clear()
+        resolve("acme/tiny@v1.0")
+        assert hub.fetched == []
+
+    @pytest.mark.parametrize("revision", ["refs/pr/1", "feature/a-b", COMMIT])
+    def test_a_revision_may_hold_slashes(self, hub, revision):
+        assert resolve(f"acme/tiny@{revision}").revision == COMMIT
+        hub.failures["api"] = "silence"
+        assert resolve(f"acme/tiny@{revision}", offline=True).revision == COMMIT
+
+    @pytest.mark.parametrize("revision", ["../../x", "a/../../x", "/etc", ""])
+    def test_a_revision_does_not_lead_out_of_the_cache(self, hub, revision):
+        assert "is not a revision" in refusal(f"acme/tiny@{revision}")
+        assert hub.seen.total() == 0
+
+    def test_the_weight_files_are_those_that_the_index_lists(self, hub, files):
+        names = [
+            "model.safetensors-00001-of-00002.safetensors",
+            "model.safetensors-00002-of-00002.safetensors",
+        ]
+        hub.serve("acme/shards", {**sharded(files, names), "model-extra.safetensors": b"x"})
+        source = resolve("acme/shards")
+        assert {path.name for path in source.path.glob("*.safetensors")} == set(names)
+
+    @pytest.mark.parametrize(
+        "name", ["../x.safetensors", "a/b.safetensors", "x.bin", "*.safetensors", "..safetensors"]
     )
-    return json.loads(done.stdout)
+    def test_an_index_lists_plain_names_only(self, hub, files, name):
+        hub.serve("acme/shards", sharded(files, [name]))
+        assert "not the name of a safetensors file" in refusal("acme/shards")
+        assert name not in hub.fetched
 
-
-@contextlib.contextmanager
-def directory_named(base, name):
-    (base / name).mkdir(parents=True)
-    yield base
-
-
-def test_a_model_is_fetched_once_with_its_commit_and_without_its_pickle(hub, model, tmp_path):
-    from layerclaims.models.source import resolve
-
-    kind, revision, path, weights, tokenizer, n_blocks = ask(tmp_path, hub, "acme/tiny@v1.0")
-    assert (kind, revision, n_blocks) == ("hub", COMMIT, tiny.BLOCKS)
-    local = resolve(str(model))
-    assert (weights, tokenizer) == (local.weights_sha256, local.tokenizer_sha256)
-    assert not any("pytorch_model.bin" in seen for seen in StandIn.seen)
-    assert Path(path).is_relative_to(tmp_path)
-    # and again from the cache's own layout, with nothing to ask
-    nobody = "http://127.0.0.1:9"
-    for arguments in (("acme/tiny@v1.0", "--offline"), ("acme/tiny@v1.0",), (f"acme/tiny@{COMMIT}",)):
-        assert ask(tmp_path, nobody, *arguments)[1:4] == [COMMIT, path, weights]
-
-
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("acme/gated", "is gated on the hub"),
-        ("acme/none", "does not exist on the hub"),
-        ("acme/tiny@v9", "has no revision 'v9'"),
-        ("acme/pickle", "has no safetensors weights on the hub"),
-    ],
-)
-def test_what_the_hub_refuses_is_one_sentence(hub, tmp_path, name, why):
-    said = ask(tmp_path, hub, name)
-    assert why in said
-    assert "\n" not in said
-
-
-def test_an_unreachable_hub_is_one_sentence_that_names_the_ways_out(tmp_path):
-    said = ask(tmp_path, "http://127.0.0.1:9", "gpt2-medium")
-    assert said.startswith(
-        "The model 'gpt2-medium' is not in the hub's local cache and the hub cannot be reached"
+    @pytest.mark.parametrize(
+        "index", [b"", b"[]", b"{}", b'{"weight_map": {}}', b'{"weight_map": 3}', b"[" * 99_999]
     )
-    for way in ("local directory", ".gguf", "'embedded'", "HF_ENDPOINT", "HF_TOKEN"):
-        assert way in said
+    def test_an_index_that_is_none_is_one_sentence(self, hub, files, index):
+        hub.serve("acme/shards", sharded(files, ["a.safetensors"]) | {INDEX: index})
+        assert "lists no files under 'weight_map'" in refusal("acme/shards")
+
+    @pytest.mark.parametrize(
+        ("there", "why"),
+        [
+            (["pytorch_model.bin"], r"only 'pytorch_model.bin', a pickle"),
+            (
+                ["README.md", "tiny.Q4_0.gguf"],
+                r"the GGUF file 'tiny.Q4_0.gguf': fetch that file and give its path",
+            ),
+            (["adapter_model.safetensors"], r"only the adapter 'adapter_model.safetensors'"),
+            (["consolidated.safetensors"], r"under the usual name, only 'consolidated.safetensors'"),
+            (["README.md"], r"has no safetensors weights on the hub: give"),
+        ],
+    )
+    def test_what_a_refused_repository_has_is_named(self, hub, there, why):
+        hub.serve("acme/none", dict.fromkeys(["config.json", *there], b"{}"))
+        assert re.search(why, refusal("acme/none"))
+        assert hub.fetched == []
+
+    def test_a_shard_that_is_not_there_is_named_before_it_is_asked_for(self, hub, files):
+        there = sharded(files, ["a.safetensors", "b.safetensors"])
+        del there["b.safetensors"]
+        hub.serve("acme/shards", there)
+        assert "'b.safetensors', which its index lists" in refusal("acme/shards")
 
 
-def test_a_directory_of_the_same_name_is_pointed_out_and_not_used(tmp_path, model):
-    with directory_named(tmp_path, "acme/tiny") as base:
-        said = ask(tmp_path / "home", "http://127.0.0.1:9", "acme/tiny", cwd=base)
-    assert "./acme/tiny" in said
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("status", "code", "why"),
+        [
+            (403, "GatedRepo", "is gated on the hub"),
+            (403, "", "is refused by the hub (403 (Forbidden)"),
+            (401, "", "does not exist on the hub, or is private"),
+            (404, "RepoNotFound", "does not exist on the hub"),
+            (404, "RevisionNotFound", "has no revision 'v9' on the hub"),
+            (429, "", "is not in the hub's local cache and the hub answers 429 (Too Many Requests)"),
+            (500, "", "is not in the hub's local cache and the hub answers 500 (Internal Server Error)"),
+            (503, "", "is not in the hub's local cache and the hub answers 503 (Service Unavailable)"),
+            (418, "", "is refused by the hub (418"),
+        ],
+    )
+    @pytest.mark.parametrize("kind", ["api", "HEAD"])
+    def test_the_cause_is_the_one_that_the_hub_gives(self, hub, status, code, why, kind):
+        hub.revisions["acme/tiny"]["v9"] = COMMIT
+        hub.failures[kind] = status
+        hub.headers |= {"X-Error-Code": code, "Retry-After": "0"}
+        assert why in refusal("acme/tiny@v9")
+        assert hub.seen.total() < 10
+
+    def test_a_token_that_is_refused_is_blamed(self, hub, monkeypatch):
+        monkeypatch.setenv("HF_TOKEN", "hf_of_last_year")
+        hub.failures["api"] = 401
+        assert "your token, which the hub refuses (401); it may have expired" in refusal("acme/tiny")
+
+    def test_an_absent_repository_and_revision_are_told_apart(self):
+        assert "does not exist on the hub" in refusal("acme/none")
+        assert "has no revision 'v9' on the hub" in refusal("acme/tiny@v9")
+
+    def test_an_unreachable_hub_is_one_sentence_that_names_the_ways_out(self, monkeypatch):
+        monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+        said = refusal("gpt2-medium")
+        assert said.startswith(
+            "The model 'gpt2-medium' is not in the hub's local cache and the hub cannot be reached"
+        )
+        for way in ("local directory", ".gguf", "'embedded'", "HF_ENDPOINT", "HF_TOKEN"):
+            assert way in said
+
+    @pytest.mark.usefixtures("impatient")
+    def test_a_hub_that_never_answers_is_waited_for_with_a_limit(self, hub):
+        hub.failures["api"] = "silence"
+        assert "the hub does not answer within 0.3 s" in refusal("acme/tiny")
+        assert hub.seen["api"] == 1
+
+    @pytest.mark.parametrize(
+        ("kind", "how"), [("api", "reset"), ("HEAD", "reset"), ("GET", "reset"), ("GET", "drop")]
+    )
+    def test_a_connection_that_breaks_off_is_one_sentence(self, hub, kind, how):
+        hub.failures[kind] = how
+        assert re.search("broke off|breaks off", refusal("acme/tiny"))
+        assert hub.seen.total() < 10
+
+    @pytest.mark.parametrize("kind", ["HEAD", "GET"])
+    def test_a_file_that_never_comes_is_waited_for_with_a_limit(self, hub, kind, monkeypatch):
+        hub.failures[kind] = "silence"
+        monkeypatch.setattr(limits, "_ask", lambda _: (COMMIT, frozenset(hub.files["acme/tiny", COMMIT])))
+        monkeypatch.setattr(limits, "ANSWER", 0.2)
+        assert "does not answer" in refusal("acme/tiny")
+        assert hub.seen[kind] <= 3
+
+    @pytest.mark.parametrize(
+        "body", [b"<html>Sign in</html>", b"[]", b'{"id": "acme/tiny"}', b'{"id": 1, "sha": "../x"}']
+    )
+    def test_an_answer_that_is_none_of_a_hubs_is_one_sentence(self, body, monkeypatch):
+        from tests.stand_in_hub import Handler
+
+        monkeypatch.setattr(Handler, "answer", lambda self, *_, **__: self.send(200, body))
+        refusal("acme/tiny")
+
+    def test_another_commit_than_the_one_asked_for_is_not_taken(self, hub):
+        hub.revisions["acme/tiny"][OTHER] = COMMIT
+        assert f"answered for with commit {COMMIT}" in refusal(f"acme/tiny@{OTHER}")
+
+    def test_a_directory_of_the_same_name_is_pointed_out_and_not_used(self, tmp_path, monkeypatch):
+        (tmp_path / "acme" / "none").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path)
+        assert "./acme/none" in refusal("acme/none")
+
+
+class TestTries:
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_a_busy_hub_is_asked_again_with_one_note(self, hub, notes, status):
+        hub.failures["api"], hub.times["api"] = status, 1
+        hub.headers["Retry-After"] = "0"
+        assert resolve("acme/tiny").revision == COMMIT
+        assert notes == [f"layerclaims: {limits._down(answer(status)).args[0]}; trying again"]
+
+    def test_a_hub_that_asks_for_an_hour_is_not_waited_for(self, hub):
+        for kind in ("api", "HEAD", "GET"):
+            hub.failures = {kind: 429}
+            hub.headers["Retry-After"] = "3600"
+            assert "429 (Too Many Requests), to be asked again in 3600 s" in refusal("acme/tiny")
+
+    def test_a_file_that_broke_off_once_is_fetched(self, hub, files):
+        hub.failures["GET"], hub.times["GET"] = "reset", 1
+        assert (resolve("acme/tiny").path / WEIGHTS).read_bytes() == files[WEIGHTS]
+
+    def test_the_users_client_is_put_back(self):
+        from huggingface_hub import get_session
+
+        hooks = get_session().event_hooks
+        resolve("acme/tiny")
+        assert get_session().event_hooks == hooks
+
+
+def answer(status):
+    class Answer:
+        status_code = status
+        headers = {"Retry-After": "0"}  # noqa: RUF012
+
+    return Answer
+
+
+class TestCache:
+    @pytest.mark.parametrize("failure", ["silence", "reset", 429, 500, 503])
+    def test_it_stands_in_for_a_hub_that_is_down_and_says_so(self, hub, notes, failure, monkeypatch):
+        before = resolve("acme/tiny")
+        hub.failures["api"] = failure
+        monkeypatch.setattr(limits, "ANSWER", 0.3)
+        hub.headers["Retry-After"] = "0"
+        assert resolve("acme/tiny") == before
+        assert COMMIT in notes[-1]
+
+    @pytest.mark.parametrize("status", [401, 403, 404])
+    def test_it_does_not_stand_in_for_a_hub_that_refuses(self, hub, status):
+        resolve("acme/tiny")
+        hub.failures["api"] = status
+        refusal("acme/tiny")
+
+    def test_nothing_is_asked_offline(self, hub, monkeypatch):
+        before = resolve("acme/tiny")
+        hub.seen.clear()
+        assert resolve("acme/tiny", offline=True) == before
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        assert resolve("acme/tiny") == before
+        assert hub.seen.total() == 0
+
+    def test_the_switch_of_the_environment_is_named(self, monkeypatch):
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        said = refusal("acme/tiny")
+        assert "is not in the hub's local cache, and HF_HUB_OFFLINE is set" in said
+        assert "reached" not in said.split(":")[0]
+
+    @pytest.mark.parametrize("asked", ["nope", OTHER, "v1.0"])
+    def test_a_revision_that_is_not_cached_is_refused_with_the_commits_that_are(self, asked):
+        resolve("acme/tiny")
+        said = refusal(f"acme/tiny@{asked}", offline=True)
+        assert COMMIT in said
+        assert f"than '{asked}' only" in said
+
+    def test_the_commit_is_that_of_the_files_where_a_branch_has_moved(self, hub, files):
+        resolve("acme/tiny")
+        hub.serve("acme/tiny", files, OTHER)
+        assert resolve("acme/tiny", offline=True).revision == COMMIT
+        assert resolve("acme/tiny").revision == OTHER
+        assert resolve("acme/tiny", offline=True).revision == OTHER
+        assert resolve(f"acme/tiny@{COMMIT}", offline=True).revision == COMMIT
+
+    def test_a_fetch_that_broke_off_leaves_the_whole_commit_in_use(self, hub, files, notes):
+        resolve("acme/tiny")
+        hub.serve("acme/tiny", files | {"config.json": files["config.json"] + b" "}, OTHER)
+        hub.failures["GET"] = "reset"
+        assert resolve("acme/tiny").revision == COMMIT
+        assert COMMIT in notes[-1]
+
+    def test_a_part_of_a_model_is_not_a_model(self):
+        path = resolve("acme/tiny").path
+        (path / WEIGHTS).unlink()
+        said = refusal("acme/tiny", offline=True)
+        assert f"is only partly in the hub's local cache (commit {COMMIT} lacks '{WEIGHTS}')" in said
+        resolve("acme/tiny")
+
+    @pytest.mark.parametrize("commit", ["", "../../..", "x" * 40, COMMIT + "\n"])
+    def test_a_reference_that_holds_no_commit_is_not_followed(self, commit):
+        path = resolve("acme/tiny").path
+        (path.parents[1] / "refs" / "main").write_text(commit)
+        assert "at other revisions than 'main' only" in refusal("acme/tiny", offline=True)
+
+    def test_a_damaged_file_is_refused(self):
+        weights = (resolve("acme/tiny").path / WEIGHTS).resolve()
+        body = bytearray(weights.read_bytes())
+        body[-1] ^= 1
+        weights.write_bytes(body)
+        assert f"'{WEIGHTS}' in the hub's local cache is damaged" in refusal("acme/tiny", offline=True)

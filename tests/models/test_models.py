@@ -11,7 +11,7 @@ import pytest
 import torch
 from layerclaims.activations.shards import check_finite
 from layerclaims.errors import LayerclaimsError
-from layerclaims.models.loading import gguf_read_once
+from layerclaims.models.gguf import gguf_read_once
 from layerclaims.models.model import LanguageModel
 from layerclaims.models.source import check_model_name, resolve
 from layerclaims.models.tokenizer import Tokenizer
@@ -195,7 +195,7 @@ class TestLoading:
     def test_damaged_weights_are_one_sentence(self, tmp_path):
         path = tiny.build("gpt2", tmp_path / "m")
         (path / "model.safetensors").write_bytes(b"junk")
-        with pytest.raises(LayerclaimsError, match="could not be loaded"):
+        with pytest.raises(LayerclaimsError, match="is not a whole safetensors file"):
             load(path)
 
     def test_a_model_that_looks_ahead_is_refused(self, tmp_path):
@@ -326,7 +326,7 @@ class TestNames:
 
     def test_a_truncated_gguf_is_one_sentence(self, tmp_path):
         (tmp_path / "m.gguf").write_bytes(b"GGUF\x03\0\0\0")
-        with pytest.raises(LayerclaimsError, match="could not be loaded"):
+        with pytest.raises(LayerclaimsError, match="is cut off"):
             Tokenizer(resolve(str(tmp_path / "m.gguf")))
 
     def test_gguf_is_read_once_until_it_changes(self, tmp_path, monkeypatch):
@@ -336,7 +336,7 @@ class TestNames:
         read, own = [], gguf.GGUFReader
         monkeypatch.setattr(gguf.gguf_reader, "GGUFReader", lambda path: read.append(path) or object())
         file = tmp_path / "m.gguf"
-        file.write_bytes(b"GGUF\x03\0\0\0")
+        file.write_bytes(b"GGUF\x03\0\0\0" + bytes(16))  # no tensor and no entry
         with gguf_read_once("m.gguf"):
             assert gguf.GGUFReader(str(file)) is gguf.GGUFReader(str(file))
         assert gguf.GGUFReader is own

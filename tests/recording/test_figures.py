@@ -35,3 +35,9 @@ def test_accuracy_over_context_has_the_published_curves_behind_it(study):
 def test_a_context_that_was_never_published_has_none(study):
     short = Study(dataclasses.replace(study.protocol, context=8), cache_dir=study.cache_dir)
     assert len(figures.accuracy_by_context.draw(short).series) == 1
+
+
+def test_what_the_published_procedure_does_not_have_is_left_out_of_a_figure(study):
+    published = Study(dataclasses.replace(study.protocol, name="as-published"), cache_dir=study.cache_dir)
+    names = figures.accuracy_masked.draw(published).x.values
+    assert names == ("no mask", "recurring four", "their neighbours", "random four")

@@ -532,7 +532,7 @@ class TestPresentation:
         published = made.claims[0].results[1]
         assert published.command == (
             "pytest claims/ --model embedded --profile quick --protocol as-published "
-            "-k test_layers_linearly_separable"
+            "-k test_layers_linearly_separable --out reports/layers-linearly-separable-as-published"
         )
 
     def test_figures_are_numbered_in_the_order_in_which_they_stand(self) -> None:
@@ -775,7 +775,10 @@ class TestInTheBrowser:
             visit.page.click("#norm-is-a-feature > summary")
             visit.page.click("#norm-is-a-feature button.copy")
             copied = visit.page.evaluate("navigator.clipboard.readText()")
-            assert copied == "pytest claims/ --model embedded --profile quick -k test_norm_is_a_feature"
+            assert copied == (
+                "pytest claims/ --model embedded --profile quick -k test_norm_is_a_feature "
+                "--out reports/norm-is-a-feature-rigorous"
+            )
 
     def test_error_rates_and_the_untrained_twin_stand_beside_the_verdict(
         self, browser: Any, pages: dict[str, Path]

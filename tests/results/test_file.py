@@ -125,7 +125,7 @@ class TestReading:
 
     def test_an_endless_device_is_refused(self) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        assert "does not end" in refused(Path("/dev/zero"))
+        assert "no regular file" in refused(Path("/dev/zero"))
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600 * 1024
 
     @pytest.mark.parametrize(
@@ -309,3 +309,11 @@ def test_reading_loads_neither_torch_nor_scipy() -> None:
 def test_the_identifier_of_a_pdf_is_made_of_digits_that_a_pdf_string_keeps():
     made = results.identifier(results.dumps(checked(sample_results.ten())).encode("ascii"))
     assert re.fullmatch(rb"[0-9a-f]{32}", made)
+
+
+def test_a_file_that_was_changed_is_refused_by_all_but_verify(tmp_path: Path) -> None:
+    path = results.write(tmp_path / "results.json", results.sealed(checked(sample_results.single_claim())))
+    assert results.read_results(path).sha256
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1', 1))
+    with pytest.raises(LayerclaimsError, match="was changed after it was written"):
+        results.read_results(path)

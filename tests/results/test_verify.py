@@ -4,19 +4,23 @@ import copy
 import json
 import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from layerclaims.errors import LayerclaimsError
+from layerclaims.protocol import resolve_options
+from layerclaims.recording.record import unjudged
 from layerclaims.results import file as results
 from layerclaims.results.checking import checked
-from layerclaims.results.file import checksum
+from layerclaims.results.file import sealed
 from layerclaims.results.verify import Verification, verify_file
 from layerclaims.results.verify import verify as verify_records
 from layerclaims.statistics import counts as recipes
 from layerclaims.statistics.estimate import Estimate
 from layerclaims.verdicts import registry
+from layerclaims.verdicts.verdict import Verdict
 
 from tests.computed_results import computed
 
@@ -61,8 +65,8 @@ def part(run: Run, name: str, index: int = 0) -> dict[str, Any]:
 
 
 def verify(run: Run, **known: Any) -> Verification:
-    """Verify the content of a file that the records let through."""
-    return verify_records(checked(run), **known)
+    """Verify the content of a file that the records let through, with a checksum made anew, as a forger would."""
+    return verify_records(sealed(checked(run)), **known)
 
 
 def tampered(honest: Run, change: Callable[[Run], object]) -> Verification:
@@ -93,15 +97,16 @@ class TestHonestFiles:
             entry = claim(run, LINEAR)
             entry["probe"]["converged"] = False
             entry["verdict"], entry["survives_holm"] = "INCONCLUSIVE", None
+            entry["reason"] = (
+                "The probe behind the accuracy did not converge in 12 iterations (gradient norm 1.0e-07): its accuracy "
+                "of .890 speaks of the optimiser as much as of the model."
+            )
 
         assert tampered(honest, unconverged).mismatches == ()
 
     def test_pass_with_claims_that_were_not_tested(self, honest: Run) -> None:
         def untested(run: Run) -> None:
-            claim(run, LARGEST).update(
-                verdict="NOT_TESTED", parts=[], estimate=None, interval=None, p_value=None, p_holm=None,
-                survives_holm=None,
-            )  # fmt: skip
+            not_measured(run, LARGEST)
             others = [c for c in run["claims"] if c["p_value"] is not None]
             from layerclaims.statistics.hypotheses import holm
 
@@ -116,6 +121,20 @@ class TestHonestFiles:
         run = computed(n_texts=20)
         assert {entry["verdict"] for entry in run["claims"]} == {"INCONCLUSIVE"}
         assert verify(run).mismatches == ()
+
+
+def not_measured(run: Run, name: str) -> None:
+    """A claim as the suite records one that could not be measured."""
+    record = unjudged(
+        registry.post_claims()[name].claim,
+        Verdict.NOT_TESTED,
+        "It could not be.",
+        protocol=resolve_options({o["name"]: (o["value"], "test") for o in run["protocol"]["options"]}),
+        seconds=0.0,
+    )
+    entry = claim(run, name)
+    entry.clear()
+    entry.update(results.plain(record))
 
 
 def nudge(mapping: dict[str, Any], key: str, by: float) -> None:
@@ -260,10 +279,10 @@ def test_mismatches_are_one_inert_line_each(honest: Run) -> None:
 
 class TestChecksum:
     def test_covers_what_no_count_can_tell(self, honest: Run) -> None:
-        sealed = {**copy.deepcopy(honest), "sha256": checksum(checked(honest))}
-        assert "sha256" in verify(sealed).checksums
-        claim(sealed, LARGEST)["reported"] = "something else"
-        assert any("sha256" in line for line in verify(sealed).mismatches)
+        sealed = copy.deepcopy(honest)
+        assert "sha256" in verify_records(checked(sealed)).checksums
+        claim(sealed, LARGEST)["seconds"] = 99.0
+        assert any("sha256" in line for line in verify_records(checked(sealed)).mismatches)
 
 
 @pytest.fixture(scope="module")
@@ -328,8 +347,11 @@ class TestUnknownClaims:
 
     def test_are_known_where_they_are_given(self, honest: Run) -> None:
         run = copy.deepcopy(honest)
-        claim(run, LINEAR).update(id="my-claim")
-        known = {**registry.post_claims(), "my-claim": registry.post_claims()[LINEAR]}
+        claim(run, LINEAR).update(id="my-claim", source="our paper", calibration=None)
+        theirs = registry.post_claims()[LINEAR]
+        own = replace(theirs, claim=replace(theirs.claim, id="my-claim", source="our paper", where="table 2"))
+        claim(run, "my-claim").update(where="table 2")
+        known = {**registry.post_claims(), "my-claim": own}
         assert verify(run, claims=known).unknown == verify(run, claims=known).mismatches == ()
         part(run, "my-claim")["threshold"] -= 0.01
         assert any("and the rule is >" in line for line in verify(run, claims=known).mismatches)

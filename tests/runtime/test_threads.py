@@ -22,7 +22,7 @@ def cores():
 def test_no_core_is_shared_or_left_out(cores, available, most, count, each):
     cores(available)
     with workers(most) as pool:
-        meeting = threading.Barrier(count, timeout=10)  # as many threads as that, at the same time
+        meeting = threading.Barrier(count, timeout=600)  # as many threads as that, at the same time
 
         def used(_):
             meeting.wait()

@@ -58,7 +58,7 @@ def _measured(study: Study, series: Series) -> bool:
         study.check(series.of)
     except NotTestedError:
         return False
-    return True
+    return f"{series.name}/documents" in study.values(series.of).arrays
 
 
 def unseen(study: Study) -> str:

@@ -1,0 +1,165 @@
+"""Ctrl-C and SIGTERM at defined points of a run: one sentence, status 2, no file left half done."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.plugin_runs import CLAIMS, LOADED, ROOT, Place
+
+# a run that waits at the point that HOLD_AT names, once it has left a mark there
+HOLDS = """
+import os, pathlib, time
+import pytest
+
+def hold(point):
+    if point == os.environ["HOLD_AT"]:
+        pathlib.Path(os.environ["MARK"]).touch()
+        time.sleep(120)  # until the signal comes
+
+def holding(module, name, point):
+    import importlib
+    module = importlib.import_module(module)
+    before = getattr(module, name)
+    def changed(*args, **named):
+        hold(point)
+        return before(*args, **named)
+    setattr(module, name, changed)
+
+def pytest_configure(config):
+    holding("layerclaims.activations.capture", "select", "capture")
+    holding("layerclaims.recording.exhibits", "exhibits", "teardown")
+    holding("layerclaims.recording.assemble", "assemble", "results")
+    holding("layerclaims.report.render", "html", "page")
+    holding("layerclaims.report.render", "pdf", "pdf")
+
+@pytest.hookimpl(trylast=True)
+def pytest_itemcollected(item):
+    hold("collection")
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session):
+    hold("after collection")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    hold("test")
+
+def pytest_terminal_summary():
+    hold("summary")
+"""
+CHOSEN = "norm_is_a_feature or norm_is_not_the_only"
+POINTS = {
+    "collection": "KeyboardInterrupt",
+    "after collection": "Stopped with 0 of 2 verdicts",
+    "capture": "Stopped with 0 of 2 verdicts",
+    "test": "Stopped with 0 of 2 verdicts",
+    "teardown": "Stopped with 1 of 2 verdicts",
+    "results": "Stopped while the report was written. No file was written.",
+    "page": "Stopped while the report was written. 1 files are written, each of them whole.",
+    "pdf": "Stopped while the report was written. 3 files are written, each of them whole.",
+    "summary": "Stopped while the summary was written.",
+}
+
+
+def interrupted(
+    place: Place, point: str, sent: signal.Signals, *more: str, out: Path, group: bool = False
+) -> tuple[int, str]:
+    """Status and all output of a run that gets a signal at a point."""
+    (place.path / "holds.py").write_text(HOLDS)
+    mark = out.with_suffix(".mark")
+    cache = place.path / f"cache for {out.name}" if point == "capture" else place.cache
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "holds",
+        str(CLAIMS),
+        "-k",
+        CHOSEN,
+        "--verdicts-only",
+        *more,
+    ]
+    with subprocess.Popen(
+        [*command, *place.options(out=out, report="html,md,pdf", cache_dir=cache)],
+        cwd=ROOT,
+        env=place.environment(HOLD_AT=point, MARK=str(mark)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        # in the background of a shell SIGINT is ignored, and so it would be in the run
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        try:
+            while not mark.exists() and process.poll() is None:
+                time.sleep(0.05)
+            (os.killpg if group else os.kill)(process.pid, sent)
+            said, _ = process.communicate(timeout=100)
+        finally:
+            process.kill()
+    assert mark.exists(), said
+    return process.returncode, said
+
+
+def leftovers(place: Place) -> list[Path]:
+    return [path for path in place.path.rglob("*.tmp") if path.is_file()]
+
+
+# the two signals take the same way, so that one of them goes everywhere
+SENT = [
+    *((signal.SIGTERM, point) for point in POINTS),
+    *((signal.SIGINT, point) for point in ("capture", "teardown", "pdf")),
+]
+
+
+@pytest.mark.parametrize(("sent", "point"), SENT, ids=lambda one: getattr(one, "name", one))
+def test_a_signal_leaves_one_sentence(place: Place, sent: signal.Signals, point: str) -> None:
+    out = place.out()
+    status, said = interrupted(place, point, sent, out=out)
+    assert status == pytest.ExitCode.INTERRUPTED, said
+    assert said.count(POINTS[point]) >= 1, said
+    assert said.count("the same command goes on from there.") == (point != "collection")
+    assert "Traceback" not in said
+    assert "INTERNALERROR" not in said
+    assert leftovers(place) == []
+
+
+def test_the_next_run_goes_on(place: Place) -> None:
+    out = place.out()
+    interrupted(place, "pdf", signal.SIGTERM, out=out)
+    run = place.run("-k", CHOSEN, "--verdicts-only", out=out, report="html")
+    assert run.status == 0
+    assert len(run.verdicts) == 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "group"),
+    [(signal.SIGTERM, False), (signal.SIGINT, True)],
+    ids=["SIGTERM to the first process", "SIGINT to all processes"],
+)
+def test_several_processes_leave_one_sentence(place: Place, sent: signal.Signals, group: bool) -> None:
+    status, said = interrupted(place, "test", sent, "-n", "2", out=place.out(), group=group)
+    assert status == pytest.ExitCode.INTERRUPTED, said
+    assert said.count("the same command goes on from there.") == 1
+    assert "Traceback" not in said
+    assert "node down" not in said
+
+
+def test_a_session_without_claims_keeps_its_own_way_with_sigterm(place: Place) -> None:
+    elsewhere = place.path / "no claims"
+    elsewhere.mkdir()
+    (elsewhere / "test_it.py").write_text(
+        "import signal\n\n\ndef test_it():\n    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *LOADED, "-q"],
+        cwd=elsewhere, env=place.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,121 @@
+"""Several models, the untrained twin, and runs against a baseline."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from layerclaims.results.verify import verify_file
+
+from tests import tiny
+from tests.plugin_runs import Place, Run
+
+
+class TestSeveralModels:
+    def test_each_has_its_study_and_its_report(self, place: Place, first: Run) -> None:
+        other = tiny.build("llama", place.path / "sub" / "model", num_hidden_layers=2, hidden_size=16)
+        out = place.out()
+        run = place.run("-k", "norm_is_a_feature", "--model", str(other), out=out)
+        reports = sorted(out.iterdir())
+        assert len(reports) == 2, "two models of one name"
+        found = {}
+        for report in reports:
+            results = json.loads((report / "results.json").read_text())
+            found[results["model"]["architecture"]] = results["claims"][0]["estimate"]
+            assert len(results["claims"]) == 1
+        assert len(found) == 2
+        assert first.claims["norm-is-a-feature"]["estimate"] in found.values()
+        assert len(set(found.values())) == 2
+        assert run.out.count("norm-is-a-feature (model-") == 4, "as it comes and in the table"
+
+    def test_are_compared_by_size(self, place: Place) -> None:
+        other = tiny.build("gpt2", place.path / "larger", n_layer=3, n_embd=32)
+        out = place.out()
+        run = place.run("-k", "larger_model", "--model", str(other), "--verdicts-only", out=out)
+        assert run.status == 0
+        for name in ("model", "larger"):
+            results = json.loads((out / name / "results.json").read_text())
+            (record,) = results["claims"]
+            assert record["verdict"] in ("REPLICATED", "NOT_REPLICATED", "INCONCLUSIVE")
+            assert record["parts"][0]["recipe"]["series"] == ["raw of model", "raw of larger"]
+            assert verify_file(out / name / "results.json").mismatches == ()
+
+    def test_a_model_alone_has_no_larger_one(self, first: Run) -> None:
+        record = first.claims["larger-model-lower-accuracy"]
+        assert record["verdict"] == "NOT_TESTED"
+        assert "give --model several times" in record["reason"]
+        assert "test_larger_model_lower_accuracy" in first.junit
+
+
+class TestUntrainedTwin:
+    def test_is_judged_by_the_same_rows_and_shown_beside_the_model(self, place: Place, first: Run) -> None:
+        chosen = "norm_is_a_feature or pca_shows_drift or larger_model"
+        # with seed 0 the twin would be the tiny model itself, whose weights were drawn by it
+        run = place.run("-k", chosen, "--control", "untrained", "--verdicts-only", "--seed", "7")
+        assert run.status == 0
+        for name in ("norm-is-a-feature", "pca-shows-drift"):
+            twin = run.claims[name]["control_untrained"]
+            assert twin["estimate"] != run.claims[name]["estimate"]
+            low, high = twin["interval"]
+            assert low <= twin["estimate"] <= high
+            assert twin["reason"].endswith(".")
+            assert first.claims[name]["control_untrained"] is None
+        assert {"name": "control", "value": "untrained", "source": "command line"} in run.results["protocol"][
+            "options"
+        ]
+
+
+@pytest.mark.usefixtures("first")
+class TestBaseline:
+    def test_an_unchanged_model_passes(self, place: Place, first: Run) -> None:
+        run = place.run("--baseline", str(place.path / "baseline.json"))
+        assert run.status == 0
+        assert run.verdicts == first.verdicts
+        assert f"{len(first.verdicts)} same." in run.out
+        n = sum(v not in ("REPLICATED", "NOT_TESTED") for v in first.verdicts.values())
+        assert f"{n} xfailed" in run.lines[-2]
+
+    def test_only_a_change_for_the_worse_fails(self, place: Place, first: Run) -> None:
+        results = json.loads((place.path / "baseline.json").read_text())
+        claims = {c["id"]: c for c in results["claims"]}
+        usable = [n for n, c in first.claims.items() if c["parts"] and c["parts"][0]["relation"] in "<>"]
+        worse, known = [n for n in usable if first.verdicts[n] == "NOT_REPLICATED"][:2]
+        better, new, same = [n for n in usable if first.verdicts[n] == "REPLICATED"][:3]
+        _pretend(claims[worse], "REPLICATED")
+        _pretend(claims[better], "NOT_REPLICATED")
+        results["claims"].remove(claims[new])
+        changed = place.path / "changed.json"
+        changed.write_text(json.dumps({**results, "sha256": None}))
+        chosen = " or ".join(f"test_{name.replace('-', '_')}" for name in (worse, known, better, new, same))
+        run = place.run("-k", chosen, "--baseline", str(changed))
+        assert run.status == 1
+        for count in ("1 failed", "1 passed", "1 xpassed", "1 xfailed", "1 no baseline"):
+            assert count in run.lines[-2]
+        shown = {m[2]: m[1] for m in re.finditer(r"^(\w[\w ]+?)  +([a-z0-9-]+)  ", run.out, re.MULTILINE)}
+        assert {name: shown[name] for name in (worse, known, better, new, same)} == {
+            worse: "regressed",
+            known: "same",
+            better: "improved",
+            new: "no baseline",
+            same: "same",
+        }
+        assert f"{len(first.verdicts) - 5} claims of the baseline were not run" in run.out
+
+    def test_a_baseline_of_something_else_is_no_gate(self, place: Place) -> None:
+        results = json.loads((place.path / "baseline.json").read_text())
+        results["protocol"]["context"] += 1
+        other = place.path / "longer.json"
+        other.write_text(json.dumps({**results, "sha256": None}))
+        run = place.run("-k", "random_vectors_fail", "--baseline", str(other))
+        assert "the context differs" in run.out
+        assert run.status == 1
+
+
+def _pretend(claim: dict[str, Any], verdict: str) -> None:
+    """Give a record the outcome, by a first part far away from where it is."""
+    part = claim["parts"][0]
+    holds = verdict == "REPLICATED"
+    estimate = part["threshold"] + (10 if holds == (part["relation"] == ">") else -10)
+    interval = [estimate - 1, estimate + 1]
+    part.update(estimate=estimate, interval=interval, holds=holds)
+    claim.update(verdict=verdict, estimate=estimate, interval=interval)

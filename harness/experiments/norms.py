@@ -33,7 +33,7 @@ def _check_depth(study: Study) -> None:
 @measurement("main", name="early-norms", weight=0.05, check=_check_depth)
 def early_norms(study: Study) -> Values:
     """How far the norms of neighbouring states of the first third overlap, [1 + folds, pairs], and their quantiles."""
-    store = study.sound("main")
+    store = study.store("main")
     early = [norms.token_norms(store.state(i)[:, study.first_position :]) for i in range(study.n_labels // 3)]
     return Values(
         arrays={

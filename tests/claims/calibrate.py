@@ -8,6 +8,7 @@ docs/calibration.md is written from there.
 import argparse
 import json
 import os
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -27,7 +28,7 @@ from tests.claims.plants import LARGE, PLANTS, SECOND, plant_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 ALPHA = 0.05
-BORDER, ELSEWHERE = 400, 100  # plants at a knob; with two knobs a side, 200 more on each
+ELSEWHERE = 100  # plants at a knob that is not the border; with two knobs a side, 200 on each
 FITTED = 0.5  # of these where every plant takes probes to be fitted
 KEPT = 5  # plants at the border whose verdict and estimate are kept, so that a changed statistic shows
 COUNTED = {
@@ -69,7 +70,7 @@ def calibrated(row, pool, *, second=False):
     """What is kept of a row's plant, or of that of its second condition."""
     plant = plant_of(row, second=second)
     share = FITTED if plant.fitted else 1
-    numbers = [int(share * (BORDER if knob == plant.border else ELSEWHERE)) for knob in plant.knobs]
+    numbers = [int(share * (plant.plants if knob == plant.border else ELSEWHERE)) for knob in plant.knobs]
     cells = [cell(row, knob, pool, n, second=second) for knob, n in zip(plant.knobs, numbers, strict=True)]
     return {
         "plant": plant.what,
@@ -94,6 +95,21 @@ def quiet():
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for the life of the worker
 
 
+def commit():
+    """The commit whose rules are measured; files that the run itself writes do not count as changes."""
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", *arguments], cwd=DOCS, check=True, capture_output=True, encoding="utf-8"
+        ).stdout.strip()
+
+    changed = git(
+        "status", "--porcelain", "--untracked-files=no", "--", "../harness", "../claims", "../tests/claims"
+    )
+    others = [line for line in changed.splitlines() if not line.endswith(FILE.name)]
+    return git("rev-parse", "--short=10", "HEAD") + (" with changes" if others else "")
+
+
 def read():
     return json.loads(FILE.read_text(encoding="utf-8"))["rows"] if FILE.exists() else {}
 
@@ -107,11 +123,14 @@ def write(rows):
 
 def page(rows):
     """docs/calibration.md."""
+    commits = sorted({found["commit"] for found in rows.values()})
     lines = [
         "# How often verdicts are wrong",
         "",
-        "Written by `make calibrate`; do not edit. Every row of the suite judges data sets that were drawn with a",
-        "known truth (plants). At the border of its success region a claim is false by nothing: there REPLICATED is",
+        f"Written by `make calibrate` of commit {', '.join(commits)}; do not edit.",
+        "",
+        "Every row of the suite judges data sets that were drawn with a known truth",
+        "(plants). At the border of its success region a claim is false by nothing: there REPLICATED is",
         f"wrong, at the highest rate there is, and alpha = {ALPHA} bounds it. It is true by nothing as well, so",
         "there NOT_REPLICATED is wrong too. Brackets are exact 95 % intervals (Clopper and Pearson). The same numbers",
         "stand beside each verdict in the report, those of a row's first condition where two are planted.",
@@ -169,12 +188,15 @@ def main(arguments=None):
     parser.add_argument("--rows", nargs="+", choices=PLANTS, metavar="ID", help="only these (default: all)")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args(arguments)
+    of = commit()
+    print(f"calibrating {len(options.rows or PLANTS)} rows of commit {of}", flush=True)
     with ProcessPoolExecutor(options.processes, get_context("spawn"), quiet) as pool:
         for row in options.rows or PLANTS:
             start = time.monotonic()
             found = calibrated(row, pool)
             if row in SECOND:
                 found["second"] = calibrated(row, pool, second=True)
+            found["commit"] = of
             rows = read()  # anew: another run may be at work on other rows
             rows[row] = found
             write(rows)

@@ -195,7 +195,7 @@ def stable(seed, deviation):
 
 
 def growth(seed, share):
-    """Log mean norms of states 1..L: from a cubic law (0) to an exponential (2), which errs like the best rival at 1."""
+    """Log mean norms of states 1..L: cubic (0) to exponential (2), which errs like the best rival at 1."""
     layers = np.arange(1, 13)
     cubic, exponential = np.log(1.0 + 0.05 * layers**3), 0.3 * layers
 

@@ -40,7 +40,7 @@ def refused(path: Path) -> str:
 class TestWriting:
     @pytest.mark.parametrize("name", sample_results.BUILDERS)
     def test_what_is_written_is_read_back(self, name: str, tmp_path: Path) -> None:
-        made = checked(sample_results.BUILDERS[name]())
+        made = results.sealed(checked(sample_results.BUILDERS[name]()))
         path = results.write(tmp_path / "deep" / "results.json", made)
         assert results.plain(results.read_results(path)) == results.plain(made)
         assert results.read_results(path) == results.read_results(path)
@@ -332,5 +332,12 @@ def test_a_file_that_was_changed_is_refused_by_all_but_verify(tmp_path: Path) ->
     path = results.write(tmp_path / "results.json", results.sealed(checked(sample_results.single_claim())))
     assert results.read_results(path).sha256
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1', 1))
-    with pytest.raises(LayerclaimsError, match="was changed after it was written"):
-        results.read_results(path)
+    assert "was changed after it was written: its checksum is not" in refused(path)
+
+
+def test_a_file_whose_checksum_was_taken_out_is_refused_by_all_but_verify(tmp_path: Path) -> None:
+    made = checked(sample_results.single_claim())
+    for content in (made, checked({**results.plain(made), "sha256": None})):
+        path = results.write(tmp_path / "results.json", content)
+        assert "was changed after it was written: it has no checksum" in refused(path)
+        assert any("sha256" in line for line in verify_file(path).mismatches)

@@ -85,7 +85,7 @@ class Drawn(Study):
         if measurement is accuracy_by_model:
             return measurement.compute(self)
         if measurement is norms_by_state:
-            return Values(arrays={"sums": self._sums}, facts={})
+            return Values(arrays={"sums": self._sums, "sums of all positions": self._sums}, facts={})
         if measurement is shuffled_labels and self._shuffled is not None:
             return Values(arrays={"weights": self._shuffled}, facts={})
         if measurement.name.startswith("reduced-"):

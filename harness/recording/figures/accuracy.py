@@ -2,7 +2,7 @@
 
 import numpy as np
 from layerclaims.experiments import runs
-from layerclaims.experiments.closed_form import layer_means
+from layerclaims.experiments.closed_form import closed_form
 from layerclaims.experiments.probes import layer_probe, recurring_dimensions
 from layerclaims.experiments.series import (
     A_TENTH,
@@ -227,10 +227,10 @@ def accuracy_by_token(study: Study) -> LinesRecord:
     )
 
 
-@figure(RAW, A_TENTH, layer_means)
+@figure(RAW, A_TENTH, closed_form)
 def accuracy_by_dimensions(study: Study) -> LinesRecord:
     """Accuracy over the share of the dimensions, of LDA."""
-    arrays = study.values(layer_means).arrays
+    arrays = study.values(closed_form).arrays
     drawn, first = arrays["by dimensions"]
     tenth = study.counts(A_TENTH).accuracy
     return LinesRecord(

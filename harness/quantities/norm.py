@@ -32,9 +32,8 @@ def exponential_advantage(study: Study) -> Finding:
     sums = study.values(norms_by_state).arrays["sums"][:, study.states[1:]]
     errors = growth.fit_errors(norms.mean_norms(sums))
     note = ", ".join(f"{law} {number(float(error))}" for law, error in zip(growth.LAWS, errors, strict=True))
-    return replace(
-        _finding(study, growth.exponential_advantage(sums, rng=study.rng(6))), note=f"errors: {note}"
-    )
+    estimate = growth.exponential_advantage(sums, confidence=1 - 2 * study.protocol.alpha, rng=study.rng(6))
+    return replace(_finding(study, estimate), note=f"errors: {note}")
 
 
 @quantity("overlap of neighbouring early norms", early_norms)

@@ -29,9 +29,9 @@ from layerclaims.verdicts.verdict import Verdict
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-SCHEMA_VERSION: Final = (
-    3  # 2 adds `where` and `selected`; 3 adds `walks` and takes the published procedure as it was run
-)
+# 2 adds `where` and `selected`; 3 adds `walks` and takes the published procedure as it was run; 4 has p-values on the
+# verdict's side and level, and controls that must not lie above a value
+SCHEMA_VERSION: Final = 4
 MOST_CLAIMS: Final = 2_000  # under all protocols: what a hostile file may ask for is bounded
 MOST_PARTS: Final = 100
 # the authors chose other texts for transfer
@@ -333,7 +333,7 @@ class SeriesRecord(Record):
 class Results(Record):
     """One run: every verdict with its evidence, and the counts per document behind each accuracy."""
 
-    schema_version: Literal[1, 2, 3]
+    schema_version: Literal[1, 2, 3, 4]
     created: Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
     harness: HarnessRecord
     protocol: ProtocolRecord

@@ -56,23 +56,27 @@ class Estimate:
 
         The smallest level at which the interval's bound on that side clears the threshold. Beyond the outermost of
         B resamples, where counting them gives no less than 1/(B+1), it is the tail that the standard error gives,
-        if that is smaller. NaN when the estimate or the threshold is NaN.
+        if that is smaller. 0 where no value of the statistic lies on the other side. NaN when the estimate, a number
+        that it is the lowest or highest of, or the threshold is NaN.
         """
-        from scipy import special
-
         if side not in ("above", "below"):
             raise ValueError(f"side is 'above' or 'below', not {side!r}")
+        return self._p_value(threshold, side, tail_level(self.confidence))
+
+    def _p_value(self, threshold: float, side: Side, level: float) -> float:
+        """`p_value`, where the bound that has to clear the threshold is that at one-sided `level`."""
+        from scipy import special
+
         value, (lowest, highest) = self.value, self.support
         if np.isnan(value) or np.isnan(threshold):
             return nan
         sign = 1.0 if side == "above" else -1.0
         impossible = threshold < lowest if side == "above" else threshold > highest
         if self.members:
-            tested = [member.p_value(threshold, side) for member in self.members]
-            every = (
-                "below" if self.method == "highest jackknife" else "above"
-            )  # the side on which all must lie
-            return max(tested) if side == every else min(1.0, len(tested) * min(tested))
+            all_of_them = side == ("below" if self.method == "highest jackknife" else "above")
+            k = 1 if all_of_them else len(self.members)
+            tested = np.array([member._p_value(threshold, side, level / k) for member in self.members])
+            return float(tested.max() if all_of_them else np.minimum(1.0, k * tested.min()))
         if self.method == "BCa":
             assert self.replicates is not None
             resamples = self.replicates.size
@@ -84,7 +88,7 @@ class Estimate:
                 sign * self.bias_correction, sign * self.acceleration, resamples, self.n_documents, against
             )
             # the bound has to clear the threshold by the replicates themselves
-            if against or counted >= tail_level(self.confidence) or not self.standard_error > 0:
+            if against or counted >= level or not self.standard_error > 0:
                 return counted
             distance = sign * (value - threshold) / self.standard_error
             n = self.n_documents
@@ -94,7 +98,7 @@ class Estimate:
             resamples = self.replicates.size
             against = resamples - int(np.sum(sign * self.replicates > sign * threshold))
             counted = min(1.0, (against + 1) / (resamples + 1))
-            if against or not (spread := float(self.replicates.std())) > 0:
+            if against or counted >= level or not (spread := float(self.replicates.std())) > 0:
                 return nan if np.isnan(self.low) else counted
             return min(counted, float(special.ndtr(-sign * (value - threshold) / spread)))
         if impossible:

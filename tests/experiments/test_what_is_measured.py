@@ -38,6 +38,7 @@ from layerclaims.experiments.series import (
     at_context,
 )
 from layerclaims.experiments.study import Study
+from layerclaims.probing import gaussian as gaussian_classifiers
 from layerclaims.probing.probe import LayerProbe
 from layerclaims.probing.vectors import training_share
 from layerclaims.protocol import Protocol
@@ -72,7 +73,9 @@ def accuracy(study, series):
 def test_transfer_is_asked_on_the_transfer_corpus_of_the_main_corpus_probes():
     study = InMemory(apart(), apart(1, reverse=True))
     assert accuracy(study, RAW) > 0.9
-    assert accuracy(study, TRANSFER) == pytest.approx(CHANCE, abs=0.05), "only the middle layer stays in place"
+    assert accuracy(study, TRANSFER) == pytest.approx(CHANCE, abs=0.05), (
+        "only the middle layer stays in place"
+    )
     assert (study.counts(TRANSFER).total == (POSITIONS - 1) * study.protocol.folds).all()
 
 
@@ -87,7 +90,9 @@ def test_the_transfer_corpus_has_probes_of_its_own():
 def test_mixed_probes_learn_from_both_corpora_as_much_as_from_one(monkeypatch):
     sizes = []
     fit = LayerProbe.fit
-    monkeypatch.setattr(LayerProbe, "fit", lambda own, X, y, **how: sizes.append(len(X)) or fit(own, X, y, **how))
+    monkeypatch.setattr(
+        LayerProbe, "fit", lambda own, X, y, **how: sizes.append(len(X)) or fit(own, X, y, **how)
+    )
     study = InMemory(apart(), apart(1, moved=np.full(D, 30.0)))
     assert accuracy(study, MIXED_ON_MAIN) > 0.9
     assert accuracy(study, MIXED_ON_TRANSFER) > 0.9
@@ -137,15 +142,20 @@ def test_runs_apart_share_no_document():
         assert weights[:, 7].any(1).tolist() == [False, False, True, False, False]
 
 
-def test_moments_of_a_fold_are_of_the_other_documents():
+def test_classifiers_in_closed_form_are_made_of_the_other_documents(monkeypatch):
+    made = []
+    places = gaussian_classifiers.places
+    monkeypatch.setattr(
+        gaussian_classifiers, "places", lambda layers: made.append(places(layers)) or made[-1]
+    )
     study = InMemory(apart())
-    rows = study.rows("main")
-    for fold in range(study.protocol.folds):
-        own = rows.folds[fold]
-        moments = closed_form.training_moments(rows, fold)
-        others = np.delete(rows.x, np.arange(own.start, own.stop), axis=0)
-        assert moments.counts.tolist() == [len(others) * (POSITIONS - 1)] * LABELS
-        np.testing.assert_allclose(moments.means, others.mean((0, 2), dtype=np.float64), rtol=1e-5, atol=1e-5)
+    for measured in (closed_form.closed_form, closed_form.centred_probe):
+        made.clear()
+        study.values(measured)
+        rows = study.rows("main")
+        for own, at in zip(rows.folds, made, strict=True):
+            others = np.delete(rows.x, np.arange(own.start, own.stop), axis=0)
+            np.testing.assert_allclose(at.means, others.mean((0, 2), dtype=np.float64), rtol=1e-5, atol=1e-5)
 
 
 def test_another_seed_reads_other_texts(tmp_path):
@@ -168,7 +178,9 @@ def test_another_seed_reads_other_texts(tmp_path):
 
 def reading(measured, states):
     found = InMemory(states, states).values(measured)
-    return {name: array for name, array in found.arrays.items() if name != "largest"}  # of all positions by its name
+    return {
+        name: array for name, array in found.arrays.items() if name != "largest"
+    }  # of all positions by its name
 
 
 @pytest.mark.parametrize(
@@ -176,13 +188,17 @@ def reading(measured, states):
     [
         layer_geometry, reduction("PCA"), norms_by_state, early_norms, layer_probe, conditions.shuffled_labels,
         conditions.growing_shares, conditions.own_context, conditions.decision_tree, random_probe, runs.runs_apart,
-        closed_form.layer_means, closed_form.beyond_means, dimensions.a_tenth, conditions.probes_of_transfer,
+        closed_form.closed_form, closed_form.centred_probe, dimensions.a_tenth, conditions.probes_of_transfer,
     ],
     ids=lambda measured: measured.name,
 )  # fmt: skip
 def test_position_0_is_in_no_rigorous_number(measured):
     states = gaussian(
-        np.random.default_rng(0), 2 * np.eye(6, D), documents=DOCUMENTS, positions=POSITIONS, factors=1.1 ** np.arange(6)
+        np.random.default_rng(0),
+        2 * np.eye(6, D),
+        documents=DOCUMENTS,
+        positions=POSITIONS,
+        factors=1.1 ** np.arange(6),
     )
     other = states.copy()
     other[:, :, 0] = 300 * np.random.default_rng(1).normal(size=other[:, :, 0].shape)
@@ -195,9 +211,13 @@ def test_position_0_is_in_no_rigorous_number(measured):
 def test_contexts_have_equally_many_training_vectors_and_are_asked_their_own_positions(monkeypatch):
     sizes = []
     fit = LayerProbe.fit
-    monkeypatch.setattr(LayerProbe, "fit", lambda own, X, y, **how: sizes.append(len(X)) or fit(own, X, y, **how))
+    monkeypatch.setattr(
+        LayerProbe, "fit", lambda own, X, y, **how: sizes.append(len(X)) or fit(own, X, y, **how)
+    )
     states = apart(positions=12)
-    states[:, :, 5:] = apart(2, positions=12, reverse=True)[:, :, 5:]  # which the shorter context must not meet
+    states[:, :, 5:] = apart(2, positions=12, reverse=True)[
+        :, :, 5:
+    ]  # which the shorter context must not meet
     study = InMemory(states)
     short, whole = study.counts(at_context(5)), study.counts(OWN_CONTEXT)
     assert len(set(sizes)) == 1
@@ -216,7 +236,8 @@ def test_a_share_of_the_texts_is_that_share():
     rows = study.rows("main")
     per = LABELS * (POSITIONS - 1)
     held = [
-        sum(part.stop - part.start for part in training_share(rows, 1, share)) / per for share in conditions.SHARES
+        sum(part.stop - part.start for part in training_share(rows, 1, share)) / per
+        for share in conditions.SHARES
     ]
     assert held == [2, 4, 8, 16]
 
@@ -270,9 +291,16 @@ def test_lda_takes_the_common_shape_and_nearest_mean_does_not():
     assert accuracy(study, NEAREST_MEAN) < 0.6
 
 
+def test_the_common_shape_is_that_of_all_layers():
+    states = correlated(np.random.default_rng(0), 0.5 * np.arange(LABELS))
+    states[LABELS - 1] = np.random.default_rng(1).normal(size=states[0].shape)  # of which nothing is narrow
+    states[LABELS - 1, ..., 2] += 30
+    assert accuracy(InMemory(states), LDA) > 0.8
+
+
 def test_lda_of_few_dimensions_reads_no_others():
     study = InMemory(apart(of_documents=0.0))
-    values = study.values(closed_form.layer_means).arrays
+    values = study.values(closed_form.closed_form).arrays
     by_dimensions = values["by dimensions"]
     assert by_dimensions[:, -1].min() > 0.95
     assert by_dimensions[:, 0].max() < 0.6, "one dimension tells one layer from the rest"

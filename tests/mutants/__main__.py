@@ -44,7 +44,10 @@ def _say(one: Tried) -> None:
 
 def summary(tried: list[Tried]) -> str:
     """As in "63 of 64 mutants were noticed, survivors: NAME"."""
-    names = {word: [one.mutant.name for one in tried if one.word == word] for word in ("survived", "broken", "not tried")}
+    names = {
+        word: [one.mutant.name for one in tried if one.word == word]
+        for word in ("survived", "broken", "not tried")
+    }
     noticed = sum(one.word == "noticed" for one in tried)
     more = "".join(f"; {word}: {', '.join(of)}" for word, of in names.items() if of and word != "survived")
     return f"{noticed} of {len(tried)} mutants were noticed, survivors: {', '.join(names['survived']) or 'none'}{more}"

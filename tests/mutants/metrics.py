@@ -76,8 +76,10 @@ METRICS: Final = (
         file="metrics/subspaces.py",
         before='own += float(np.einsum("dk,dk->", mine, matrix @ mine))',
         after="own += float(np.trace(matrix))",
-        tests=(f"{_SUBSPACES}::test_what_is_missed_does_not_depend_on_the_number_of_documents",
-               f"{_SUBSPACES}::test_layers_of_one_subspace_miss_nothing_of_each_other",),
+        tests=(
+            f"{_SUBSPACES}::test_what_is_missed_does_not_depend_on_the_number_of_documents",
+            f"{_SUBSPACES}::test_layers_of_one_subspace_miss_nothing_of_each_other",
+        ),
         wrong="what ten directions never carry is said to be missed by the neighbour's",
     ),
     Mutant(
@@ -133,7 +135,9 @@ METRICS: Final = (
         file="metrics/subspaces.py",
         before="groups * logs[0] - (groups - 1) * logs[1:].mean(axis=0)",
         after="(groups - 1) * logs[0] - (groups - 2) * logs[1:].mean(axis=0)",
-        tests=("quantities/test_of_planted_values.py::test_effective_ranks_have_the_bias_of_a_finite_sample_taken_off",),
+        tests=(
+            "quantities/test_of_planted_values.py::test_effective_ranks_have_the_bias_of_a_finite_sample_taken_off",
+        ),
         wrong="the jackknife's correction is that of one group less",
     ),
     Mutant(
@@ -221,8 +225,10 @@ METRICS: Final = (
         file="metrics/attribution.py",
         before="np.maximum(top, 0), axis=1) < 0).mean(axis=1)",
         after="np.maximum(top, 0), axis=1) > 0).mean(axis=1)",
-        tests=(f"{_ATTRIBUTION}::test_signs_are_counted_at_both_ends_of_depth",
-               "quantities/test_of_planted_values.py::test_signs_are_read_at_either_end"),
+        tests=(
+            f"{_ATTRIBUTION}::test_signs_are_counted_at_both_ends_of_depth",
+            "quantities/test_of_planted_values.py::test_signs_are_read_at_either_end",
+        ),
         wrong="positive weights are counted as negative ones",
     ),
     Mutant(
@@ -238,8 +244,10 @@ METRICS: Final = (
         file="metrics/attribution.py",
         before="frequencies = counts[order] / layers\n",
         after="frequencies = counts[order] / n\n",
-        tests=(f"{_ATTRIBUTION}::test_recurring_dimensions_are_ordered_by_frequency_then_share",
-               "quantities/test_of_planted_values.py::test_recurrence_is_held_against_the_largest_of_the_shuffled_probes"),
+        tests=(
+            f"{_ATTRIBUTION}::test_recurring_dimensions_are_ordered_by_frequency_then_share",
+            "quantities/test_of_planted_values.py::test_recurrence_is_held_against_the_largest_of_the_shuffled_probes",
+        ),
         wrong="a frequency is one of ten and not of the layers",
     ),
 )

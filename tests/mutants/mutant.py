@@ -20,14 +20,18 @@ class Mutant:
     file: str  # below harness/
     before: str
     after: str
-    tests: tuple[str, ...]  # below tests/, as pytest names them; some of them have to fail by what they assert
+    tests: tuple[
+        str, ...
+    ]  # below tests/, as pytest names them; some of them have to fail by what they assert
     wrong: str  # what is wrong, in words
 
     def changed(self, source: str) -> str:
         """The file's text with the change; raises OutdatedError unless `before` stands there once."""
         found = source.count(self.before)
         if found != 1:
-            raise OutdatedError(f"{self.name}: harness/{self.file} has {found} times {self.before!r}, not once")
+            raise OutdatedError(
+                f"{self.name}: harness/{self.file} has {found} times {self.before!r}, not once"
+            )
         return source.replace(self.before, self.after)
 
 
@@ -43,7 +47,9 @@ def outdated(mutants: Sequence[Mutant], root: Path = ROOT) -> list[str]:
             found.append(str(error))
         found += [f"{one.name}: there is no tests/{test}" for test in one.tests if not _there(root, test)]
     names = [one.name for one in mutants]
-    found += [f"{name}: two mutants have this name" for name in sorted({n for n in names if names.count(n) > 1})]
+    found += [
+        f"{name}: two mutants have this name" for name in sorted({n for n in names if names.count(n) > 1})
+    ]
     return found
 
 

@@ -7,7 +7,7 @@ from tests.mutants.mutant import Mutant
 _PROBE = "probing/test_probe.py"
 _VECTORS = "probing/test_vectors.py"
 _SGD = "probing/test_sgd.py"
-_GAUSSIAN = "probing/test_gaussian_oracles.py"
+_GAUSSIAN = "probing/test_gaussian.py"
 _GLUE = "experiments/test_what_is_measured.py"
 
 PROBING: Final = (
@@ -16,7 +16,7 @@ PROBING: Final = (
         file="probing/objective.py",
         before="/ part.divisor[:, None] + self.l2 * weights\n",
         after="/ part.divisor[:, None]\n",
-        tests=(f"{_PROBE}::TestSolution",),
+        tests=(f"{_PROBE}::TestOptimum",),
         wrong="the gradient lacks the penalty",
     ),
     Mutant(
@@ -88,7 +88,9 @@ PROBING: Final = (
         file="probing/vectors.py",
         before="(len(allowed), 1)), axis=1)[:, :n], axis=1)",
         after="(len(allowed), 1)), axis=1), axis=1)",
-        tests=(f"{_GLUE}::test_contexts_have_equally_many_training_vectors_and_are_asked_their_own_positions",),
+        tests=(
+            f"{_GLUE}::test_contexts_have_equally_many_training_vectors_and_are_asked_their_own_positions",
+        ),
         wrong="a longer context has more training vectors",
     ),
     Mutant(
@@ -139,7 +141,7 @@ PROBING: Final = (
         file="probing/probe.py",
         before="        if self.unit:\n",
         after="        if self.unit and len(x) < 0:\n",
-        tests=(f"{_PROBE}::TestSolution::test_is_the_same_for_unit_vectors_made_before_and_by_the_probe",),
+        tests=(f"{_PROBE}::TestOptimum::test_is_the_same_for_unit_vectors_made_before_and_by_the_probe",),
         wrong="a probe of unit vectors is asked on vectors as they are",
     ),
     Mutant(
@@ -175,44 +177,55 @@ PROBING: Final = (
         wrong="rows of the confusion are what was named",
     ),
     Mutant(
-        name="covariance of one layer",
-        file="probing/gaussian.py",
-        before="pooled = moments.covariances.mean(axis=0, dtype=np.float64)",
-        after="pooled = moments.covariances[0].astype(np.float64)",
-        tests=(f"{_GAUSSIAN}::test_a_shared_covariance_is_scikit_learns_lda",),
-        wrong="the shared covariance is that of one layer",
-    ),
-    Mutant(
         name="LDA off centre",
         file="probing/gaussian.py",
-        before="weights[chosen]) - centre @ weights\n",
-        after="weights[chosen])\n",
-        tests=(f"{_GAUSSIAN}::test_a_shared_covariance_is_scikit_learns_lda",),
+        before="solved) - middle @ weights)",
+        after="solved))",
+        tests=(f"{_GAUSSIAN}::test_lda_and_nearest_means_are_those_of_scikit_learn",),
         wrong="LDA's biases are of vectors around another place",
     ),
     Mutant(
         name="no determinant",
         file="probing/gaussian.py",
-        before='np.einsum("nd,nd->n", y, y) - constant\n',
-        after='np.einsum("nd,nd->n", y, y)\n',
-        tests=(f"{_GAUSSIAN}::test_shapes_are_the_likeliest_of_normal_densities",),
+        before="(self.forms + self.log_determinants).argmin(axis=1)",
+        after="self.forms.argmin(axis=1)",
+        tests=(f"{_GAUSSIAN}::test_the_likeliest_shape_is_that_of_shrunk_normal_distributions",),
         wrong="the widest layer is always the likeliest",
     ),
     Mutant(
-        name="not shrunk",
+        name="shrunk to a ball",
         file="probing/gaussian.py",
-        before="fourth / n - size) / n",
-        after="fourth / n - size)",
-        tests=(f"{_GAUSSIAN}::test_moments_are_those_of_numpy_and_the_shrinkage_that_of_scikit_learn",),
-        wrong="covariances are shrunk to a multiple of one",
+        before="(fourth / n - size) / n",
+        after="(fourth / n - size)",
+        tests=(f"{_GAUSSIAN}::test_a_covariance_is_shrunk_as_scikit_learn_shrinks_it",),
+        wrong="covariances are shrunk as if there were one vector",
     ),
     Mutant(
         name="nearest in any unit",
         file="probing/gaussian.py",
-        before="return _of_precision(moments, np.divide(1, variance, out=np.zeros_like(variance), where=variance > 0))",
-        after="return _of_precision(moments, np.ones_like(variance))",
-        tests=(f"{_GAUSSIAN}::test_the_nearest_mean_is_nearest_in_deviations_within_a_layer",),
+        before="deviations = np.where(within > least, within,",
+        after="deviations = np.where(within > least, np.ones_like(within),",
+        tests=(f"{_GAUSSIAN}::test_lda_and_nearest_means_are_those_of_scikit_learn",),
         wrong="one wide dimension decides which mean is nearest",
+    ),
+    Mutant(
+        name="shapes not centred",
+        file="probing/gaussian.py",
+        before="moved = x - self.means[layer].astype(np.float32)",
+        after="moved = x - self.means.mean(axis=0).astype(np.float32)",
+        tests=(
+            f"{_GAUSSIAN}::test_layers_that_differ_by_place_alone_are_not_told_apart_by_shape",
+            f"{_GLUE}::test_shapes_do_not_know_places",
+        ),
+        wrong="shapes are around one mean for all layers",
+    ),
+    Mutant(
+        name="sizes of the others",
+        file="probing/gaussian.py",
+        before="(sizes / sizes[own][:, None]) ** 2",
+        after="1.0",
+        tests=(f"{_GLUE}::test_shapes_of_one_size_do_not_know_sizes",),
+        wrong="vectors keep their size where shapes lose theirs",
     ),
     Mutant(
         name="SGD's rate",
@@ -243,7 +256,9 @@ PROBING: Final = (
         file="probing/transforms.py",
         before="    mean, sd = entry_moments(x, rows, before)\n",
         after="    mean, sd = entry_moments(x, np.arange(len(x)), before)\n",
-        tests=(f"{_SGD}::TestTransforms::test_second_phase_has_one_mean_and_one_deviation_of_the_rows_asked_for",),
+        tests=(
+            f"{_SGD}::TestTransforms::test_second_phase_has_one_mean_and_one_deviation_of_the_rows_asked_for",
+        ),
         wrong="either part of a split is scaled by both",
     ),
 )

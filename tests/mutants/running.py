@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hypothesis import Phase, settings
 
 from tests.mutants.mutant import ROOT, Mutant
 
@@ -23,7 +24,7 @@ AT_ONCE = 2
 MOST_SECONDS = 300.0  # of one mutant: a change can make a loop endless
 # what tests import before the package itself: loaded once, in the process from which the others are forked
 LOADED_ONCE = [
-    "numpy", "scipy.linalg", "scipy.optimize", "scipy.special", "scipy.stats", "sklearn.decomposition",
+    "hypothesis", "numpy", "scipy.linalg", "scipy.optimize", "scipy.special", "scipy.stats", "sklearn.decomposition",
     "sklearn.linear_model", "sklearn.tree", "statsmodels.stats.multitest", "torch", "pydantic", "pikepdf", "jinja2",
     "safetensors.numpy", "transformers", "transformers.models.llama.modeling_llama",
 ]  # fmt: skip
@@ -64,7 +65,9 @@ def run(
     Nor is what has not begun after so many minutes.
     """
     end = time.monotonic() + 60 * minutes
-    os.environ["OMP_NUM_THREADS"] = "1"  # as in `make test`; the process that others are forked from inherits it
+    os.environ["OMP_NUM_THREADS"] = (
+        "1"  # as in `make test`; the process that others are forked from inherits it
+    )
     _processes.set_forkserver_preload(LOADED_ONCE)
     tried: list[Tried] = []
 
@@ -91,7 +94,9 @@ def run(
             if bad is None:
                 jobs.append(_Job(key=one.name, change=one, tests=one.tests))
             else:
-                told(Tried(mutant=one, word="not tried", why=f"its tests fail on unchanged code:\n{bad.said}"))
+                told(
+                    Tried(mutant=one, word="not tried", why=f"its tests fail on unchanged code:\n{bad.said}")
+                )
         for job, ended in _side_by_side(jobs, root, base, Path(place), end):
             told(_judged(by_name[job.key], ended))
     for one in mutants:
@@ -191,7 +196,13 @@ def _test(root: Path, place: Path, tests: Sequence[str], results: Connection) ->
     # of what the tests start; a home of its own, since some look at whether anything was left in the user's cache
     os.environ |= {"PYTHONPATH": str(place / "site"), "HOME": str(place / "home")}
     seen = _Seen()
-    options = ["-x", "-q", "-p", "no:cacheprovider", f"--basetemp={place / 'tmp'}"]
+    # one counterexample will do, the same every time, and none is written down
+    found = [Phase.explicit, Phase.generate]
+    settings.register_profile("mutants", phases=found, database=None, derandomize=True)
+    settings.load_profile("mutants")
+    # of what was loaded before pytest began, which is no test
+    quiet = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-W", quiet, f"--basetemp={place / 'tmp'}"]
     status = pytest.main([*options, *(f"tests/{test}" for test in tests)], plugins=[seen])
     results.send((int(status), tuple(seen.raised)))
     sys.stdout.flush()

@@ -126,8 +126,8 @@ STATISTICS: Final = (
     Mutant(
         name="one-sided p",
         file="verdicts/criterion.py",
-        before="min(1.0, estimate.sides * p)",
-        after="min(1.0, p)",
+        before="p = estimate.sides * estimate.p_value(",
+        after="p = estimate.p_value(",
         tests=(_P,),
         wrong="a one-sided p-value stands beside a two-sided interval",
     ),

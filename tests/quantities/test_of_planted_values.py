@@ -140,7 +140,9 @@ def test_the_last_norm_is_held_against_all_other_states(largest, place):
 def test_early_norms_are_averaged_over_pairs():
     overlaps = np.tile([0.0, 0.9, 0.9], (1 + FOLDS, 1))
     overlaps[1:] += 0.01 * np.arange(FOLDS)[:, None]
-    study = Known({early_norms: Values(arrays={"overlaps": overlaps}, facts={})}, sums=sums_of(np.ones(LABELS + 1)))
+    study = Known(
+        {early_norms: Values(arrays={"overlaps": overlaps}, facts={})}, sums=sums_of(np.ones(LABELS + 1))
+    )
     assert value_of(norm.early_overlap, study) == pytest.approx(0.6)
 
 
@@ -160,7 +162,8 @@ def test_recurrence_is_held_against_the_largest_of_the_shuffled_probes():
     own = weights_that_list(*[range(10)] * FOLDS)
     shuffled = np.random.default_rng(1).normal(size=(FOLDS, 40, LABELS))
     frequencies = [
-        attribution.attribution.recurrence(attribution.attribution.contribution_shares(w)).frequency for w in shuffled
+        attribution.attribution.recurrence(attribution.attribution.contribution_shares(w)).frequency
+        for w in shuffled
     ]
     assert max(frequencies) > min(frequencies)
     study = Drawn(

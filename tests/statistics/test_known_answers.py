@@ -23,7 +23,10 @@ def series(share, *, corpus="main", seed=0):
 @pytest.fixture
 def known():
     corpora = {"a": "main", "b": "transfer", "c": "main", "d": "transfer"}
-    return {name: series(round(share, 1), corpus=corpora[name], seed=i) for i, (name, share) in enumerate(SHARES.items())}
+    return {
+        name: series(round(share, 1), corpus=corpora[name], seed=i)
+        for i, (name, share) in enumerate(SHARES.items())
+    }
 
 
 def value(statistic, *names, known, confidence=0.95):
@@ -60,7 +63,11 @@ def test_answers_of_a_document_are_one_observation():
     """Where documents are right throughout or wrong throughout, 60 of them say as much as 60 coins."""
     correct = np.zeros((N, LABELS), dtype=np.int64)
     correct[: N // 2] = PER
-    known = {"a": AnswerCounts(corpus="main", documents=np.arange(N), correct=correct, total=np.full((N, LABELS), PER))}
+    known = {
+        "a": AnswerCounts(
+            corpus="main", documents=np.arange(N), correct=correct, total=np.full((N, LABELS), PER)
+        )
+    }
     found = value("accuracy", "a", known=known)
     coins = 2 * stats.t.ppf(0.975, N - 1) * 0.5 / np.sqrt(N - 1)
     assert found.high - found.low == pytest.approx(coins, rel=0.05)

@@ -27,7 +27,7 @@ def of(run: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_an_honest_file_has_no_mismatch() -> None:
     assert len(MEASURED) >= 5
-    assert not mismatches_of(lambda run: None)
+    assert not mismatches_of(copy.copy)  # which changes nothing
 
 
 @pytest.mark.parametrize("name", MEASURED)

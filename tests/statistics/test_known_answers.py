@@ -7,7 +7,7 @@ from layerclaims.statistics.jackknife import jackknife_groups, jackknife_highest
 from scipy import stats
 
 N, LABELS, PER = 60, 4, 10
-SHARES = {"a": 0.8, "b": 0.6, "c": 0.5, "d": 0.45}
+SHARES = {"a": ("main", 0.8), "b": ("transfer", 0.6), "c": ("main", 0.5), "d": ("transfer", 0.4)}
 
 
 def series(share, *, corpus="main", seed=0):
@@ -22,10 +22,8 @@ def series(share, *, corpus="main", seed=0):
 
 @pytest.fixture
 def known():
-    corpora = {"a": "main", "b": "transfer", "c": "main", "d": "transfer"}
     return {
-        name: series(round(share, 1), corpus=corpora[name], seed=i)
-        for i, (name, share) in enumerate(SHARES.items())
+        name: series(share, corpus=corpus, seed=i) for i, (name, (corpus, share)) in enumerate(SHARES.items())
     }
 
 

@@ -180,14 +180,14 @@ GLUE: Final = (
         wrong="the control with the first position leaves it out",
     ),
     Mutant(
-        name="shorter context one position longer",
+        name="asked one position fewer",
         file="experiments/conditions.py",
-        before="(n - study.first_position for n in (tokens, SHORTEST))",
-        after="(n for n in (tokens, SHORTEST))",
+        before="named, probes, positions=positions)",
+        after="named, probes, positions=positions - 1)",
         tests=(
             f"{_MEASURED}::test_contexts_have_equally_many_training_vectors_and_are_asked_their_own_positions",
         ),
-        wrong="a context of n tokens has one more",
+        wrong="a context of n tokens is asked one position fewer",
     ),
     Mutant(
         name="unmatched contexts",
@@ -278,18 +278,11 @@ GLUE: Final = (
     Mutant(
         name="centred on one mean",
         file="experiments/closed_form.py",
-        before="        x -= means[y]\n",
-        after="        x -= means.mean(axis=0)\n",
+        before="means = gaussian.places(_training_layers(rows, fold)).means.astype(np.float32)",
+        after="means = gaussian.places(_training_layers(rows, fold)).means.astype(np.float32)\n"
+        "        means = np.tile(means.mean(axis=0), (len(means), 1))",
         tests=(f"{_MEASURED}::test_shapes_do_not_know_places",),
-        wrong="the probe of centred vectors learns from vectors that are not",
-    ),
-    Mutant(
-        name="asked off centre",
-        file="experiments/closed_form.py",
-        before="_flat(rows.x[i] - means[:, None])",
-        after="_flat(rows.x[i] - means.mean(axis=0))",
-        tests=(f"{_MEASURED}::test_shapes_do_not_know_places",),
-        wrong="the probe of centred vectors is asked vectors that are not",
+        wrong="the probe of centred vectors has vectors that are not centred layer by layer",
     ),
     # --- a few dimensions, tokens
     Mutant(

@@ -23,10 +23,7 @@ READING: Final = (
         file="corpora/selection.py",
         before="if len(encoded) < context:",
         after="if len(encoded) <= context:",
-        tests=(
-            f"{_SELECT}::test_fewer_will_do_where_that_is_said",
-            f"{_SELECT}::test_short_texts_are_skipped_and_counted",
-        ),
+        tests=(f"{_SELECT}::test_too_few_says_how_many_there_are",),
         wrong="a text that is as long as the context is passed over",
     ),
     Mutant(
@@ -113,7 +110,7 @@ READING: Final = (
         name="Markdown not escaped",
         file="report/escaping.py",
         before="    return re.sub(special, lambda found:",
-        after="    return re.sub(special + '{9}', lambda found:",
+        after="    return str(text) or re.sub(special, lambda found:",
         tests=("report/test_report.py::TestMarkdown::test_hostile_names_stay_text",),
         wrong="names from a results file are Markdown in a summary",
     ),

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import signal
 import sys
 import time
 
@@ -29,6 +30,8 @@ def main() -> int:
     if faults := outdated(chosen):
         print("\n".join(["The list of mutants is out of date.", *faults]), file=sys.stderr)
         return 2
+    # as Ctrl-C does: processes are ended and copies removed on the way out
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     begun = time.monotonic()
     tried = running.run(chosen, minutes=given.minutes, say=_say)
     print(f"\n{summary(tried)}\n{time.monotonic() - begun:.0f} s")

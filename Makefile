@@ -13,7 +13,7 @@ LINK := build/links/layerclaims
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verdict test faults lint bench bench-compare docs calibrate clean
+.PHONY: help setup verdict test mutants faults lint bench bench-compare docs calibrate clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,10 @@ verdict: setup ## judge the claims on the embedded model, write reports/; 0 once
 test: setup ## run the tests
 	@requirements/system.sh test
 	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+mutants: setup ## make 160 wrong changes to harness/, one at a time, and name those that no test notices (ARGS="--only NAME")
+	@requirements/system.sh test
+	$(VENV)/python -m tests.mutants $(ARGS)
 
 # Both parts are run whatever the first one finds.
 faults: setup ## kill runs, damage files, fill disks for 20 minutes at most, write docs/reliability.md (ARGS="--seed 1")

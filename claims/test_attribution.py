@@ -12,7 +12,7 @@ from layerclaims import (
     difference,
     rule,
 )
-from layerclaims.quantities import attribution
+from layerclaims.quantities import attribution, first_position
 from layerclaims.recording import figures
 
 
@@ -48,10 +48,12 @@ def test_no_dimension_dominates(judge):
 )
 def test_contribution_is_distributed(judge):
     """n90/d > .5 in every layer, and the coefficient of variation of n50 over layers < .25."""
+    even = attribution.fewest_dimensions.above(0.5), attribution.variation_over_layers.below(0.25)
     judge(
-        attribution.fewest_dimensions.above(0.5),
-        attribution.variation_over_layers.below(0.25),
+        *even,
+        controls=[first_position.fewest_dimensions, first_position.variation_over_layers],
         figures=[figures.cumulative_contribution],
+        as_published=rule(*even, figures=[figures.cumulative_contribution]),
     )
 
 
@@ -70,7 +72,7 @@ def test_few_dimensions_recur(judge):
     shown = {"figures": [figures.top_dimensions], "facts": [attribution.named_recurring_dimensions]}
     judge(
         attribution.recurrence_beyond_shuffled.above(0.0),
-        controls=[attribution.recurrence],
+        controls=[attribution.recurrence, first_position.recurrence],
         **shown,
         as_published=rule(attribution.recurrence.above(attribution.chance_recurrence), **shown),
     )
@@ -87,10 +89,15 @@ def test_few_dimensions_recur(judge):
 )
 def test_attribution_sign_flips_with_depth(judge):
     """Negative share of the top-10: first third > .5 and last third < .5."""
-    judge(
+    mostly = (
         attribution.negative_share_first_third.above(0.5),
         attribution.negative_share_last_third.below(0.5),
+    )
+    judge(
+        *mostly,
+        controls=[first_position.negative_share_first_third, first_position.negative_share_last_third],
         figures=[figures.top_dimensions],
+        as_published=rule(*mostly, figures=[figures.top_dimensions]),
     )
 
 

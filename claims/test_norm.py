@@ -14,7 +14,7 @@ from layerclaims import (
     quarter,
     rule,
 )
-from layerclaims.quantities import norm
+from layerclaims.quantities import first_position, norm
 from layerclaims.recording import figures
 
 
@@ -105,6 +105,7 @@ def test_layer_norms_grow_exponentially(judge):
     judge(
         norm.growth_rate.above(0.0),
         norm.exponential_advantage.above(0.0),
+        controls=[first_position.growth_rate, first_position.exponential_advantage],
         figures=[figures.laws_of_growth, figures.norms_by_layer],
     )
 
@@ -121,7 +122,11 @@ def test_layer_norms_grow_exponentially(judge):
 )
 def test_last_layer_norm_dominates(judge):
     """Mean norm of state L, before the final norm / largest mean norm of any other state > 1.5."""
-    judge(norm.last_norm_ratio.above(1.5), controls=[norm.final_norm_ratio], figures=[figures.norms_by_layer])
+    judge(
+        norm.last_norm_ratio.above(1.5),
+        controls=[norm.final_norm_ratio, first_position.last_norm_ratio],
+        figures=[figures.norms_by_layer],
+    )
 
 
 @claim(

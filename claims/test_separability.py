@@ -5,6 +5,8 @@ from layerclaims import (
     CHANCE,
     CONTROL_TASK,
     EARLY,
+    LDA,
+    NEAREST_MEAN,
     OWN_CONTEXT,
     POST,
     RAW,
@@ -45,6 +47,8 @@ def test_layers_linearly_separable(judge):
         controls=[
             accuracy(ALL_POSITIONS, name="accuracy with the first position"),
             difference(RAW, CONTROL_TASK, name="accuracy beyond a control task of random labels by word"),
+            accuracy(LDA, name="accuracy of LDA"),
+            accuracy(NEAREST_MEAN, name="accuracy of nearest means"),
         ],
         figures=[figures.confusion],
         as_published=rule(
@@ -66,6 +70,7 @@ def test_every_layer_recognised(judge):
     """The lowest per-layer recall > quarter(.10)."""
     judge(
         lowest_recall(RAW).above(quarter(0.10)),
+        controls=[lowest_recall(ALL_POSITIONS, name="lowest recall with the first position")],
         figures=[figures.accuracy_by_layer],
         as_published=AsPublished.NEVER,
     )

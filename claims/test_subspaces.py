@@ -1,7 +1,7 @@
 """Conclusion: embeddings of different layers belong to different subspaces."""
 
 from layerclaims import CENTRED, POST, SHAPES, SHAPES_OF_ONE_SIZE, AsPublished, accuracy, claim, quarter
-from layerclaims.quantities import geometry
+from layerclaims.quantities import first_position, geometry
 from layerclaims.recording import figures
 
 
@@ -20,6 +20,7 @@ def test_layers_occupy_different_subspaces(judge):
     """The lowest share of a layer's variance that the directions of its neighbour miss > .05."""
     judge(
         geometry.missed_by_neighbour.above(0.05),
+        controls=[first_position.missed_by_neighbour],
         figures=[figures.missed_by_neighbours, figures.angles],
         as_published=AsPublished.NEVER,
     )
@@ -36,7 +37,12 @@ def test_layers_occupy_different_subspaces(judge):
 )
 def test_each_layer_uses_a_subspace(judge):
     """Effective rank / d < .5 in every layer."""
-    judge(geometry.highest_rank.below(0.5), figures=[figures.effective_rank], as_published=AsPublished.NEVER)
+    judge(
+        geometry.highest_rank.below(0.5),
+        controls=[first_position.highest_rank],
+        figures=[figures.effective_rank],
+        as_published=AsPublished.NEVER,
+    )
 
 
 @claim(

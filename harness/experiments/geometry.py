@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 from layerclaims.experiments.measurement import Measurement, Values, measurement
 from layerclaims.experiments.study import Study
+from layerclaims.experiments.with_first import WithFirst
 from layerclaims.metrics import geometry, moments, subspaces
 from layerclaims.runtime import progress as screen
 from numpy.typing import NDArray
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 RAW, UNIT = "raw", "unit"  # vectors as they are, and divided by their norm
 
 
-@measurement("main", name="geometry", weight=0.5)
+@measurement("main", name="geometry", version=2, weight=0.5)
 def layer_geometry(study: Study) -> Values:
     """Paths, angles and ranks of all states in one pass, on all documents and without each fold.
 
+    On all documents also with the first position, which the others leave out: arrays "all positions/...".
     As published every feature is standardised over all vectors before they are divided by their norm.
     """
     store = study.store("main")
@@ -25,14 +27,18 @@ def layer_geometry(study: Study) -> Values:
     paths = {"layers": layers, "final": [*layers[:-1], store.final]}
     path = {kind: geometry.PathMoments(paths) for kind in (RAW, UNIT)}
     angles, ranks = subspaces.Subspaces(), []
+    every = WithFirst(layers, halves)
     scale = _scale(study)
     with screen.Progress("geometry", store.n_states, "states") as bar:
         for i in range(store.n_states):
             state = store.state(i)
             first = study.first_position
-            path[RAW].update(i, moments.state_moments(state, folds, unit=False, first=first))
-            unit = moments.state_moments(_scaled(state, scale), folds, halves, unit=True, first=first)
+            raw = moments.state_moments(state, folds, unit=False, first=first)
+            path[RAW].update(i, raw)
+            scaled = _scaled(state, scale)
+            unit = moments.state_moments(scaled, folds, halves, unit=True, first=first)
             path[UNIT].update(i, unit)
+            every.update(i, raw, unit, state[:, :first], scaled[:, :first])
             if i in layers:
                 angles.update(unit)
                 ranks.append(subspaces.effective_ranks(unit))
@@ -46,6 +52,7 @@ def layer_geometry(study: Study) -> Values:
     return Values(
         arrays={
             **arrays,
+            **{f"all positions/{name}": array for name, array in every.arrays().items()},
             "missed": angles.missed,
             "apart": angles.apart,
             "own": angles.own,

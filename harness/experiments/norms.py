@@ -9,17 +9,24 @@ from layerclaims.metrics import norms
 FIELDS = ("largest", "largest_later", "mean_later", "smallest_later")
 
 
-@measurement("main", name="norms", weight=0.1)
+@measurement("main", name="norms", version=2, weight=0.1)
 def norms_by_state(study: Study) -> Values:
-    """Sums of norms by document, [documents, states + 1 columns], and the range of each state's norms."""
+    """Sums of norms by document, [documents, states + 1 columns], and the range of each state's norms.
+
+    "sums" are of the positions that count, "sums of all positions" of all.
+    """
     store = study.store("main")
-    sums, table = [], []
+    sums, every, table = [], [], []
     for i in range(store.n_states):
         state = store.state(i)
         sums.append(norms.norm_sums(state, first=study.first_position))
+        every.append(norms.norm_sums(state, first=0))
         table.append(norms.norm_summary(state, first=study.first_position))
     ranges = {field: np.array([getattr(one, field) for one in table]) for field in FIELDS}
-    return Values(arrays={"sums": norms.norm_columns(sums), **ranges}, facts={})
+    columns = {"sums": sums, "sums of all positions": every}
+    return Values(
+        arrays={**{name: norms.norm_columns(of) for name, of in columns.items()}, **ranges}, facts={}
+    )
 
 
 def _check_depth(study: Study) -> None:

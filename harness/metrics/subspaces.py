@@ -5,6 +5,7 @@ Only what a neighbour's directions from the same half miss beyond that is a diff
 throughout: `Moments` of one state, of unit vectors, by fold and half.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import nan
 
@@ -181,8 +182,6 @@ def without_bias(values: Floats) -> Floats:
 
 
 def _bases(moments: Moments, most: int) -> _Bases:
-    from scipy.linalg import eigh
-
     whole = moments.covariance()
     d = len(whole.mean)
     m = min(most, d)
@@ -190,9 +189,8 @@ def _bases(moments: Moments, most: int) -> _Bases:
     varies = variances[0] > _RANK * (whole.mean @ whole.mean)
     axes = np.empty((1 + moments.n_folds, _HALVES, d, m))
     for row, left_out in enumerate([None, *range(moments.n_folds)]):
-        for half in range(_HALVES):
-            matrix = moments.covariance(half=half, left_out=left_out).matrix
-            axes[row, half] = eigh(matrix, subset_by_index=(d - m, d - 1))[1][:, ::-1]
+        halves = [moments.covariance(half=half, left_out=left_out).matrix for half in range(_HALVES)]
+        axes[row] = directions(halves, m)
     return _Bases(k=components_needed(variances, most=most) if varies else 0, axes=axes, moments=moments)
 
 
@@ -200,16 +198,38 @@ def _missed(layer: _Bases, following: _Bases) -> Floats:
     """Share of what a layer's own directions carry of it that the next layer's do not: [1 + folds]."""
     if not (layer.k and following.k):
         return np.full(len(layer.axes), nan)
-    found = []
-    for row, left_out in enumerate([None, *range(layer.moments.n_folds)]):
-        own = other = 0.0
-        for half in range(_HALVES):
-            matrix = layer.moments.covariance(half=half, left_out=left_out).matrix
-            mine, theirs = (bases.axes[row, 1 - half, :, :DIRECTIONS] for bases in (layer, following))
-            own += float(np.einsum("dk,dk->", mine, matrix @ mine))
-            other += float(np.einsum("dk,dk->", theirs, matrix @ theirs))
-        found.append(1 - other / own)
-    return np.array(found)
+    return np.array(
+        [
+            missed_share(
+                [layer.moments.covariance(half=half, left_out=left_out).matrix for half in range(_HALVES)],
+                layer.axes[row, :, :, :DIRECTIONS],
+                following.axes[row, :, :, :DIRECTIONS],
+            )
+            for row, left_out in enumerate([None, *range(layer.moments.n_folds)])
+        ]
+    )
+
+
+def missed_share(covariances: Sequence[Floats], own: Floats, others: Floats) -> float:
+    """What the directions of another layer miss of one: its covariances [d, d] by half, and [halves, d, k] of either.
+
+    The formula is that of `Subspaces`. NaN for a layer that does not vary.
+    """
+    carried = np.zeros(2)
+    for half, matrix in enumerate(covariances):
+        for place, axes in enumerate((own, others)):
+            carried[place] += float(np.einsum("dk,dk->", axes[1 - half], matrix @ axes[1 - half]))
+    with np.errstate(all="ignore"):
+        return float(1 - carried[1] / carried[0])
+
+
+def directions(covariances: Sequence[Floats], n: int = DIRECTIONS) -> Floats:
+    """The first `n` principal directions of covariances [d, d], at most d: [covariances, d, n]."""
+    from scipy.linalg import eigh
+
+    d = len(covariances[0])
+    n = min(n, d)
+    return np.stack([eigh(one, subset_by_index=(d - n, d - 1))[1][:, ::-1] for one in covariances])
 
 
 def _across(a: _Bases, b: _Bases, p: int, q: int) -> Floats:

@@ -44,7 +44,7 @@ def largest_share_of_all_positions(study: Study) -> Finding:
     weights = study.values(all_positions).arrays["weights"]
     shares = np.mean([attribution.contribution_shares(one) for one in weights], axis=0)
     value = attribution.largest_share(shares).share
-    return _shown(study, value)
+    return shown(study, value)
 
 
 @quantity("share of dimensions behind 90 %", repeated_fits)
@@ -184,7 +184,7 @@ named_recurring_dimensions = Fact(
 )
 
 
-def _shown(study: Study, value: float) -> Finding:
+def shown(study: Study, value: float) -> Finding:
     """A number that is shown without an interval."""
     nothing = Estimate(
         value=value,

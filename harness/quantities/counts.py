@@ -57,13 +57,13 @@ def difference(first: Series, second: Series, *, name: str) -> OfCounts:
     return OfCounts(name=name, statistic="difference", series=(first, second))
 
 
-def lowest_recall(series: Series) -> OfCounts:
+def lowest_recall(series: Series, *, name: str = "lowest recall of a layer") -> OfCounts:
     """The lowest of the layers' recalls."""
 
     def note(study: Study) -> str:
         return f"state {int(study.counts(series).recall.argmin())} is the least recognised"
 
-    return OfCounts(name="lowest recall of a layer", statistic="lowest recall", series=(series,), note=note)
+    return OfCounts(name=name, statistic="lowest recall", series=(series,), note=note)
 
 
 def trend(series: Sequence[Series], *, name: str) -> OfCounts:

@@ -62,7 +62,7 @@ def drawn(seed, documents, means, *, totals=TOTALS, other=None):
 
 
 def separable(seed, accuracy):
-    means = {"raw": accuracy, "control task": accuracy / 2}
+    means = {"raw": accuracy, "control task": accuracy / 2, "lda": accuracy, "nearest mean": accuracy}
     return drawn(seed, 60, means, other=[{"shuffled": 1 / LABELS}, {"all positions": accuracy}])
 
 
@@ -71,7 +71,8 @@ def every_layer(seed, recall):
     rng = np.random.default_rng([seed, 18])
     size = {"documents": 60, "labels": 1, "totals": TOTALS}
     columns = answers(rng, *[0.9] * (LABELS - 1), recall, **size)
-    return Drawn(seed=seed, labels=LABELS, counts={"raw": np.hstack(columns)}, totals=TOTALS)
+    counts = {name: np.hstack(columns) for name in ("raw", "all positions")}
+    return Drawn(seed=seed, labels=LABELS, counts=counts, totals=TOTALS)
 
 
 def tree(seed, accuracy):

@@ -85,7 +85,7 @@ class Drawn(Study):
         if measurement is accuracy_by_model:
             return measurement.compute(self)
         if measurement is norms_by_state:
-            return Values(arrays={"sums": self._sums}, facts={})
+            return Values(arrays={"sums": self._sums, "sums of all positions": self._sums}, facts={})
         if measurement is shuffled_labels and self._shuffled is not None:
             return Values(arrays={"weights": self._shuffled}, facts={})
         if measurement.name.startswith("reduced-"):
@@ -159,6 +159,9 @@ class States:
         self.facts = facts(self.n_blocks, self.hidden_size)
         self.manifest = {"key": name}
         self.key, self.digest = name, name
+        # words that say nothing of the states, most of them several times
+        shape = (self.n_documents, self.n_positions)
+        self.token_ids = np.random.default_rng(40).integers(0, 4 * self.n_documents, size=shape)
 
     def state(self, i: int, documents: Any = None) -> np.ndarray:
         return self._states[i].copy() if documents is None else self._states[i][documents]

@@ -6,7 +6,7 @@ A file is held to the rules of its own time: a number that was right when it was
 import math
 from dataclasses import dataclass, replace
 
-from layerclaims.results.records import SCHEMA_VERSION
+from layerclaims.results.records import SCHEMA_VERSION, SEALED
 from layerclaims.statistics.estimate import Estimate, Method, Side
 from layerclaims.statistics.hypotheses import equivalent
 from layerclaims.verdicts.criterion import CONTROLS, Criterion
@@ -26,7 +26,7 @@ class Rules:
     @property
     def whole(self) -> bool:
         """Whether a file says everything that it can be held against: its checksum, all options, its selection."""
-        return self.version >= 3
+        return self.version >= SEALED
 
     @property
     def published_needs_convergence(self) -> bool:

@@ -32,6 +32,7 @@ from pydantic_core import PydanticCustomError
 # 2 adds `where` and `selected`; 3 adds `walks` and takes the published procedure as it was run; 4 has p-values on the
 # verdict's side and level, and controls that must not lie above a value
 SCHEMA_VERSION: Final = 4
+SEALED: Final = 3  # from this version on every file has a checksum
 MOST_CLAIMS: Final = 2_000  # under all protocols: what a hostile file may ask for is bounded
 MOST_PARTS: Final = 100
 # the authors chose other texts for transfer

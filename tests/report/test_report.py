@@ -152,7 +152,9 @@ def pages(directory: Path) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def large_pdf(directory: Path) -> tuple[Path, float, float]:
     """28 claims under both protocols, rendered in a process of its own: path, seconds of CPU, peak MiB."""
-    made = results.write(directory / "large" / "results.json", checked(sample_results.everything()))
+    made = results.write(
+        directory / "large" / "results.json", results.sealed(checked(sample_results.everything()))
+    )
     program = (
         "import resource, sys\nfrom layerclaims.report import render as report\n"
         "from layerclaims.results import file as results\n"
@@ -177,12 +179,14 @@ def large_pdf(directory: Path) -> tuple[Path, float, float]:
 
 @pytest.fixture(scope="module")
 def small_pdf(directory: Path) -> Path:
-    return report.render(checked(sample_results.ten()), directory / "ten-pdf", ("pdf",))[0]
+    return report.render(results.sealed(checked(sample_results.ten())), directory / "ten-pdf", ("pdf",))[0]
 
 
 @pytest.fixture(scope="module")
 def hostile_pdf(directory: Path) -> Path:
-    return report.render(checked(sample_results.hostile()), directory / "hostile-pdf", ("pdf",))[0]
+    return report.render(
+        results.sealed(checked(sample_results.hostile())), directory / "hostile-pdf", ("pdf",)
+    )[0]
 
 
 class TestPdf:
@@ -291,7 +295,7 @@ class TestPdf:
     def test_the_results_are_attached_and_can_be_read_back(self, small_pdf: Path, tmp_path: Path) -> None:
         assert "results.json" in run("pdfdetach", "-list", small_pdf)
         run("pdfdetach", "-save", "1", "-o", tmp_path / "out.json", small_pdf)
-        made = checked(sample_results.ten())
+        made = results.sealed(checked(sample_results.ten()))
         assert (tmp_path / "out.json").read_text() == results.dumps(made)
         assert results.plain(results.read_results(small_pdf)) == results.plain(made)
         import pikepdf
@@ -302,7 +306,7 @@ class TestPdf:
     def test_equal_results_give_equal_bytes_at_any_time_and_place(
         self, small_pdf: Path, tmp_path: Path
     ) -> None:
-        made = results.write(tmp_path / "results.json", checked(sample_results.ten()))
+        made = results.write(tmp_path / "results.json", results.sealed(checked(sample_results.ten())))
         program = (
             "import sys\nfrom layerclaims.report import render as report\n"
             "from layerclaims.results import file as results\n"
@@ -329,7 +333,7 @@ class TestPdf:
         assert b"/JavaScript" not in hostile_pdf.read_bytes()
         assert b"/Launch" not in hostile_pdf.read_bytes()
         assert results.plain(results.read_results(hostile_pdf)) == results.plain(
-            checked(sample_results.hostile())
+            results.sealed(checked(sample_results.hostile()))
         )
 
     @pytest.mark.parametrize("name", ["all-not-tested", "single-claim", "long-name", "no-claims", "deep"])

@@ -550,7 +550,7 @@ class TestFirstPageInPrint:
 
 class TestRecords:
     def test_walks_are_written_read_and_described_by_the_schema(self, tmp_path: Path) -> None:
-        made = checked(sample_results.three_answers())
+        made = results.sealed(checked(sample_results.three_answers()))
         read = results.read_results(results.write(tmp_path / "results.json", made))
         assert results.plain(read)["walks"] == results.plain(made)["walks"]
         jsonschema.Draft202012Validator(results.schema()).validate(results.plain(made))

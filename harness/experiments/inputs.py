@@ -269,6 +269,14 @@ class Inputs:
         return self.facts.n_blocks + 1
 
     @property
+    def size(self) -> tuple[int, int] | None:
+        """Labels K and width d, also before a state is captured; None where a model says so only when it is loaded."""
+        if "main" in self._stores:
+            return self.n_labels, self.facts.hidden_size
+        blocks, width = self.source.n_blocks, self.source.hidden_size
+        return None if blocks is None or width is None else (blocks + 1, width)
+
+    @property
     def setup(self) -> Setup:
         """What thresholds may depend on."""
         protocol = self.protocol

@@ -1,7 +1,7 @@
 """Measurement: what is computed once of a study and kept on disk; Series: the answers of a probe that one holds."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from layerclaims.corpora.corpus import Role
@@ -108,6 +108,31 @@ def never_published(what: str) -> Callable[["Study"], None]:
     return check
 
 
+def at_least(*, states: int = 0, dimensions: int = 0) -> Callable[["Study"], None]:
+    """A check of what is meaningless in a small model: there it would be decided by the size alone."""
+
+    def check(study: "Study") -> None:
+        for least, have, what in zip(
+            (states, dimensions), study.size or (), ("states", "dimensions"), strict=False
+        ):
+            if have < least:
+                raise NotTestedError(
+                    f"The model is too small for this: it has {have} {what}, and {least} are needed."
+                )
+
+    return check
+
+
+def all_of(*checks: Callable[["Study"], None]) -> Callable[["Study"], None]:
+    """Several checks as one."""
+
+    def check(study: "Study") -> None:
+        for one in checks:
+            one(study)
+
+    return check
+
+
 def measurement(
     *needs: Need,
     name: str | None = None,
@@ -152,6 +177,7 @@ class Series:
     name: str
     of: Measurement
     tested_on: Role | None = "main"  # corpus whose rows its documents are; None: places in the main corpus
+    takes: Callable[["Study"], None] | None = field(default=None, compare=False)  # as a measurement's check
 
     def corpus(self, protocol: ProtocolName) -> Literal["main", "transfer", "transfer as published"]:
         """The corpus that its documents are of under a protocol, with or without punctuation."""

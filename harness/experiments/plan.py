@@ -32,6 +32,8 @@ def needed(study: Study, declarations: Iterable[Declaration | None]) -> tuple[Me
             continue
         with contextlib.suppress(NotTestedError):
             rule = declaration.under(study.protocol.name)
+            for condition in rule.conditions:
+                condition.quantity.check(study)
             figures = (need for figure in rule.figures for need in figure.needs(study.protocol))
             for need in (*rule.needs, *figures):
                 with contextlib.suppress(NotTestedError):

@@ -24,6 +24,12 @@ class OfCounts(Quantity):
         """The measurements that hold the series."""
         return tuple(dict.fromkeys(one.of for one in self.series))
 
+    def check(self, study: Study) -> None:
+        """As its series say."""
+        for one in self.series:
+            if one.takes is not None:
+                one.takes(study)
+
     @property
     def recipe(self) -> Recipe:
         """The statistic and the names of its series."""

@@ -21,7 +21,9 @@ class Module:
     """A causal model of transformers, made of its files."""
 
     causal: Any
-    head_lacks: tuple[str, ...] = ()  # tensors of its output head that are not as the files have them, or not there
+    head_lacks: tuple[
+        str, ...
+    ] = ()  # tensors of its output head that are not as the files have them, or not there
 
 
 def load_module(source: ModelSource, *, device: str, dtype: str, initialise: int | None) -> Module:

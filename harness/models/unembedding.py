@@ -25,7 +25,9 @@ class Unembedding:
     soft-capping of the logits are the model's own code, and no weight is copied: of the blocks nothing is held.
     """
 
-    def __init__(self, causal: "nn.Module", blocks: "Sequence[nn.Module]", outputs: Sequence[int | None]) -> None:
+    def __init__(
+        self, causal: "nn.Module", blocks: "Sequence[nn.Module]", outputs: Sequence[int | None]
+    ) -> None:
         """Use `unembedding_of`. `outputs` is how many things each block gives, None for a state without a tuple."""
         shells = [
             _shell(block, self._given if i == 0 else _handed_on, n)
@@ -35,6 +37,7 @@ class Unembedding:
         parameter = next(causal.parameters())
         self._device, self._dtype = parameter.device, parameter.dtype
         self._state: Tensor | None = None
+        self.vocabulary = 0  # logits of a state
 
     def _given(self, _: "Tensor") -> "Tensor":
         assert self._state is not None
@@ -66,7 +69,9 @@ def unembedding_of(
     import torch
 
     def refused(why: str) -> NotTestedError:
-        return NotTestedError(f"The unembedding of {shown(name)} ({type(causal).__name__}) cannot be read: {why}.")
+        return NotTestedError(
+            f"The unembedding of {shown(name)} ({type(causal).__name__}) cannot be read: {why}."
+        )
 
     outputs: list[Any] = []
     handles = [block.register_forward_hook(lambda _, __, output: outputs.append(output)) for block in blocks]
@@ -96,6 +101,7 @@ def unembedding_of(
             f"final norm and unembedding of the state after its last block give logits that differ by {apart:.2g} from "
             f"its own, which go up to {size:.2g}"
         )
+    made.vocabulary = int(logits.shape[-1])
     return made
 
 
@@ -112,8 +118,15 @@ def _shell(block: "nn.Module", give: Any, n_outputs: int | None) -> "nn.Module":
         return state if n_outputs is None else (state, *[None] * (n_outputs - 1))
 
     empty = ("_modules", "_parameters", "_buffers")
-    hooks = ("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs")
-    shell.__dict__.update({key: {} for key in empty}, **{key: OrderedDict() for key in hooks}, forward=forward)
+    hooks = (
+        "_forward_hooks",
+        "_forward_hooks_with_kwargs",
+        "_forward_pre_hooks",
+        "_forward_pre_hooks_with_kwargs",
+    )
+    shell.__dict__.update(
+        {key: {} for key in empty}, **{key: OrderedDict() for key in hooks}, forward=forward
+    )
     return shell
 
 

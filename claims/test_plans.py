@@ -29,10 +29,10 @@ from layerclaims.recording import figures
     says="the unembedding matrix is tailored to the last layer; on other layers it generalises poorly",
     source=POST,
     where="Introduction",
-    estimand="how often states 1 to L-1, through the model's own final norm and unembedding, name the token that its own "
-    "output names (logit lens); and Page's trend of that agreement over the states",
-    rationale="A matrix that fits fewer than half of the tokens generalises poorly; one that is tailored to the end fits "
-    "better the nearer the end.",
+    estimand="how often states 1 to L-1, through the model's own final norm and unembedding, name the token that its "
+    "own output names (logit lens); and Page's trend of that agreement over the states",
+    rationale="A matrix that fits fewer than half of the tokens generalises poorly; one that is tailored to the end "
+    "fits better the nearer the end.",
 )
 def test_unembedding_fits_the_last_layer_only(judge):
     """Mean top-1 agreement of states 1..L-1 with the model's own output < .5, and it rises with depth (Page)."""

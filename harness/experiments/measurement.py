@@ -32,6 +32,7 @@ class Measurement:
     version: int = 1  # raised when its numbers change: kept ones are then made anew
     weight: float = 1.0  # how long it takes, where the layer probe takes 1
     check: Callable[["Study"], None] | None = None  # raises NotTestedError where it cannot be had
+    reads_head: bool = False  # asks for the model's unembedding
 
     def as_published(
         self, *needs: "Need", weight: float | None = None
@@ -139,16 +140,24 @@ def measurement(
     version: int = 1,
     weight: float = 1.0,
     check: Callable[["Study"], None] | None = None,
+    reads_head: bool = False,
 ) -> Callable[[Callable[["Study"], Values]], Measurement]:
     """Make a function of a study a measurement, kept under its own name or under `name`.
 
     `needs` are the corpora whose states it reads and the measurements that it is made of; `study.values` answers
-    for no others. Raises LayerclaimsError for a name that another function has: their numbers would be mixed up.
+    for no others. With `reads_head` the model's unembedding stays in memory until it is asked for. Raises
+    LayerclaimsError for a name that another function has: their numbers would be mixed up.
     """
 
     def register(compute: Callable[["Study"], Values]) -> Measurement:
         made = Measurement(
-            name or compute.__name__.strip("_").replace("_", "-"), compute, needs, version, weight, check
+            name or compute.__name__.strip("_").replace("_", "-"),
+            compute,
+            needs,
+            version,
+            weight,
+            check,
+            reads_head,
         )
         return _register(made)
 

@@ -89,9 +89,11 @@ class Plan:
         screen.plan(self._steps(missing))
         for study, roles, measurements in self.studies:
             study.wanted = measurements
+            study.keep_head = any(one.reads_head for one in measurements)
             for role in roles:
                 with contextlib.suppress(NotTestedError):  # the claim that asks for these states will say so
                     study.store(role)
+            study.keep_head = any(one.reads_head and not _kept(study, one) for one in measurements)
             study.unload()
         self._recall()
         screen.plan(self._steps(()))

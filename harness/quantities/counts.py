@@ -77,6 +77,11 @@ def trend(series: Sequence[Series], *, name: str) -> OfCounts:
     return OfCounts(name=name, statistic="page trend", series=tuple(series))
 
 
+def trend_over_states(series: Series, *, name: str) -> OfCounts:
+    """How accuracy rises along the states of one series: Page's trend over documents, positive where it does."""
+    return OfCounts(name=name, statistic="page trend over labels", series=(series,))
+
+
 def share_above_chance(first: Series, second: Series, *, name: str) -> OfCounts:
     """(acc(first) - chance) / (acc(second) - chance), paired by document."""
     return OfCounts(name=name, statistic="share above chance", series=(first, second))

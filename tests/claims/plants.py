@@ -135,6 +135,31 @@ def unseen(seed, accuracy):
     return drawn(seed, 60, {"seen tokens": 0.9, "unseen tokens": accuracy})
 
 
+LENSES = 9  # states before the last one
+
+
+def lens(seed, *, mean, trend):
+    """First choices that meet the output's, one position of each of 120 documents: evenly rising over the states.
+
+    Between two choices Page's trend is what the share rises by from the first state to the last, times a constant.
+    """
+    rng = np.random.default_rng([seed, 23])
+    places = np.arange(LENSES) - (LENSES - 1) / 2
+    means = mean + places * trend * (LENSES**2 - 1) / (6 * (places**2).sum())
+    best, s = means.max(), 9  # correlation 1/(1 + 9) = .1
+    shares = rng.beta(best * s, (1 - best) * s, size=(120, 1))
+    agreed = rng.binomial(1, shares * means / best)
+    return Drawn(seed=seed, labels=LENSES + 2, counts={"logit lens": agreed}, totals=1)
+
+
+def lens_agrees(seed, mean):
+    return lens(seed, mean=mean, trend=0.2)
+
+
+def lens_rises(seed, trend):
+    return lens(seed, mean=0.25, trend=trend)
+
+
 def skill_of_means(seed, share):
     """How far LDA lies above chance, over how far the probe does: .9 of the answers."""
     means = {"raw": 0.9, "lda": above_chance(share, 0.9), "nearest mean": above_chance(share / 2, 0.9)}
@@ -594,6 +619,11 @@ PLANTS = {
         "Each state's norms are larger than the last one's by exp(.3 x knob).",
         draw=early_norms, outside=(4.0, 2.4), border=2.0, inside=(1.6, 0.5), truth="large",
     ),
+    "unembedding-fits-the-last-layer-only": Plant(
+        what="Whether nine states name the output's token, at one position of each of 120 documents, beta-binomial "
+        "with correlation .1; clearly rising. The knob is the mean agreement.",
+        draw=lens_agrees, outside=(0.7, 0.56), border=0.5, inside=(0.44, 0.3),
+    ),
     "unseen-tokens-are-classified": Plant(
         what="Right answers of 60 documents, as above; .9 on seen tokens. The knob is accuracy on unseen ones.",
         draw=unseen, outside=(0.25, 0.36), border=FAR, inside=(0.44, 0.6),
@@ -616,6 +646,11 @@ PLANTS = {
 
 # of rows whose second condition has been planted as well: the knob turns that one, and the first holds clearly
 SECOND = {
+    "unembedding-fits-the-last-layer-only": Plant(
+        what="As for the first condition; agreement is .25 on average. The knob is Page's trend over the states: the "
+        "mean rank correlation of agreement and state.",
+        draw=lens_rises, outside=(-0.2, -0.07), border=0.0, inside=(0.07, 0.2), part=1,
+    ),
     "random-vectors-fail": Plant(
         what="As for the first condition, 60 documents. The knob is accuracy of a probe that was trained on random "
         "vectors; that of the states is at chance on them.",

@@ -163,7 +163,10 @@ def test_what_is_missed_does_not_depend_on_the_number_of_documents():
         missed = []
         for seed in range(12):
             rng = np.random.default_rng([seed, n])
-            axes = [np.eye(D), np.linalg.qr(np.eye(D) + 0.12 * np.random.default_rng(1).normal(size=(D, D)))[0]]
+            axes = [
+                np.eye(D),
+                np.linalg.qr(np.eye(D) + 0.12 * np.random.default_rng(1).normal(size=(D, D)))[0],
+            ]
             variances = np.array([*np.linspace(4.0, 1.0, 14), *[0.4] * (D - 14)])
             missed.append(angles_of([gaussian(rng, variances, a, n=n) for a in axes]).missed[0, 0])
         found[n] = np.mean(missed), np.std(missed) / np.sqrt(len(missed))

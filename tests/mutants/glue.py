@@ -288,7 +288,7 @@ GLUE: Final = (
     Mutant(
         name="a tenth is all",
         file="experiments/dimensions.py",
-        before="    n = max(1, round(d / SHARE))\n",
+        before="    n = round(d / SHARE)\n",
         after="    n = d\n",
         tests=(f"{_MEASURED}::test_a_tenth_of_the_dimensions_is_a_tenth_and_each_is_asked_what_it_learnt",),
         wrong="the probe of a tenth of the dimensions has all of them",

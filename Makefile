@@ -13,7 +13,7 @@ LINK := build/links/layerclaims
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verdict test mutants faults lint bench bench-compare docs calibrate clean
+.PHONY: help setup verdict test mutants faults lint bench bench-compare docs calibrate nulls clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ bench-compare: setup ## set two files of benchmarks/results side by side (ARGS="
 
 calibrate: setup ## measure how often each row's verdict is wrong, write docs/calibration.* (ARGS="--rows ID")
 	OMP_NUM_THREADS=1 $(VENV)/python -m tests.claims.calibrate $(ARGS)
+
+nulls: setup ## measure how often structureless data pass each row, write docs/nulls.md (ARGS="--missing" goes on)
+	OMP_NUM_THREADS=1 $(VENV)/python -m tests.claims.nulls $(ARGS)
 
 docs: setup ## write docs/claims.md from claims/, check that what the documentation names exists
 	$(VENV)/python docs/write_claims.py

@@ -3,6 +3,7 @@
 from layerclaims import (
     A_TENTH,
     LDA,
+    LENS,
     NEAREST_MEAN,
     POST,
     RAW,
@@ -17,8 +18,31 @@ from layerclaims import (
     difference,
     quarter,
     share_above_chance,
+    trend_over_states,
 )
+from layerclaims.quantities import lens
 from layerclaims.recording import figures
+
+
+@claim(
+    section="plans and caveats",
+    says="the unembedding matrix is tailored to the last layer; on other layers it generalises poorly",
+    source=POST,
+    where="Introduction",
+    estimand="how often states 1 to L-1, through the model's own final norm and unembedding, name the token that its "
+    "own output names (logit lens); and Page's trend of that agreement over the states",
+    rationale="A matrix that fits fewer than half of the tokens generalises poorly; one that is tailored to the end "
+    "fits better the nearer the end.",
+)
+def test_unembedding_fits_the_last_layer_only(judge):
+    """Mean top-1 agreement of states 1..L-1 with the model's own output < .5, and it rises with depth (Page)."""
+    judge(
+        accuracy(LENS, name="agreement of the unembedded states with the output").below(0.5),
+        trend_over_states(LENS, name="trend of the agreement with depth").above(0.0),
+        figures=[figures.lens_agreement, figures.lens_divergence],
+        facts=[lens.sample, lens.last_but_one],
+        as_published=AsPublished.NEVER,
+    )
 
 
 @claim(

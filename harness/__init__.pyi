@@ -12,6 +12,7 @@ from .experiments.series import CENTRED as CENTRED
 from .experiments.series import CONTROL_TASK as CONTROL_TASK
 from .experiments.series import EARLY as EARLY
 from .experiments.series import LDA as LDA
+from .experiments.series import LENS as LENS
 from .experiments.series import MASKED as MASKED
 from .experiments.series import MASKED_AT_RANDOM as MASKED_AT_RANDOM
 from .experiments.series import MASKED_NEIGHBOURS as MASKED_NEIGHBOURS
@@ -55,6 +56,7 @@ from .quantities.counts import half_the_drop as half_the_drop
 from .quantities.counts import lowest_recall as lowest_recall
 from .quantities.counts import share_above_chance as share_above_chance
 from .quantities.counts import trend as trend
+from .quantities.counts import trend_over_states as trend_over_states
 from .recording.figure import figure as figure
 from .report.render import render as render
 from .results.compare import compare as compare

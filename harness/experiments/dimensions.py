@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from layerclaims.experiments import fitted
 from layerclaims.experiments.conditions import chosen_folds, each_fold
-from layerclaims.experiments.measurement import Series, Values, measurement, never_published
+from layerclaims.experiments.measurement import Series, Values, all_of, at_least, measurement, never_published
 from layerclaims.experiments.study import Study
 from layerclaims.probing import vectors
 from layerclaims.probing.probe import LayerProbe
@@ -15,12 +15,15 @@ DRAWS: Final = 5
 SHARE: Final = 10  # one dimension in so many
 
 
-@measurement("main", name="a-tenth", weight=0.3, check=never_published("probe of a tenth of the dimensions"))
+_enough = all_of(never_published("probe of a tenth of the dimensions"), at_least(dimensions=SHARE))
+
+
+@measurement("main", name="a-tenth", weight=0.3, check=_enough)
 def a_tenth(study: Study) -> Values:
     """Probes of a tenth of the dimensions, of several draws: their answers, added up over the draws."""
     rows, rng = study.rows("main"), study.rng(22)
     d = rows.x.shape[-1]
-    n = max(1, round(d / SHARE))
+    n = round(d / SHARE)
     draws = [np.sort(rng.permutation(d)[:n]) for _ in range(DRAWS)]
     probes = []
     named: list[dict[int, NDArray[np.int64]]] = [{} for _ in draws]

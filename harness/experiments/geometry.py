@@ -86,20 +86,18 @@ def _scaled(
 
 
 @cache
-def reduction(reducer: geometry.Reducer, *, folds: bool = False) -> Measurement:
-    """Centroids of the states in two dimensions, of a sample of unit vectors: [1, S, 2], or [1 + folds, S, 2].
-
-    The first is of the whole sample; with `folds` the others leave out one fold each.
-    """
+def reduction(reducer: geometry.Reducer) -> Measurement:
+    """Centroids of the states in two dimensions, [folds, S, 2]: a sample of each fold's unit vectors by itself."""
 
     @measurement(
         "main",
-        name=f"reduced-{reducer}{'-folds' if folds else ''}",
-        weight=0.3 if folds else 0.1,
+        name=f"reduced-{reducer}",
+        version=2,
+        weight=0.1 if reducer == "PCA" else 0.4,
         check=lambda _: geometry.check_installed(reducer),
     )
     def reduced(study: Study) -> Values:
-        store = study.store("main")
+        store, folds = study.store("main"), study.protocol.folds
         tokens = geometry.sample_tokens(
             study.folds("main"),
             store.n_positions,
@@ -109,12 +107,11 @@ def reduction(reducer: geometry.Reducer, *, folds: bool = False) -> Measurement:
         )
         scale = _scale(study)
         vectors = np.stack([tokens.take(_scaled(store.state(i), scale), unit=True) for i in study.states])
-        left_out = [None, *range(study.protocol.folds)] if folds else [None]
         centroids = []
-        with screen.Progress(f"{reducer} of the layers", len(left_out), "reductions") as bar:
-            for fold in left_out:
-                sample = vectors if fold is None else vectors[:, tokens.folds != fold]
-                centroids.append(geometry.reduced_centroids(sample, reducer, seed=study.protocol.seed))
+        with screen.Progress(f"{reducer} of the layers", folds, "reductions") as bar:
+            for fold in range(folds):
+                sample, seed = vectors[:, tokens.folds == fold], (study.protocol.seed + fold) % 2**32
+                centroids.append(geometry.reduced_centroids(sample, reducer, seed=seed))
                 bar.advance()
         return Values(arrays={"centroids": np.stack(centroids)}, facts={})
 

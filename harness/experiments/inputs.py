@@ -1,5 +1,6 @@
 """Inputs: one model on its corpora, as states on disk, as matrices of vectors, and as folds of documents."""
 
+import contextlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,7 @@ from layerclaims.models.loaded import loaded_source
 from layerclaims.models.loading import device_of
 from layerclaims.models.model import LanguageModel
 from layerclaims.models.source import ModelSource, resolve
+from layerclaims.models.unembedding import Unembedding
 from layerclaims.probing import vectors
 from layerclaims.probing.vectors import Vectors
 from layerclaims.protocol import Protocol
@@ -39,13 +41,17 @@ from layerclaims.verdicts.quantity import Setup
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 T = TypeVar("T")
+CHECKED_TEXTS, CHECKED_TOKENS = 4, 16  # on which an unembedding has to give the model's own logits
 
 
 class Inputs:
     """What is measured: nothing is read, loaded or captured before it is asked for."""
+
+    # whether the model's unembedding is to be had when the model is unloaded
+    keep_head = False
 
     def __init__(
         self,
@@ -79,6 +85,7 @@ class Inputs:
         self._mending = False
         self._mended: set[Path] = set()  # stores whose damage was made good
         self._corpora: dict[Role, Corpus] = {}
+        self._head: Unembedding | None = None
 
     @cached_property
     def source(self) -> ModelSource:
@@ -106,13 +113,39 @@ class Inputs:
 
     @cached_property
     def _model(self) -> LanguageModel:
+        return self._load(head=self.keep_head)
+
+    def _load(self, *, head: bool) -> LanguageModel:
         return LanguageModel.load(
-            self.source, device=self._device, dtype=self.protocol.dtype, initialise=self.initialise
+            self.source,
+            device=self._device,
+            dtype=self.protocol.dtype,
+            initialise=self.initialise,
+            head=head,
         )
 
     def unload(self) -> None:
-        """Give back the memory of the model, which the measurements need."""
-        self.__dict__.pop("_model", None)
+        """Give back the memory of the model, which the measurements need; but for its head, where that is wanted."""
+        model = self.__dict__.pop("_model", None)
+        if model is not None and model.has_head and self.keep_head:
+            with contextlib.suppress(NotTestedError):  # the claim that asks for it will say so
+                self._head = model.unembedding(self._some_tokens())
+
+    def unembedding(self) -> Unembedding:
+        """The model's own final norm and unembedding: kept when the model was unloaded, or of a model loaded anew.
+
+        It is checked on tokens of the main corpus, and held no longer by the study. Raises NotTestedError.
+        """
+        head, self._head = self._head, None
+        if head is None:
+            head = self._load(head=True).unembedding(self._some_tokens())
+        return head
+
+    def _some_tokens(self) -> "Tensor":
+        """The beginnings of some texts of the main corpus, [texts, tokens]."""
+        import torch
+
+        return torch.from_numpy(Inputs.store(self, "main").token_ids[:CHECKED_TEXTS, :CHECKED_TOKENS])
 
     def store(self, role: Role) -> ActivationStore:
         """The states of one corpus: captured, or found in the cache. Raises LayerclaimsError.
@@ -267,6 +300,14 @@ class Inputs:
     def n_labels(self) -> int:
         """K = L + 1: the embedding and the state after each block."""
         return self.facts.n_blocks + 1
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Labels K and width d, also before a state is captured; None where a model says so only when it is loaded."""
+        if "main" in self._stores:
+            return self.n_labels, self.facts.hidden_size
+        blocks, width = self.source.n_blocks, self.source.hidden_size
+        return None if blocks is None or width is None else (blocks + 1, width)
 
     @property
     def setup(self) -> Setup:

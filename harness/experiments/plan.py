@@ -32,6 +32,8 @@ def needed(study: Study, declarations: Iterable[Declaration | None]) -> tuple[Me
             continue
         with contextlib.suppress(NotTestedError):
             rule = declaration.under(study.protocol.name)
+            for condition in rule.conditions:
+                condition.quantity.check(study)
             figures = (need for figure in rule.figures for need in figure.needs(study.protocol))
             for need in (*rule.needs, *figures):
                 with contextlib.suppress(NotTestedError):
@@ -87,9 +89,11 @@ class Plan:
         screen.plan(self._steps(missing))
         for study, roles, measurements in self.studies:
             study.wanted = measurements
+            study.keep_head = any(one.reads_head for one in measurements)
             for role in roles:
                 with contextlib.suppress(NotTestedError):  # the claim that asks for these states will say so
                     study.store(role)
+            study.keep_head = any(one.reads_head and not _kept(study, one) for one in measurements)
             study.unload()
         self._recall()
         screen.plan(self._steps(()))

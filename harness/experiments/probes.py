@@ -10,6 +10,7 @@ from layerclaims.experiments import fitted
 from layerclaims.experiments.measurement import (
     Series,
     Values,
+    at_least,
     measurement,
     never_published,
 )
@@ -60,11 +61,13 @@ def layer_probe(study: Study) -> Values:
 RAW: Final = Series("raw", layer_probe)
 EARLY: Final = Series("raw, early positions", layer_probe)  # those of the shortest context
 RANDOM: Final = Series("random", layer_probe)
-MASKED: Final = Series("masked", layer_probe)
-MASKED_NEIGHBOURS: Final = Series("masked neighbours", layer_probe)
-MASKED_TO_MEAN: Final = Series("masked to mean", layer_probe)
-MASKED_AT_RANDOM: Final = Series("masked at random", layer_probe)
-MASKED_WIDEST: Final = Series("masked widest", layer_probe)
+# in fewer dimensions every layer lists all of them, and none recurs more than others
+LISTS_DIFFER: Final = at_least(dimensions=attribution.LISTED + 1)
+MASKED: Final = Series("masked", layer_probe, takes=LISTS_DIFFER)
+MASKED_NEIGHBOURS: Final = Series("masked neighbours", layer_probe, takes=LISTS_DIFFER)
+MASKED_TO_MEAN: Final = Series("masked to mean", layer_probe, takes=LISTS_DIFFER)
+MASKED_AT_RANDOM: Final = Series("masked at random", layer_probe, takes=LISTS_DIFFER)
+MASKED_WIDEST: Final = Series("masked widest", layer_probe, takes=LISTS_DIFFER)
 
 
 def _masks(study: Study, rows: Vectors, probes: Sequence[Probe]) -> list[tuple[Series, list[int], bool]]:

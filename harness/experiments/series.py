@@ -23,6 +23,7 @@ from layerclaims.experiments.conditions import (
     of_texts,
 )
 from layerclaims.experiments.dimensions import A_TENTH
+from layerclaims.experiments.lens import LENS
 from layerclaims.experiments.probes import (
     EARLY,
     MASKED,
@@ -47,6 +48,7 @@ __all__ = [
     "CONTROL_TASK",
     "EARLY",
     "LDA",
+    "LENS",
     "MASKED",
     "MASKED_AT_RANDOM",
     "MASKED_NEIGHBOURS",

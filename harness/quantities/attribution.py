@@ -4,15 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from layerclaims.errors import NotTestedError
 from layerclaims.experiments import fitted
 from layerclaims.experiments.conditions import all_positions, shuffled_labels
-from layerclaims.experiments.measurement import Measurement
-from layerclaims.experiments.probes import RAW, layer_probe, recurring_dimensions
+from layerclaims.experiments.measurement import Measurement, at_least
+from layerclaims.experiments.probes import LISTS_DIFFER, RAW, layer_probe, recurring_dimensions
 from layerclaims.experiments.runs import repeated_fits, runs_apart, shuffled_runs_apart
 from layerclaims.experiments.study import Study
 from layerclaims.metrics import attribution
 from layerclaims.probing.certificate import Certificate, worst
-from layerclaims.quantities.computed import left_out, of_study, quantity
+from layerclaims.quantities.computed import left_out, of_study, quantity, without_each
 from layerclaims.statistics.estimate import Estimate
 from layerclaims.statistics.jackknife import jackknife_highest
 from layerclaims.verdicts.declaration import Fact
@@ -21,9 +22,26 @@ from layerclaims.verdicts.quantity import Bound, Setup
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+# a share of .05 takes more than 20 dimensions; of two layers each has the other's weights turned round
+_SHARES = at_least(states=3, dimensions=21)
+_SIGNS = at_least(states=3, dimensions=attribution.LISTED + 1)
+_OVERLAPS = at_least(dimensions=22)  # of fewer, tens drawn at random overlap by .3
 
 
-@quantity("largest share of one dimension", repeated_fits)
+def _lists_can_differ(study: Study) -> None:
+    """Lists drawn at random must seldom have a dimension that stands in all: none could recur oftener."""
+    LISTS_DIFFER(study)
+    if study.size is None:
+        return
+    states, d = study.size
+    if d * (attribution.LISTED / d) ** states > study.protocol.alpha:
+        raise NotTestedError(
+            f"The model is too small for this: in {states} states of {d} dimensions, lists of ten that are drawn at "
+            "random have one in common, and none can recur oftener than that."
+        )
+
+
+@quantity("largest share of one dimension", repeated_fits, takes=_SHARES)
 def largest_share(study: Study) -> Finding:
     """The largest contribution of one dimension to one layer, over all dimensions and layers."""
     shares = shares_of_fits(study)
@@ -47,14 +65,16 @@ def largest_share_of_all_positions(study: Study) -> Finding:
     return shown(study, value)
 
 
-@quantity("share of dimensions behind 90 %", repeated_fits)
+@quantity(
+    "share of dimensions behind 90 %", repeated_fits, takes=at_least(dimensions=10)
+)  # of even ones nine
 def fewest_dimensions(study: Study) -> Finding:
     """n90 / d of the layer that needs the fewest dimensions for 90 % of its contribution."""
     values = [attribution.dimensions_needed(s, 0.9).min() / len(s) for s in shares_of_fits(study)]
     return _of_fits(study, values, resolution=1 / study.facts.hidden_size)
 
 
-@quantity("variation of n50 over layers", repeated_fits)
+@quantity("variation of n50 over layers", repeated_fits, takes=_SHARES)
 def variation_over_layers(study: Study) -> Finding:
     """Coefficient of variation over the layers of n50, the dimensions that hold half the contribution."""
     counts = [attribution.dimensions_needed(s, 0.5) for s in shares_of_fits(study)]
@@ -66,13 +86,15 @@ def variation_over_layers(study: Study) -> Finding:
     )
 
 
-@quantity("share of layers that list the most frequent dimension", repeated_fits)
+@quantity("share of layers that list the most frequent dimension", repeated_fits, takes=_lists_can_differ)
 def recurrence(study: Study) -> Finding:
     """Share of layers that list the most frequent dimension among their top ten."""
     return _of_fits(study, _frequencies(study), resolution=1 / study.n_labels)
 
 
-@quantity("recurrence beyond probes of shuffled labels", repeated_fits, shuffled_labels)
+@quantity(
+    "recurrence beyond probes of shuffled labels", repeated_fits, shuffled_labels, takes=_lists_can_differ
+)
 def recurrence_beyond_shuffled(study: Study) -> Finding:
     """`recurrence` minus the largest that the probes of shuffled labels have: dimensions recur by themselves too."""
     shuffled = [
@@ -104,19 +126,19 @@ def _negative_share(which: int, study: Study) -> Finding:
     return _of_fits(study, thirds, resolution=1 / (attribution.LISTED * max(1, study.n_labels // 3)))
 
 
-@quantity("negative share, first third", repeated_fits)
+@quantity("negative share, first third", repeated_fits, takes=_SIGNS)
 def negative_share_first_third(study: Study) -> Finding:
     """Share of negative weights among the ten largest contributions of the first third of the layers."""
     return _negative_share(0, study)
 
 
-@quantity("negative share, last third", repeated_fits)
+@quantity("negative share, last third", repeated_fits, takes=_SIGNS)
 def negative_share_last_third(study: Study) -> Finding:
     """The same of the last third."""
     return _negative_share(1, study)
 
 
-@quantity("overlap of recurring dimensions", runs_apart)
+@quantity("overlap of recurring dimensions", runs_apart, takes=_OVERLAPS)
 def overlap_of_runs(study: Study) -> Finding:
     """Mean pairwise Jaccard overlap of the runs' ten recurring dimensions; a run is a probe of one fold alone."""
     return _of_runs(study, runs_apart, attribution.overlap)
@@ -221,7 +243,7 @@ def _each_left_out(study: Study, values: Floats) -> Floats:
     A fold's probe is the fit without that fold. Of independent runs it is the mean of the others, which makes
     their jackknife Student's interval of a mean.
     """
-    return (values.sum(axis=0) - values) / (len(values) - 1) if study.protocol.published else values
+    return without_each(values) if study.protocol.published else values
 
 
 def _of_fits(

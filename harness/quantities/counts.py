@@ -24,6 +24,12 @@ class OfCounts(Quantity):
         """The measurements that hold the series."""
         return tuple(dict.fromkeys(one.of for one in self.series))
 
+    def check(self, study: Study) -> None:
+        """As its series say."""
+        for one in self.series:
+            if one.takes is not None:
+                one.takes(study)
+
     @property
     def recipe(self) -> Recipe:
         """The statistic and the names of its series."""
@@ -69,6 +75,11 @@ def lowest_recall(series: Series, *, name: str = "lowest recall of a layer") -> 
 def trend(series: Sequence[Series], *, name: str) -> OfCounts:
     """How accuracy rises along some series: Page's trend over documents, positive where it does."""
     return OfCounts(name=name, statistic="page trend", series=tuple(series))
+
+
+def trend_over_states(series: Series, *, name: str) -> OfCounts:
+    """How accuracy rises along the states of one series: Page's trend over documents, positive where it does."""
+    return OfCounts(name=name, statistic="page trend over labels", series=(series,))
 
 
 def share_above_chance(first: Series, second: Series, *, name: str) -> OfCounts:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from layerclaims.experiments.measurement import at_least
 from layerclaims.experiments.norms import early_norms, norms_by_state
 from layerclaims.experiments.study import Study
 from layerclaims.metrics import growth, norms
@@ -26,7 +27,8 @@ def growth_rate(study: Study) -> Finding:
     return _finding(study, estimate)
 
 
-@quantity("exponential over the best other law", norms_by_state)
+# of states 1 to 3 two are left to fit two parameters to, which no law can miss
+@quantity("exponential over the best other law", norms_by_state, takes=at_least(states=5))
 def exponential_advantage(study: Study) -> Finding:
     """How much better exponential growth predicts a layer that is left out than any rival law does, in log norm."""
     sums = study.values(norms_by_state).arrays["sums"][:, study.states[1:]]
@@ -51,7 +53,7 @@ def early_overlap(study: Study) -> Finding:
     )
 
 
-@quantity("last norm over the largest other", norms_by_state)
+@quantity("last norm over the largest other", norms_by_state, takes=at_least(states=3))  # two others
 def last_norm_ratio(study: Study) -> Finding:
     """Mean norm of state L, before the final norm, over the largest mean norm of any other state."""
     return _over_others(study, study.n_labels - 1)

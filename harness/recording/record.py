@@ -15,12 +15,13 @@ from layerclaims.results.records import (
     ClaimRecord,
     ControlRecord,
     CriterionRecord,
+    NullRecord,
     PartRecord,
     ProbeRecord,
     RecipeRecord,
     TwinRecord,
 )
-from layerclaims.verdicts import calibration
+from layerclaims.verdicts import calibration, nulls
 from layerclaims.verdicts.claim import POST, Claim
 from layerclaims.verdicts.criterion import CONTROLS
 from layerclaims.verdicts.declaration import Declaration
@@ -91,6 +92,8 @@ def _judged(
     # measured on our rows under the rigorous protocol: another's claim of the same name has another rule
     calibrated = claim.source == POST and not protocol.published
     rates = calibration.rates(claim.id) if calibrated else None
+    passed = nulls.passed(claim.id) if calibrated else []
+    more = {"nulls": tuple(map(NullRecord.model_validate, passed))} if passed else {}
     return ClaimRecord(
         **_head(claim, protocol),
         estimate=_finite(first.finding.estimate.value),
@@ -117,6 +120,7 @@ def _judged(
         reason=why,
         figures=tuple(figure.id for figure in evidence.figures),
         calibration=None if rates is None else CalibrationRecord.model_validate(rates),
+        **more,
         seconds=round(seconds, 3),
         p_holm=None,
     )

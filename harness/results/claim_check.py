@@ -59,6 +59,8 @@ class ClaimCheck:
             check_texts(name, claim, known, self._options, self._mismatches)
         elif claim.calibration is not None and self._words:
             self._mismatches.note(name, "has error rates, and its rule was never calibrated")
+        elif claim.nulls and self._words:
+            self._mismatches.note(name, "has null models, and none was ever judged by its rule")
         if not claim.parts or not tested:
             if claim.parts:
                 self._mismatches.note(name, f"says {claim.verdict} and has parts that decide it")
@@ -109,7 +111,7 @@ class ClaimCheck:
             for what in ("estimate", "interval", "p_value", "probe", "calibration", "control_untrained")
             if getattr(claim, what) is not None
         ]
-        shown_too += [what for what in ("controls", "figures") if getattr(claim, what)]
+        shown_too += [what for what in ("controls", "figures", "nulls") if getattr(claim, what)]
         shown_too += [what for what in ("n_documents", "n_vectors") if getattr(claim, what)]
         if claim.criterion.text or claim.criterion.threshold is not None:
             shown_too.append("criterion")

@@ -35,6 +35,7 @@ SCHEMA_VERSION: Final = 4
 SEALED: Final = 3  # from this version on every file has a checksum
 MOST_CLAIMS: Final = 2_000  # under all protocols: what a hostile file may ask for is bounded
 MOST_PARTS: Final = 100
+MOST_NULLS: Final = 20
 # the authors chose other texts for transfer
 CorpusRole = Literal["main", "transfer", "transfer as published"]
 ClaimId = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
@@ -196,6 +197,14 @@ class CalibrationRecord(Record):
     plants: Count  # data sets that were drawn
 
 
+class NullRecord(Record):
+    """How often data without structure pass a claim's rule."""
+
+    name: str  # of the null model: "random walk"
+    passed: Share  # of the draws, those that came out REPLICATED
+    draws: Count
+
+
 class TwinRecord(Record):
     """What the same rule says of the untrained twin: the same architecture, freshly initialised."""
 
@@ -248,6 +257,10 @@ class ClaimRecord(Record):
         ),
     ]
     calibration: CalibrationRecord | None = None
+    nulls: Annotated[
+        Many[NullRecord],
+        Field(max_length=MOST_NULLS, description="Null models under the rule, where any can be drawn."),
+    ] = ()
     seconds: Number | None
     control_untrained: TwinRecord | None = None
     p_holm: Number | None  # adjusted over all claims of the protocol

@@ -25,6 +25,7 @@ Statistic = Literal[
     "lowest recall",
     "difference",
     "page trend",
+    "page trend over labels",
     "half the drop",
     "share above chance",
     "beyond half the drop",
@@ -114,7 +115,8 @@ def compute(recipe: Recipe, series: Mapping[str, AnswerCounts], *, confidence: f
 
     Statistics: "accuracy" of one series; "difference" of the accuracies of two, paired by document where they
     are of one corpus, else two independent samples; "lowest recall" of one series over its labels; "page trend"
-    of three series or more of one corpus, in order; "half the drop" of four, two of either corpus in turn: half
+    of three series or more of one corpus, in order; "page trend over labels" of one series, whose labels are three or
+    more; "half the drop" of four, two of either corpus in turn: half
     of the first difference minus the second; "share above chance" of two of one corpus: how far the first lies above
     chance, one over the number of labels, over how far the second does; "beyond half the drop" of three: the first
     and second of the corpus that is transferred to, and the third of the one before, first - (second + third) / 2. The
@@ -171,6 +173,11 @@ def compute(recipe: Recipe, series: Mapping[str, AnswerCounts], *, confidence: f
         return page_trend(
             np.stack([sums[:, 0] / sums[:, 1] for sums in paired(*chosen)], axis=1), confidence=confidence
         )
+    if statistic == "page trend over labels":
+        (one,) = chosen
+        if not one.total.all():
+            raise ValueError("a trend over labels needs answers of every document on every label")
+        return page_trend(one.correct / one.total, confidence=confidence)
     if statistic == "half the drop":
         main, transfer = (np.concatenate(paired(*chosen[i::2]), axis=1) for i in (0, 1))
         return bootstrap_two_samples(

@@ -69,6 +69,9 @@ class Quantity:
         """How it follows from counts per document; None where it does not."""
         return None
 
+    def check(self, study: Any) -> None:
+        """Raise NotTestedError where the size of the model alone would decide it; before anything is measured."""
+
     def find(self, study: Any) -> Sequence[Finding]:
         """The number of a study, which measures what is not yet there. Raises NotTestedError."""
         raise NotImplementedError

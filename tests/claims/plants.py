@@ -137,6 +137,31 @@ def unseen(seed, accuracy):
     return drawn(seed, 60, {"seen tokens": 0.9, "unseen tokens": accuracy})
 
 
+LENSES = 9  # states before the last one
+
+
+def lens(seed, *, mean, trend):
+    """First choices that meet the output's, one position of each of 120 documents: evenly rising over the states.
+
+    Between two choices Page's trend is what the share rises by from the first state to the last, times a constant.
+    """
+    rng = np.random.default_rng([seed, 23])
+    places = np.arange(LENSES) - (LENSES - 1) / 2
+    means = mean + places * trend * (LENSES**2 - 1) / (6 * (places**2).sum())
+    best, s = means.max(), 9  # correlation 1/(1 + 9) = .1
+    shares = rng.beta(best * s, (1 - best) * s, size=(120, 1))
+    agreed = rng.binomial(1, shares * means / best)
+    return Drawn(seed=seed, labels=LENSES + 2, counts={"logit lens": agreed}, totals=1)
+
+
+def lens_agrees(seed, mean):
+    return lens(seed, mean=mean, trend=0.2)
+
+
+def lens_rises(seed, trend):
+    return lens(seed, mean=0.25, trend=trend)
+
+
 def skill_of_means(seed, share):
     """How far LDA lies above chance, over how far the probe does: .9 of the answers."""
     means = {"raw": 0.9, "lda": above_chance(share, 0.9), "nearest mean": above_chance(share / 2, 0.9)}
@@ -264,25 +289,20 @@ def recurring(seed, frequency):
 
 
 def ordered(seed, advantage):
-    """Drift of PCA over that of t-SNE: one path, in which t-SNE scatters `advantage` more, and noise on both."""
+    """Paths of five samples, each reduced by itself: one straight path, which each reducer scatters by its own share.
+
+    PCA's and t-SNE's err alike, each by itself, so that where both scatter alike neither is better on average.
+    """
     states = 10
     fixed, rng = np.random.default_rng(25), np.random.default_rng([seed, 26])
     line = np.stack([np.arange(states) - 4.5, np.zeros(states)], axis=1)
     scatter = 2 * fixed.normal(size=(states, 2))
-
-    def path(share):
-        whole = (1 - share) * line + share * scatter
-        errors = 0.3 * np.sqrt(FOLDS) * rng.normal(size=(FOLDS, states, 2))
-        return np.stack([whole + errors.mean(axis=0), *folds_of_errors(whole, errors)])
-
-    # t-SNE's and UMAP's paths also move by themselves, anew in each reduction
-    own = {name: 0.1 * rng.normal(size=(1 + FOLDS, states, 2)) for name in ("t-SNE", "UMAP")}
-    paths = {"PCA": path(0.4), "t-SNE": path(0.4 + advantage) + own["t-SNE"], "UMAP": path(0.9) + own["UMAP"]}
+    shares = {"PCA": 0.4, "t-SNE": 0.4 + advantage, "UMAP": 0.9}
+    paths = {
+        name: (1 - share) * line + share * scatter + 0.4 * rng.normal(size=(FOLDS, states, 2))
+        for name, share in shares.items()
+    }
     return Drawn(seed=seed, labels=states, paths=paths)
-
-
-def folds_of_errors(whole, errors):
-    return whole + (errors.sum(axis=0) - errors) / (len(errors) - 1)
 
 
 # --- states, measured as those of a model
@@ -512,10 +532,9 @@ PLANTS = {
         draw=tightening, outside=(5.0, 1.6), border=1.15, inside=(0.8, 0.2), truth="large",
     ),
     "pca-orders-layers-better": Plant(
-        what="Paths of ten centroids as PCA, t-SNE and UMAP give them, on all documents and without each fold: "
-        "errors of the folds' documents, .3 in all, and .1 for what t-SNE and UMAP do differently at each "
-        "run. PCA's path is a straight one mixed with random points (.4 of the way); the knob is how much "
-        "further t-SNE's goes.",
+        what="Paths of ten centroids as PCA, t-SNE and UMAP give them of five samples: each reducer mixes a straight "
+        "path with the same random points, and errs by itself in each sample (.4). PCA mixes .4 of the way, UMAP .9; "
+        "the knob is how much further than PCA t-SNE goes, so that at 0 both are alike.",
         draw=ordered, outside=(-0.4, -0.1), border=0.0, inside=(0.15, 0.5),
     ),
     "layer-zero-closes-a-ring": Plant(
@@ -601,6 +620,11 @@ PLANTS = {
         "Each state's norms are larger than the last one's by exp(.3 x knob).",
         draw=early_norms, outside=(4.0, 2.4), border=2.0, inside=(1.6, 0.5), truth="large",
     ),
+    "unembedding-fits-the-last-layer-only": Plant(
+        what="Whether nine states name the output's token, at one position of each of 120 documents, beta-binomial "
+        "with correlation .1; clearly rising. The knob is the mean agreement.",
+        draw=lens_agrees, outside=(0.7, 0.56), border=0.5, inside=(0.44, 0.3),
+    ),
     "unseen-tokens-are-classified": Plant(
         what="Right answers of 60 documents, as above; .9 on seen tokens. The knob is accuracy on unseen ones.",
         draw=unseen, outside=(0.25, 0.36), border=FAR, inside=(0.44, 0.6),
@@ -623,6 +647,11 @@ PLANTS = {
 
 # of rows whose second condition has been planted as well: the knob turns that one, and the first holds clearly
 SECOND = {
+    "unembedding-fits-the-last-layer-only": Plant(
+        what="As for the first condition; agreement is .25 on average. The knob is Page's trend over the states: the "
+        "mean rank correlation of agreement and state.",
+        draw=lens_rises, outside=(-0.2, -0.07), border=0.0, inside=(0.07, 0.2), part=1,
+    ),
     "random-vectors-fail": Plant(
         what="As for the first condition, 60 documents. The knob is accuracy of a probe that was trained on random "
         "vectors; that of the states is at chance on them.",

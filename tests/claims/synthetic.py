@@ -64,7 +64,7 @@ class Drawn(Study):
 
         The fits are the folds' probes; as published, runs. `sums` [documents, states] of norms, the last ones
         those of the final-normed state; `shuffled` are the weights of
-        the probes of shuffled labels; `paths` reducer -> centroids [1 + folds, states, 2].
+        the probes of shuffled labels; `paths` reducer -> centroids [folds, states, 2].
         """
         super().__init__(Protocol(n_texts=200, seed=seed, name=name), cache_dir=Path("not used"))
         self._labels, self._counts, self._totals = labels, dict(counts or {}), totals
@@ -78,6 +78,10 @@ class Drawn(Study):
         return replace(facts(self._labels - 1, d), n_parameters=self._parameters)
 
     @property
+    def size(self) -> tuple[int, int]:
+        return self._labels, self.facts.hidden_size
+
+    @property
     def states(self) -> list[int]:
         return list(range(self._labels))
 
@@ -89,7 +93,7 @@ class Drawn(Study):
         if measurement is shuffled_labels and self._shuffled is not None:
             return Values(arrays={"weights": self._shuffled}, facts={})
         if measurement.name.startswith("reduced-"):
-            reducer = measurement.name.removeprefix("reduced-").removesuffix("-folds")
+            reducer = measurement.name.removeprefix("reduced-")
             return Values(arrays={"centroids": self._paths[reducer]}, facts={})
         folds = self.protocol.folds
         weights = np.ones((folds, 32, self._labels)) if self._weights is None else self._weights

@@ -231,8 +231,16 @@ GLUE: Final = (
         file="experiments/random_vectors.py",
         before="reciprocal = standardised_unit(rows.flat, np.arange(len(rows.flat))).after",
         after="reciprocal = 1 / np.linalg.norm(rows.flat, axis=1)",
-        tests=(f"{_MEASURED}::test_random_vectors_have_norms_and_no_direction",),
+        tests=(f"{_MEASURED}::test_random_vectors_have_the_norms_of_standardised_ones_and_no_direction",),
         wrong="random vectors have the norms of vectors as they are",
+    ),
+    Mutant(
+        name="random vectors are the states",
+        file="experiments/random_vectors.py",
+        before="    vectors.fill_directions(drawn.flat, norms, study.rng(16))\n",
+        after='    drawn.flat[:] = study.rows("main").flat\n',
+        tests=(f"{_MEASURED}::test_random_vectors_have_the_norms_of_standardised_ones_and_no_direction",),
+        wrong="the probe of random vectors is fitted on states",
     ),
     Mutant(
         name="mixed from whole corpora",
@@ -288,7 +296,7 @@ GLUE: Final = (
     Mutant(
         name="a tenth is all",
         file="experiments/dimensions.py",
-        before="    n = max(1, round(d / SHARE))\n",
+        before="    n = round(d / SHARE)\n",
         after="    n = d\n",
         tests=(f"{_MEASURED}::test_a_tenth_of_the_dimensions_is_a_tenth_and_each_is_asked_what_it_learnt",),
         wrong="the probe of a tenth of the dimensions has all of them",

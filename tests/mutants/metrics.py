@@ -63,8 +63,8 @@ METRICS: Final = (
     Mutant(
         name="missed on the same half",
         file="metrics/subspaces.py",
-        before="bases.axes[row, 1 - half, :, :DIRECTIONS]",
-        after="bases.axes[row, half, :, :DIRECTIONS]",
+        before="axes[1 - half], matrix @ axes[1 - half])",
+        after="axes[half], matrix @ axes[half])",
         tests=(
             f"{_SUBSPACES}::test_what_is_missed_does_not_depend_on_the_number_of_documents",
             f"{_SUBSPACES}::test_layers_of_one_subspace_miss_nothing_of_each_other",
@@ -74,8 +74,8 @@ METRICS: Final = (
     Mutant(
         name="missed of all variance",
         file="metrics/subspaces.py",
-        before='own += float(np.einsum("dk,dk->", mine, matrix @ mine))',
-        after="own += float(np.trace(matrix))",
+        before="float(1 - carried[1] / carried[0])",
+        after="float(1 - carried[1] / sum(np.trace(one) for one in covariances))",
         tests=(
             f"{_SUBSPACES}::test_what_is_missed_does_not_depend_on_the_number_of_documents",
             f"{_SUBSPACES}::test_layers_of_one_subspace_miss_nothing_of_each_other",
@@ -85,8 +85,8 @@ METRICS: Final = (
     Mutant(
         name="missed by itself",
         file="metrics/subspaces.py",
-        before="for bases in (layer, following))",
-        after="for bases in (layer, layer))",
+        before="enumerate((own, others))",
+        after="enumerate((own, own))",
         tests=(f"{_SUBSPACES}::test_a_planted_turn_between_layers_misses_the_square_of_its_sine",),
         wrong="a layer's directions are held against its own",
     ),

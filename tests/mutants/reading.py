@@ -93,7 +93,7 @@ READING: Final = (
         file="activations/store.py",
         before='if not isinstance(manifest, dict) or manifest.get("sha256") != _digest(manifest):',
         after="if not isinstance(manifest, dict):",
-        tests=(f"{_STORE}::test_a_flipped_byte_in_the_manifest_is_seen_when_it_is_opened",),
+        tests=(f"{_STORE}::test_a_number_of_the_manifest_that_was_changed_is_seen",),
         wrong="a damaged manifest is believed",
     ),
     Mutant(

@@ -193,16 +193,19 @@ def _test(root: Path, place: Path, tests: Sequence[str], results: Connection) ->
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     sys.path.insert(0, str(place / "site"))
-    # of what the tests start; a home of its own, since some look at whether anything was left in the user's cache
-    os.environ |= {"PYTHONPATH": str(place / "site"), "HOME": str(place / "home")}
+    os.environ |= {
+        "PYTHONPATH": str(place / "site"),  # of what the tests start
+        "HOME": str(
+            place / "home"
+        ),  # a session of tests looks at whether anything was left in the user's cache
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # to load them takes longer than most of these tests, which need none
+    }
     seen = _Seen()
     # one counterexample will do, the same every time, and none is written down
     found = [Phase.explicit, Phase.generate]
     settings.register_profile("mutants", phases=found, database=None, derandomize=True)
     settings.load_profile("mutants")
-    # of what was loaded before pytest began, which is no test
-    quiet = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-W", quiet, f"--basetemp={place / 'tmp'}"]
+    options = ["-x", "-q", "-p", "no:cacheprovider", f"--basetemp={place / 'tmp'}"]
     status = pytest.main([*options, *(f"tests/{test}" for test in tests)], plugins=[seen])
     results.send((int(status), tuple(seen.raised)))
     sys.stdout.flush()

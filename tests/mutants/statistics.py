@@ -28,12 +28,12 @@ STATISTICS: Final = (
         wrong="the layers of a document are resampled each for itself",
     ),
     Mutant(
-        name="half as many drawn",
+        name="half of them drawn",
         file="statistics/bootstrap.py",
         before="rng.integers(0, n, size=(len(part), n))",
-        after="rng.integers(0, n, size=(len(part), max(1, n // 2)))",
+        after="rng.integers(0, n - n // 2, size=(len(part), n))",
         tests=(f"{_OWN}::test_intervals_of_a_mean_agree_with_scipy",),
-        wrong="a resample has half as many documents as there are",
+        wrong="the second half of the documents is never drawn",
     ),
     Mutant(
         name="jackknife degrees of freedom",

@@ -29,9 +29,6 @@ def checkout(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir()
     (tmp_path / "harness" / "__init__.py").write_text("")
     (tmp_path / "harness" / "sums.py").write_text("def added(a, b):\n    return a + b\n")
-    (tmp_path / "pyproject.toml").write_text(
-        "[tool.pytest.ini_options]\naddopts = ['-p', 'no:layerclaims']\n"
-    )
     (tmp_path / "tests" / "test_sums.py").write_text(
         textwrap.dedent(
             """

@@ -234,7 +234,8 @@ class TestPdf:
             "> .01",
             ".19",
             "As published",
-            "Untrained",
+            "Also passes",
+            "walk 2 %",
             "layerclaims verify report.pdf",
         ):
             assert wanted in second, wanted
@@ -249,6 +250,8 @@ class TestPdf:
             "@software{layerclaims",
             "Measured error rates: falsely replicated 3 % [1, 6], falsely not replicated 0 % [0, 1.8] (200 planted",
             "An untrained network satisfies it too, so it says little about training.",
+            "Would structureless data pass? random walk 98 %, means only 0 % (50 draws each). A random walk through",
+            "(98 % of draws) passes this rule too: to pass it says little of trained layers.",
             "What would change the verdict",
             "predicted state",
             "about 900 documents",
@@ -390,14 +393,17 @@ class TestMarkdown:
             if line.endswith(("</details>", "</summary>")):
                 assert following == ""
 
-    def test_error_rates_and_the_untrained_twin_have_a_column_where_there_are_any(
+    def test_error_rates_null_models_and_the_untrained_twin_have_a_column_where_there_are_any(
         self, pages: dict[str, Path]
     ) -> None:
         text = (pages["ten"] / "summary.md").read_text()
-        assert "| Post | Untrained | Error rates |" in text
-        assert "| .8322 | ✅ holds | 3 % / 0 % |" in text
+        assert "| Post | Also passes | Untrained | Error rates |" in text
+        assert "| .8322 | walk 2 % | ✅ holds | 3 % / 0 % |" in text
+        assert "What structureless data pass too" in text
         without = (pages["single-claim"] / "summary.md").read_text()
         assert "Untrained" not in without
+        assert "Also passes" not in without
+        assert "structureless" not in without
         assert "Error rates" not in without
 
     def test_says_what_the_post_reports(self, pages: dict[str, Path]) -> None:
@@ -789,10 +795,16 @@ class TestInTheBrowser:
     ) -> None:
         with Visit(browser, pages["ten"] / "report.html") as visit:
             visit.page.click("#layers-linearly-separable > summary")
-            assert "holds" in visit.page.inner_text("#layers-linearly-separable .cell-twin")
+            cell = visit.page.inner_text("#layers-linearly-separable .cell-twin")
+            assert "walk 2 %" in cell
+            assert "holds" in cell
             text = visit.page.inner_text("#layers-linearly-separable .body")
             assert "falsely replicated 3 % [1, 6]" in text
             assert "An untrained network satisfies it too" in text
+            assert "random walk 2 %, means only 0 % (50 draws each)." in text
+            assert "passes this rule too" not in text
+            visit.page.click("#pca-shows-drift > summary")
+            assert "passes this rule too" in visit.page.inner_text("#pca-shows-drift .body")
         with Visit(browser, pages["single-claim"] / "report.html") as visit:
             assert visit.page.locator(".cell-twin, .beside").count() == 0
 

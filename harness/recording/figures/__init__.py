@@ -25,6 +25,7 @@ from layerclaims.recording.figures.geometry import (
     path_of_layers,
     reductions,
 )
+from layerclaims.recording.figures.lens import lens_agreement, lens_divergence
 from layerclaims.recording.figures.norms import early_norms_by_state, laws_of_growth, norms_by_layer
 from layerclaims.recording.figures.published import (
     accuracy_by_context,
@@ -57,6 +58,8 @@ __all__ = [
     "laws_of_growth",
     "learning_accuracy",
     "learning_loss",
+    "lens_agreement",
+    "lens_divergence",
     "missed_by_neighbours",
     "mixed_training",
     "norms_by_layer",

@@ -50,13 +50,13 @@ def reductions(study: Study) -> PathRecord:
     reducers: tuple[Reducer, ...] = ("PCA", "t-SNE", "UMAP")
     chosen = {}
     for reducer in reducers:
-        with contextlib.suppress(NotTestedError):  # UMAP is an extra
+        with contextlib.suppress(NotTestedError):  # UMAP may be missing
             chosen[reducer] = study.values(reduction(reducer)).arrays["centroids"][0]
     return PathRecord(
         kind="path",
         title=f"{', '.join(list(chosen)[:-1])} and {list(chosen)[-1]} of the same vectors",
-        caption="Centroids of the states in the two dimensions of each method, joined in order of depth, of one "
-        "sample of unit vectors; each path scaled to its own extent.",
+        caption="Centroids of the states in the two dimensions of each method, joined in order of depth, of the "
+        "first sample of unit vectors; each path scaled to its own extent.",
         alt="; ".join(
             f"{name}: drift correlation {number(drift_correlation(c))}" for name, c in chosen.items()
         ),

@@ -1,6 +1,7 @@
 """The published procedure: each ingredient is what the authors ran, on the rigorous protocol's captures."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -330,9 +331,11 @@ class TestRows:
 
     def test_are_decided_by_a_probe_that_did_not_converge(self, study):
         for claim in registry.post_claims().keys() - NEVER:
-            if claim in ("larger-model-lower-accuracy", "pca-orders-layers-better"):  # models, UMAP
+            try:
+                found = study.judge(claim)
+            except NotTestedError as error:
+                assert re.search("too small|One model alone", str(error))
                 continue
-            found = study.judge(claim)
             assert "converge" not in found.reason
             certificate = found.evidence.certificate
             assert certificate is None or not certificate.converged

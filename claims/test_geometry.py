@@ -75,7 +75,7 @@ def test_layer_zero_closes_a_ring(judge):
     estimand="drift correlation of the layers' centroids under PCA minus that under t-SNE, and minus that under UMAP, "
     "each of the same sample of unit vectors; the mean over the folds, of which each is reduced by itself",
     rationale="PCA has to be better than either by whatever amount. t-SNE and UMAP put the same layers elsewhere at "
-    "every run, so the interval is over samples that are reduced one by one. All of it is about samples of 500 vectors.",
+    "every run, so the interval is over samples that are reduced one by one. All is about samples of 500 vectors.",
 )
 def test_pca_orders_layers_better(judge):
     """The drift correlation of PCA exceeds that of t-SNE and of UMAP."""

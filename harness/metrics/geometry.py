@@ -265,7 +265,9 @@ def _neighbours(x: Floats, n: int) -> tuple[NDArray[Any], NDArray[Any], None]:
     """Places and distances [m, n] of each vector's nearest ones, itself among them: UMAP would compile a search."""
     from sklearn.neighbors import NearestNeighbors
 
-    distances, places = NearestNeighbors(n_neighbors=n, algorithm="brute").fit(x).kneighbors(x)
+    places = NearestNeighbors(n_neighbors=n, algorithm="brute").fit(x).kneighbors(x, return_distance=False)
+    # the search rounds: UMAP needs a vector's distance from itself to be nothing at all
+    distances = np.linalg.norm(x[places] - x[:, None], axis=2)
     return places, distances.astype(np.float32), None
 
 

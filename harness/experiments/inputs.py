@@ -1,6 +1,5 @@
 """Inputs: one model on its corpora, as states on disk, as matrices of vectors, and as folds of documents."""
 
-import contextlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -85,7 +84,7 @@ class Inputs:
         self._mending = False
         self._mended: set[Path] = set()  # stores whose damage was made good
         self._corpora: dict[Role, Corpus] = {}
-        self._head: Unembedding | None = None
+        self._head: Unembedding | NotTestedError | None = None  # or why there is none
 
     @cached_property
     def source(self) -> ModelSource:
@@ -128,18 +127,21 @@ class Inputs:
         """Give back the memory of the model, which the measurements need; but for its head, where that is wanted."""
         model = self.__dict__.pop("_model", None)
         if model is not None and model.has_head and self.keep_head:
-            with contextlib.suppress(NotTestedError):  # the claim that asks for it will say so
+            try:
                 self._head = model.unembedding(self._some_tokens())
+            except NotTestedError as error:  # for the claim that asks for it to say
+                self._head = error
 
     def unembedding(self) -> Unembedding:
         """The model's own final norm and unembedding: kept when the model was unloaded, or of a model loaded anew.
 
         It is checked on tokens of the main corpus, and held no longer by the study. Raises NotTestedError.
         """
-        head, self._head = self._head, None
-        if head is None:
-            head = self._load(head=True).unembedding(self._some_tokens())
-        return head
+        head = self._head
+        if isinstance(head, NotTestedError):
+            raise head
+        self._head = None
+        return head or self._load(head=True).unembedding(self._some_tokens())
 
     def _some_tokens(self) -> "Tensor":
         """The beginnings of some texts of the main corpus, [texts, tokens]."""

@@ -35,6 +35,15 @@ def made(architecture="llama", *, seed=0, spread=0.4):
     return model
 
 
+def without_head(place):
+    """A model whose files hold no output head."""
+    path = tiny.save(made(), place / "model")
+    tensors = load_file(path / "model.safetensors")
+    del tensors["lm_head.weight"]
+    save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
+    return path
+
+
 def study_of(model, place, *, seed=0, **options):
     path = model if not isinstance(model, torch.nn.Module) else tiny.save(model, place / "model")
     corpus = tiny.write_jsonl(place / "main.jsonl", tiny.texts(60))
@@ -146,11 +155,7 @@ class TestNotTested:
         assert self.reason(study).startswith("A model of 3 blocks has no 3 states before the last one")
 
     def test_a_model_whose_files_have_no_head(self, tmp_path):
-        path = tiny.save(made(), tmp_path / "model")
-        tensors = load_file(path / "model.safetensors")
-        del tensors["lm_head.weight"]
-        save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
-        assert "not in its weight files" in self.reason(study_of(path, tmp_path))
+        assert "not in its weight files" in self.reason(study_of(without_head(tmp_path), tmp_path))
 
     def test_as_published(self, tmp_path):
         study = study_of(made(), tmp_path)
@@ -229,6 +234,13 @@ class TestTheHead:
         n = len(loads)
         Study(study.protocol, cache_dir=study.cache_dir, device="cpu").judge(ROW)
         assert len(loads) == n
+
+    def test_that_is_not_there_is_not_looked_for_twice(self, tmp_path, loads):
+        study = study_of(without_head(tmp_path), tmp_path)
+        self.prepared(study)
+        with pytest.raises(NotTestedError, match="not in its weight files"):
+            study.judge(ROW)
+        assert loads == [True]
 
     def test_is_checked_on_texts_of_the_corpus(self, tmp_path, monkeypatch):
         study, asked = study_of(made(), tmp_path), []

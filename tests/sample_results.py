@@ -436,7 +436,7 @@ def claim(
         } if tested and section != "stability" else None,
         "nulls": [
             {"name": null, "passed": passed, "draws": 50}
-            for null, passed in (("random walk", 0.98 if section == "geometry" else 0.02), ("means only", 0.0))
+            for null, passed in (("random walk", 0.98 if section == "attribution" else 0.02), ("means only", 0.0))
         ] if tested and not as_published and section != "transfer" else [],
         "control_untrained": untrained(name, parts) if not as_published else None,
         "verdict": verdict, "reason": reason,

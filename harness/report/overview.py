@@ -110,7 +110,9 @@ def certainty(claims: list[Assessment], protocols: list[str]) -> list[tuple[str,
         made.append(("Untrained", f"{said} little about training, since {same}"))
     weak = [c.title for c, r in mine if r.verdict is Verdict.REPLICATED and r.weakness]
     if weak:
-        said = f"{len(weak)} replicated claim{'s say' if len(weak) > 1 else ' says'} little of trained layers"
+        said = (
+            f"{len(weak)} replicated claim{'s say' if len(weak) > 1 else ' says'} little about trained layers"
+        )
         made.append(("Weak", f"{said}, since structureless data pass the same rule: {_listed(weak)}."))
     stalled = sum(r.converged is False for c in claims for r in c.results if r.protocol == "rigorous")
     if stalled:

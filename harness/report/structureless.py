@@ -37,8 +37,8 @@ def weakness(nulls: Sequence[NullRecord]) -> str:
     who = f"{', '.join(first)} and {last}" if first else last
     one_walks = not first and last.startswith("a ")
     return (
-        f"{who[:1].upper()}{who[1:]} pass{'es' if one_walks else ''} this rule too: to pass it says little of trained "
-        "layers."
+        f"{who[:1].upper()}{who[1:]} pass{'es' if one_walks else ''} this rule too, so passing it says little about "
+        "trained layers."
     )
 
 

@@ -1,6 +1,6 @@
 """Null models: what data without structure do under each row's rule. `make nulls` or `python -m tests.claims.nulls`.
 
-A row that structureless data pass says little of trained layers, whatever its verdict. A null model takes of the
+A row that structureless data pass says little about trained layers, whatever its verdict. A null model takes of the
 embedded model nothing but how far its layers lie from one another and from the origin, and how far vectors lie from
 their layer's mean. How many draws pass a row's rule goes to harness/verdicts/nulls.json after each null model;
 docs/nulls.md is written from there.
@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from math import isfinite
 from multiprocessing import get_context
 
@@ -29,6 +30,7 @@ from tests.claims.synthetic import InMemory
 
 STATES = 11  # of the embedded model's 31, every third
 DOCUMENTS, POSITIONS = 60, 6  # of each corpus; the first position is left out by the rules
+AT_ONCE = 5  # draws between two writes of the file
 TEXTS, CONTEXT = 200, 30  # from which the embedded model is measured, in texts and tokens
 
 
@@ -199,16 +201,18 @@ def one_draw(rows, null, like, d, seed):
     return found
 
 
-def counted(draws, row):
-    """What is kept of a row under one null model."""
+def counted(draws, row, before=None):
+    """What is kept of a row under one null model: these draws, and those `before`."""
     verdict, estimate, _ = draws[0][row]
     verdicts = Counter(found[row][0] for found in draws)
-    return {
+    found = {
         "draws": len(draws),
         "replicated": verdicts[Verdict.REPLICATED],
         "not_replicated": verdicts[Verdict.NOT_REPLICATED],
-        "first": [str(verdict), round(estimate, 6) if isfinite(estimate) else None],
     }
+    if before is not None:
+        return {**{name: before[name] + n for name, n in found.items()}, "first": before["first"]}
+    return {**found, "first": [str(verdict), round(estimate, 6) if isfinite(estimate) else None]}
 
 
 def read():
@@ -229,9 +233,9 @@ def page(kept):
     lines = [
         "# What structureless data do under the rules",
         "",
-        "Written by `make nulls`; do not edit. A row that data without structure pass says little of trained layers,",
-        "whatever its verdict on a model. Each null model is drawn many times and judged by the row's own rule, under",
-        "the rigorous protocol; below is the share of draws that come out REPLICATED. The same numbers stand beside",
+        "Written by `make nulls`; do not edit. A row that data without structure pass says little about trained",
+        "layers, whatever its verdict on a model. Each null model is drawn many times and judged by the row's own",
+        "rule, under the rigorous protocol; below is the share of draws that come out REPLICATED. The same numbers stand beside",
         "each verdict in the report, with a sentence where a null model passes more than half of its draws.",
         "",
         f"A draw has {STATES} layers, {DOCUMENTS} documents of each corpus and {POSITIONS - 1} vectors of each that",
@@ -272,26 +276,31 @@ def main(arguments=None):
         kept["profile"] = measured()
     like, seconds = profile(kept["profile"]), defaultdict(float)
     with ProcessPoolExecutor(options.processes, get_context("spawn"), quiet) as pool:
-        for size in SIZES:
-            for null in NULLS:
-                rows = [row for row in size.rows if row in (options.rows or ROWS)]
-                if options.missing:
-                    rows = [row for row in rows if null not in kept["rows"].get(row, {})]
-                if not rows:
-                    continue
-                draws = list(
-                    pool.map(partial(one_draw, rows, null, like, size.dimensions), range(size.draws))
-                )
-                for row in rows:
-                    kept["rows"].setdefault(row, {})[null] = counted(draws, row)
-                    seconds[row] += sum(found[row][2] for found in draws)
-                write(kept)
-                passed = [
-                    f"{row} {one['replicated']}/{one['draws']}"
-                    for row in rows
-                    if (one := kept["rows"][row][null])["replicated"]
-                ]
-                print(f"{null}: {', '.join(passed) or 'passes nothing'}", flush=True)
+        for start, size, null in product(range(0, max(size.draws for size in SIZES), AT_ONCE), SIZES, NULLS):
+            kept["rows"] = read()["rows"]  # anew: another run may be at work on other rows
+            cells = {row: kept["rows"].setdefault(row, {}) for row in size.rows}
+            done = {
+                row: cell[null]["draws"] if options.missing and null in cell else 0
+                for row, cell in cells.items()
+            }
+            rows = [
+                row for row in size.rows
+                if row in (options.rows or ROWS) and done[row] <= start < size.draws
+            ]  # fmt: skip
+            if not rows:
+                continue
+            seeds = range(start, min(start + AT_ONCE, size.draws))
+            draws = list(pool.map(partial(one_draw, rows, null, like, size.dimensions), seeds))
+            kept["rows"] = read()["rows"]
+            for row in rows:
+                cell = kept["rows"].setdefault(row, {})
+                cell[null] = counted(draws, row, cell[null] if start else None)
+                seconds[row] += sum(found[row][2] for found in draws)
+            write(kept)
+            print(
+                f"{null}, draws {start + 1} to {start + len(draws)} of {len(rows)} rows from {rows[0]} on",
+                flush=True,
+            )
     for row, spent in seconds.items():
         print(f"{row}: {spent:.0f} s", flush=True)
 

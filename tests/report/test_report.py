@@ -251,7 +251,7 @@ class TestPdf:
             "Measured error rates: falsely replicated 3 % [1, 6], falsely not replicated 0 % [0, 1.8] (200 planted",
             "An untrained network satisfies it too, so it says little about training.",
             "Would structureless data pass? random walk 98 %, means only 0 % (50 draws each). A random walk through",
-            "(98 % of draws) passes this rule too: to pass it says little of trained layers.",
+            "(98 % of draws) passes this rule too, so passing it says little about trained layers.",
             "What would change the verdict",
             "predicted state",
             "about 900 documents",
@@ -803,8 +803,8 @@ class TestInTheBrowser:
             assert "An untrained network satisfies it too" in text
             assert "random walk 2 %, means only 0 % (50 draws each)." in text
             assert "passes this rule too" not in text
-            visit.page.click("#pca-shows-drift > summary")
-            assert "passes this rule too" in visit.page.inner_text("#pca-shows-drift .body")
+            visit.page.click("#no-dimension-dominates > summary")
+            assert "passes this rule too" in visit.page.inner_text("#no-dimension-dominates .body")
         with Visit(browser, pages["single-claim"] / "report.html") as visit:
             assert visit.page.locator(".cell-twin, .beside").count() == 0
 

@@ -148,6 +148,7 @@ class TestReading:
             (("claims", 0, "parts", 0, "holds"), 1),
             (("claims", 0, "controls", 0, "interval"), [0.9, 0.1]),
             (("claims", 0, "calibration", "false_replicated"), 1.5),
+            (("claims", 0, "nulls", 0, "passed"), 1.5),
             (("claims", 0, "unknown"), None),
             (("selected",), {"claims": 3, "of": 2}),
             (("protocol", "options", 0, "value"), [{"deep": float("inf")}]),

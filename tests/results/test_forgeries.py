@@ -158,6 +158,11 @@ FORGERIES: dict[str, tuple[Callable[[Run], object], str]] = {
     "error rates removed": (lambda r: claim(r, LINEAR).update(calibration=None), "calibration"),
     "error rates of a published rule": (lambda r: claim(r, LINEAR, "as-published").update(
         calibration=claim(r, LINEAR)["calibration"]), "calibration"),
+    "draws of a null model": (lambda r: claim(r, LINEAR)["nulls"][0].update(draws=10_000), "null models"),
+    "share of a null model": (lambda r: claim(r, LINEAR)["nulls"][0].update(passed=0.05), "null models"),
+    "null models removed": (lambda r: claim(r, LINEAR).update(nulls=[]), "null models"),
+    "null models of a published rule": (lambda r: claim(r, LINEAR, "as-published").update(
+        nulls=claim(r, LINEAR)["nulls"]), "null models"),
     "model": (lambda r: r["model"].update(name="gpt2-xl"), "model/name"),
     "corpus": (lambda r: r["corpora"][0].update(name="pile"), "corpora, main"),
     "texts": (lambda r: r["corpora"][0].update(n_texts=5000), "asked for 60"),

@@ -347,7 +347,7 @@ class TestUnknownClaims:
 
     def test_are_known_where_they_are_given(self, honest: Run) -> None:
         run = copy.deepcopy(honest)
-        claim(run, LINEAR).update(id="my-claim", source="our paper", calibration=None)
+        claim(run, LINEAR).update(id="my-claim", source="our paper", calibration=None, nulls=[])
         theirs = registry.post_claims()[LINEAR]
         own = replace(theirs, claim=replace(theirs.claim, id="my-claim", source="our paper", where="table 2"))
         claim(run, "my-claim").update(where="table 2")

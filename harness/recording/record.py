@@ -93,7 +93,7 @@ def _judged(
     calibrated = claim.source == POST and not protocol.published
     rates = calibration.rates(claim.id) if calibrated else None
     passed = nulls.passed(claim.id) if calibrated else []
-    more = {"nulls": tuple(map(NullRecord.model_validate, passed))} if passed else {}
+    more: dict[str, Any] = {"nulls": tuple(map(NullRecord.model_validate, passed))} if passed else {}
     return ClaimRecord(
         **_head(claim, protocol),
         estimate=_finite(first.finding.estimate.value),

@@ -56,8 +56,8 @@ class Estimate:
 
         The smallest level at which the interval's bound on that side clears the threshold. Beyond the outermost of
         B resamples, where counting them gives no less than 1/(B+1), it is the tail that the standard error gives,
-        if that is smaller. 0 where no value of the statistic lies on the other side. NaN when the estimate, a number
-        that it is the lowest or highest of, or the threshold is NaN.
+        if that is smaller. 0 where no value of the statistic lies on the other side. NaN when the estimate, a bound
+        of its interval or the threshold is NaN.
         """
         if side not in ("above", "below"):
             raise ValueError(f"side is 'above' or 'below', not {side!r}")
@@ -68,7 +68,7 @@ class Estimate:
         from scipy import special
 
         value, (lowest, highest) = self.value, self.support
-        if np.isnan(value) or np.isnan(threshold):
+        if np.isnan([value, threshold, self.low, self.high]).any():
             return nan
         sign = 1.0 if side == "above" else -1.0
         impossible = threshold < lowest if side == "above" else threshold > highest
@@ -99,7 +99,7 @@ class Estimate:
             against = resamples - int(np.sum(sign * self.replicates > sign * threshold))
             counted = min(1.0, (against + 1) / (resamples + 1))
             if against or counted >= level or not (spread := float(self.replicates.std())) > 0:
-                return nan if np.isnan(self.low) else counted
+                return counted
             return min(counted, float(special.ndtr(-sign * (value - threshold) / spread)))
         if impossible:
             return 0.0

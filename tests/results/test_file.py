@@ -294,6 +294,19 @@ class TestFilesOfEarlierVersions:
         assert summary.count("\n| ") >= len(read.claims)
 
 
+def test_a_published_verdict_of_version_three_does_not_need_a_probe_that_converged() -> None:
+    run = results.plain(results.read_results(Path(__file__).parent / "results_v3" / "both.json"))
+    for claim in run["claims"]:
+        if claim["protocol"] == "as-published" and claim["probe"]:
+            claim["probe"]["converged"] = False
+    run["walks"] = []
+    assert verify(results.sealed(checked(run))).mismatches == ()
+    run["schema_version"] = 2
+    assert any(
+        "its parts give INCONCLUSIVE" in line for line in verify(results.sealed(checked(run))).mismatches
+    )
+
+
 def test_the_fixtures_hold_every_verdict_and_what_only_some_runs_have() -> None:
     runs = [results.read_results(path) for path in OLDER]
     assert {claim.verdict for run in runs for claim in run.claims} == set(Verdict)

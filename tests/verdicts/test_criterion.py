@@ -161,8 +161,7 @@ def agrees(criterion: Criterion, estimate: Estimate, alpha: float) -> None:
         assert criterion.holds(estimate) is None
         return
     assert 0 < p <= 1
-    if np.isfinite([estimate.low, estimate.high]).all():
-        assert (p < alpha) == (criterion.holds(estimate) is True), (criterion, estimate, p)
+    assert (p < alpha) == (criterion.holds(estimate) is True), (criterion, estimate, p)
     assert criterion.level(estimate.method, estimate.confidence) == pytest.approx(alpha)
 
 

@@ -1,4 +1,4 @@
-"""With the first position: numbers that would come out if one more position stood in front of all, and were left out."""
+"""With the first position: numbers that would come out if one more position stood in front and were left out."""
 
 import numpy as np
 import pytest

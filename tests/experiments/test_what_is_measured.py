@@ -461,3 +461,11 @@ def test_the_first_position_is_read_where_that_is_shown():
 
 def test_the_authors_masked_the_right_hand_neighbours():
     assert fitted.neighbours([3, 7, 0], 8) == [4, 1]
+
+
+def test_a_probe_is_asked_what_it_was_not_fitted_on():
+    rows = InMemory(apart()).rows("main")
+    every = np.arange(len(rows.flat))
+    for fold in range(len(rows.folds)):
+        fitted_on = np.concatenate([every[part] for part in rows.training(fold)])
+        np.testing.assert_array_equal(np.setdiff1d(every, fitted_on), every[rows.tested(fold)])

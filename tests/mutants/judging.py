@@ -31,7 +31,7 @@ JUDGING: Final = (
         file="verdicts/criterion.py",
         before="return True if low > border else False if high <= border else None",
         after="return True if estimate.value > border else False if high <= border else None",
-        tests=(f"{_CLAIM}::TestOnePart::test_above",),
+        tests=(f"{_P}::test_is_below_alpha_exactly_where_the_region_holds",),
         wrong="the value decides and not the interval",
     ),
     Mutant(

@@ -32,7 +32,7 @@ PROBING: Final = (
         file="probing/vectors.py",
         before="slice(own.stop * per, len(self.x) * per)]",
         after="slice(own.start * per, len(self.x) * per)]",
-        tests=(f"{_VECTORS}::test_held_out_documents_never_enter_a_fit",),
+        tests=(f"{_GLUE}::test_a_probe_is_asked_what_it_was_not_fitted_on",),
         wrong="a fold's probe is fitted on that fold too",
     ),
     Mutant(

@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from math import isfinite
 from multiprocessing import get_context
@@ -22,7 +23,9 @@ from unittest import mock
 import numpy as np
 from layerclaims.metrics import geometry
 from layerclaims.verdicts.calibration import FILE, share_of
-from layerclaims.verdicts.verdict import Verdict
+from layerclaims.verdicts.declaration import declared
+from layerclaims.verdicts.registry import registered
+from layerclaims.verdicts.verdict import Verdict, decide
 
 from tests.claims.plants import LARGE, PLANTS, SECOND, plant_of
 
@@ -41,10 +44,12 @@ COUNTED = {
 def judged(row, knob, seed, *, second=False, **size):
     """Verdict, the estimate that the knob turns, and its threshold, of one plant."""
     plant = plant_of(row, second=second)
+    study = plant.draw(seed, knob, **size)
     with mock.patch.object(geometry, "check_installed"):  # paths are drawn: UMAP itself is not needed
-        found = plant.draw(seed, knob, **size).judge(row)
-    part = found.evidence.parts[plant.part]
-    return found.verdict, part.finding.estimate.value, part.criterion.bounds[-1]
+        rule = declared(registered(row).test, study=study)
+        evidence = study.evidence(replace(rule, controls=(), facts=()))  # which decide nothing
+    part = evidence.parts[plant.part]
+    return decide(evidence)[0], part.finding.estimate.value, part.criterion.bounds[-1]
 
 
 def cell(row, knob, pool, n, *, second):

@@ -598,12 +598,12 @@ PLANTS = {
         what="States of 100 documents x 4 positions x 64 dimensions, of which some differ more between the six "
         "layers, by up to exp(2 x knob); a probe of each fold's 20 documents. Truth is the mean overlap of "
         "runs of that size.",
-        draw=recurring_runs, outside=(0.0, 0.25), border=0.51, inside=(1.0, 2.0), fitted=True, truth="mean",
+        draw=recurring_runs, outside=(0.0, 0.25), border=0.51, inside=(1.0, 4.5), fitted=True, truth="mean",
     ),
     "layers-occupy-different-subspaces": Plant(
         what="States of 60 documents x 6 positions x 22 dimensions, ten of them strong, .15 of noise on all; the "
         "strong ones turn by so many degrees from layer to layer as the knob says, into ten others.",
-        draw=turning, outside=(4.0, 11.0), border=13.0, inside=(15.5, 25.0), truth="large",
+        draw=turning, outside=(4.0, 11.0), border=13.05, inside=(15.5, 25.0), truth="large",
     ),
     "each-layer-uses-a-subspace": Plant(
         what="States of 60 documents x 5 positions x 16 dimensions, normal with variances that fall off by exp(-1 "
@@ -612,13 +612,14 @@ PLANTS = {
     ),
     "layers-differ-beyond-their-means": Plant(
         what="States of 60 documents x 6 positions x 8 dimensions of four layers at one place, whose dimensions vary "
-        "by up to exp(+-knob), in another order in each layer.",
-        draw=shapes_of_layers, outside=(0.0, 0.35), border=0.5, inside=(0.7, 1.2), fitted=True, truth="large",
+        "by up to exp(+-knob), in another order in each layer. Truth is the mean accuracy of classifiers of 48 "
+        "documents.",
+        draw=shapes_of_layers, outside=(0.0, 0.22), border=0.3145, inside=(0.42, 0.8), truth="mean",
     ),
     "early-norms-overlap": Plant(
         what="Norms of 60 documents x 6 positions, nine states, log-normal (.2 shared by a document, .22 by vector). "
         "Each state's norms are larger than the last one's by exp(.3 x knob).",
-        draw=early_norms, outside=(4.0, 2.4), border=2.0, inside=(1.6, 0.5), truth="large",
+        draw=early_norms, outside=(4.0, 2.4), border=1.957, inside=(1.6, 0.5), truth="large",
     ),
     "unembedding-fits-the-last-layer-only": Plant(
         what="Whether nine states name the output's token, at one position of each of 120 documents, beta-binomial "

@@ -13,7 +13,7 @@ LINK := build/links/layerclaims
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verdict test faults lint bench bench-compare docs calibrate clean
+.PHONY: help setup verdict test mutants faults lint bench bench-compare docs calibrate nulls clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,10 @@ test: setup ## run the tests
 	@requirements/system.sh test
 	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
+mutants: setup ## make 160 wrong changes to harness/, one at a time, and name those that no test notices (ARGS="--only NAME")
+	@requirements/system.sh test
+	$(VENV)/python -m tests.mutants $(ARGS)
+
 # Both parts are run whatever the first one finds.
 faults: setup ## kill runs, damage files, fill disks for 20 minutes at most, write docs/reliability.md (ARGS="--seed 1")
 	@status=0; export OMP_NUM_THREADS=1; \
@@ -61,6 +65,9 @@ bench-compare: setup ## set two files of benchmarks/results side by side (ARGS="
 
 calibrate: setup ## measure how often each row's verdict is wrong, write docs/calibration.* (ARGS="--rows ID")
 	OMP_NUM_THREADS=1 $(VENV)/python -m tests.claims.calibrate $(ARGS)
+
+nulls: setup ## measure how often structureless data pass each row, write docs/nulls.md (ARGS="--missing" goes on)
+	OMP_NUM_THREADS=1 $(VENV)/python -m tests.claims.nulls $(ARGS)
 
 docs: setup ## write what of the documentation follows from code and report, build the site in build/site
 	$(VENV)/python -m docs.writers

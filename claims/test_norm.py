@@ -7,13 +7,14 @@ from layerclaims import (
     RANDOM_TRAINED,
     RAW,
     UNIT,
+    AsPublished,
     accuracy,
     claim,
     difference,
     quarter,
     rule,
 )
-from layerclaims.quantities import norm
+from layerclaims.quantities import first_position, norm
 from layerclaims.recording import figures
 
 
@@ -91,15 +92,22 @@ def test_random_vectors_fail(judge):
     says="norms grow exponentially with depth",
     source=POST,
     where="Reduction",
-    estimand="slope of the log mean norm over states 1 to L, and how much better a straight line in the log "
-    "predicts a layer left out than a straight line does",
+    estimand="slope of the log mean norm over states 1 to L; and the error with which the best of four other laws of "
+    "two parameters (a + b i, a + b i^2, a + b i^3, a i^b) predicts the log norm of a layer left out, minus the "
+    "exponential's",
     reported="Fig. 2; x1.045 a layer in gpt2-xl",
     reported_value=0.044,
-    rationale="Growth alone is not exponential growth: held-out error on one scale tells the two forms apart.",
+    rationale="Growth alone is not exponential growth. All laws are fitted to log norms, so that none is judged on a "
+    "scale that it was not fitted on.",
 )
 def test_layer_norms_grow_exponentially(judge):
-    """Growth rate > 0, and log-linear beats linear in 95 % of document resamples."""
-    judge(norm.growth_rate.above(0.0), norm.log_linear_advantage.above(0.0), figures=[figures.norms_by_layer])
+    """Growth rate > 0, and the exponential beats every rival law in 95 % of document resamples."""
+    judge(
+        norm.growth_rate.above(0.0),
+        norm.exponential_advantage.above(0.0),
+        controls=[first_position.growth_rate, first_position.exponential_advantage],
+        figures=[figures.laws_of_growth, figures.norms_by_layer],
+    )
 
 
 @claim(
@@ -114,4 +122,27 @@ def test_layer_norms_grow_exponentially(judge):
 )
 def test_last_layer_norm_dominates(judge):
     """Mean norm of state L, before the final norm / largest mean norm of any other state > 1.5."""
-    judge(norm.last_norm_ratio.above(1.5), controls=[norm.final_norm_ratio], figures=[figures.norms_by_layer])
+    judge(
+        norm.last_norm_ratio.above(1.5),
+        controls=[norm.final_norm_ratio, first_position.last_norm_ratio],
+        figures=[figures.norms_by_layer],
+    )
+
+
+@claim(
+    section="norm",
+    says="the norms of the early layers hardly differ: by its norm alone no vector could be told from its neighbours'",
+    source=POST,
+    where="Question 4: Just learned the norm?",
+    estimand="mean share of a state's norms inside the central 95 % of its neighbour's norms, over neighbouring states "
+    "of the first third",
+    rationale="Where more than half of the norms would be usual ones for the neighbour, the norm alone does not tell "
+    "the two apart.",
+)
+def test_early_norms_overlap(judge):
+    """Over neighbouring states of the first third: mean share of norms inside the other's central 95 % > .5."""
+    judge(
+        norm.early_overlap.above(0.5),
+        figures=[figures.early_norms_by_state, figures.norms_by_layer],
+        as_published=AsPublished.NEVER,
+    )

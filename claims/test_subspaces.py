@@ -1,7 +1,7 @@
 """Conclusion: embeddings of different layers belong to different subspaces."""
 
-from layerclaims import POST, AsPublished, claim
-from layerclaims.quantities import geometry
+from layerclaims import CENTRED, POST, SHAPES, SHAPES_OF_ONE_SIZE, AsPublished, accuracy, claim, quarter
+from layerclaims.quantities import first_position, geometry
 from layerclaims.recording import figures
 
 
@@ -10,14 +10,20 @@ from layerclaims.recording import figures
     says="embeddings of different layers belong to different subspaces",
     source=POST,
     where="Conclusion",
-    estimand="mean principal angle between the PCA bases of layer i on one half of the documents and layer i+1 on the "
-    "other, minus that of layer i with itself across the same halves, averaged over i",
-    rationale="Two samples of one layer differ too: what counts is what goes beyond that. Five degrees are more than "
-    "any sampling leaves.",
+    estimand="for neighbouring layers, of unit vectors around their layer's mean: of the variance of layer i on one "
+    "half of the documents that its own first 10 principal directions from the other half carry, the share that those "
+    "of layer i+1 do not; the lowest over i",
+    rationale="Directions that were found on other documents miss some variance of their own layer too: what counts "
+    "is what goes beyond that. A twentieth is the least that one would call a subspace of its own.",
 )
 def test_layers_occupy_different_subspaces(judge):
-    """The mean principal angle to the next layer exceeds the layer's own across halves by more than 5 degrees."""
-    judge(geometry.angle_excess.above(5.0), figures=[figures.angles], as_published=AsPublished.NEVER)
+    """The lowest share of a layer's variance that the directions of its neighbour miss > .05."""
+    judge(
+        geometry.missed_by_neighbour.above(0.05),
+        controls=[first_position.missed_by_neighbour],
+        figures=[figures.missed_by_neighbours, figures.angles],
+        as_published=AsPublished.NEVER,
+    )
 
 
 @claim(
@@ -31,4 +37,32 @@ def test_layers_occupy_different_subspaces(judge):
 )
 def test_each_layer_uses_a_subspace(judge):
     """Effective rank / d < .5 in every layer."""
-    judge(geometry.highest_rank.below(0.5), figures=[figures.effective_rank], as_published=AsPublished.NEVER)
+    judge(
+        geometry.highest_rank.below(0.5),
+        controls=[first_position.highest_rank],
+        figures=[figures.effective_rank],
+        as_published=AsPublished.NEVER,
+    )
+
+
+@claim(
+    section="subspaces",
+    says="embeddings of different layers belong to different subspaces, not only to different places",
+    source=POST,
+    where="Conclusion",
+    estimand="accuracy of a quadratic classifier (one shrunk covariance a layer) on documents it never saw, after the "
+    "mean of each vector's own layer was taken off",
+    rationale="What is left without the means is shape and size of the layers: the same bar as for the linear "
+    "classifier, on that alone.",
+)
+def test_layers_differ_beyond_their_means(judge):
+    """Quadratic classifier on states less their own layer's mean: acc > quarter(.25)."""
+    judge(
+        accuracy(SHAPES, name="accuracy of shapes alone").above(quarter(0.25)),
+        controls=[
+            accuracy(CENTRED, name="accuracy of the linear probe on the same"),
+            accuracy(SHAPES_OF_ONE_SIZE, name="accuracy of shapes of one size"),
+        ],
+        figures=[figures.beyond_means],
+        as_published=AsPublished.NEVER,
+    )

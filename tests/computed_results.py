@@ -171,8 +171,7 @@ def _finding(quantity: Quantity, series: Mapping[str, AnswerCounts], seed: int) 
         estimate = jackknife_groups(shares, support=(0, 1), n_documents=len(series["raw"].documents))
     else:
         chosen = {name: series[name] for name in quantity.recipe.series}
-        confidence = 0.9 if quantity.equivalence else 0.95
-        estimate = compute(quantity.recipe, chosen, confidence=confidence, seed=seed)
+        estimate = compute(quantity.recipe, chosen, confidence=quantity.confidence(0.05), seed=seed)
     return Finding(
         name=quantity.name,
         estimate=estimate,

@@ -434,6 +434,10 @@ def claim(
             "false_replicated": 0.03, "false_replicated_interval": [0.01, 0.06], "false_not_replicated": 0.0,
             "false_not_replicated_interval": [0.0, 0.018], "plants": 200,
         } if tested and section != "stability" else None,
+        "nulls": [
+            {"name": null, "passed": passed, "draws": 50}
+            for null, passed in (("random walk", 0.98 if section == "attribution" else 0.02), ("means only", 0.0))
+        ] if tested and not as_published and section != "transfer" else [],
         "control_untrained": untrained(name, parts) if not as_published else None,
         "verdict": verdict, "reason": reason,
         "figures": [figure_id(figure, protocol) for figure in FIGURES_OF.get(name, [])] if tested else [],
@@ -716,10 +720,10 @@ def all_not_tested() -> dict[str, Any]:
 
 
 def single_claim() -> dict[str, Any]:
-    """One claim, of a run that neither measured error rates nor looked at an untrained twin."""
+    """One claim, of a run that had neither error rates nor null models nor an untrained twin."""
     made = sample(ids=("norm-is-a-feature",))
     for entry in made["claims"]:
-        del entry["calibration"], entry["control_untrained"]
+        del entry["calibration"], entry["control_untrained"], entry["nulls"]
     return made
 
 
@@ -757,6 +761,8 @@ def hostile(name: str = HOSTILE, protocols: tuple[str, ...] = ("rigorous",)) -> 
             part["name"] = part["estimand"] = name
         for control in entry["controls"]:
             control["name"] = control["note"] = name
+        for null in entry["nulls"]:
+            null |= {"name": name, "passed": 1.0}
     for figure in made["figures"].values():
         figure["title"] = figure["caption"] = figure["alt"] = figure["x"]["label"] = figure["y"]["label"] = (
             name

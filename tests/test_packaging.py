@@ -141,6 +141,7 @@ class TestWheel:
             "layerclaims/py.typed",
             "layerclaims/__init__.pyi",
             "layerclaims/verdicts/calibration.json",
+            "layerclaims/verdicts/nulls.json",
             "layerclaims/verdicts/published.json",
             "layerclaims/claims/test_norm.py",
         ):

@@ -5,7 +5,7 @@ Each is compared with the probe on the whole main corpus, document by document. 
 """
 
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Final
 
@@ -20,7 +20,7 @@ from layerclaims.experiments.measurement import (
     measurement,
     never_published,
 )
-from layerclaims.experiments.probes import RAW, certificate_of, named_by_all
+from layerclaims.experiments.probes import RAW, SHORTEST, certificate_of, named_by_all
 from layerclaims.experiments.sgd import CONTEXTS, TEXTS, Cell, probe_of, sgd_fit
 from layerclaims.experiments.study import Study
 from layerclaims.probing import fit, tree, vectors
@@ -35,16 +35,15 @@ Labels = dict[int, NDArray[np.int64]]  # fold -> labels of all vectors
 
 TESTED: Final = 40  # documents, some more than the 30 below which no interval is trusted
 SHARES: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the training documents; all of them is the series RAW
-SHORTEST: Final = 5  # tokens of context
 
 
-def _chosen(rows: Vectors) -> range:
+def chosen_folds(rows: Vectors) -> range:
     """The folds that are fitted."""
     fewest = min(fold.stop - fold.start for fold in rows.folds)
     return range(min(len(rows.folds), -(-TESTED // max(1, fewest))))
 
 
-def _folds(label: str, folds: Collection[int]) -> Iterator[int]:
+def each_fold(label: str, folds: Collection[int]) -> Iterator[int]:
     """The folds to fit, with progress."""
     with screen.Progress(label, len(folds), "probes") as bar:
         for fold in folds:
@@ -58,42 +57,33 @@ def _held_out(series: Series, rows: Vectors, probes: Sequence[Probe]) -> Values:
     return fitted.counted_folds(series.name, rows, named, probes)
 
 
-def _cross_fitted(
-    series: str,
-    label: str,
-    rows: Vectors,
-    training: Callable[[int], list[slice]],
-    labels: Labels | None = None,
-) -> Values:
-    """A probe a fold, fitted on `training(fold)` and tested on the fold.
-
-    Of the folds that have `labels`, which stand in place of the layers; else of as many as hold enough documents.
-    """
-    folds: Collection[int] = _chosen(rows) if labels is None else labels
-    named: Labels = {}
-    probes = []
-    fits = fit.fit_sets(
-        rows,
-        [training(fold) for fold in folds],
-        labels=None if labels is None else list(labels.values()),
-    )
-    for fold, probe in zip(_folds(label, folds), fits, strict=True):
-        named[fold] = probe.predict(rows.flat[rows.tested(fold)])
-        probes.append(probe)
-    return fitted.counted_folds(series, rows, named, probes, labels)
-
-
 @measurement("main", name="tree", weight=0.3, check=never_published("decision tree"))
 def decision_tree(study: Study) -> Values:
     """A decision tree in place of the probe; it has no optimum to converge to."""
     rows, named = study.rows("main"), dict[int, NDArray[np.int64]]()
-    for fold in _folds("decision tree", _chosen(rows)):
+    for fold in each_fold("decision tree", chosen_folds(rows)):
         grown = tree.fit_tree(rows.flat, rows.labels, rows=rows.training(fold), seed=study.protocol.seed)
         named[fold] = np.asarray(grown.predict(rows.flat[rows.tested(fold)]), dtype=np.int64)
     return fitted.counted_folds(TREE.name, rows, named, [])
 
 
 TREE: Final = Series("tree", decision_tree)
+
+
+@measurement("main", name="all-positions", weight=0.2, check=never_published("probe of some positions"))
+def all_positions(study: Study) -> Values:
+    """The layer probe with the first position, which the others leave out."""
+    rows = study.rows("main", first=0)
+    fits = fit.fit_folds(rows, folds=chosen_folds(rows))
+    folds = each_fold("layer probe with the first position", chosen_folds(rows))
+    probes = [probe for _, probe in zip(folds, fits, strict=True)]
+    weights = np.stack([probe.weights for probe in probes])
+    return fitted.joined(
+        _held_out(ALL_POSITIONS, rows, probes), Values(arrays={"weights": weights}, facts={})
+    )
+
+
+ALL_POSITIONS: Final = Series("all positions", all_positions)
 
 
 @measurement("main", name="shuffled", weight=0.5, check=never_published("probe of shuffled labels"))
@@ -103,8 +93,16 @@ def shuffled_labels(study: Study) -> Values:
     # anew for each fold: with one order for all, what two folds have in common by chance would count
     # twice, once each way, and the interval over documents would miss chance on 15 % of runs
     labels = {fold: vectors.shuffled_labels(rows, rng) for fold in range(len(rows.folds))}
-    label = "layer probe on shuffled labels"
-    return _cross_fitted(SHUFFLED.name, label, rows, rows.training, labels)
+    named, probes = dict[int, NDArray[np.int64]](), []
+    fits = fit.fit_sets(rows, [rows.training(fold) for fold in labels], labels=list(labels.values()))
+    for fold, probe in zip(each_fold("layer probe on shuffled labels", labels), fits, strict=True):
+        named[fold] = probe.predict(rows.flat[rows.tested(fold)])
+        probes.append(probe)
+    weights = np.stack([probe.weights for probe in probes])  # [folds, d, K]
+    return fitted.joined(
+        fitted.counted_folds(SHUFFLED.name, rows, named, probes, labels),
+        Values(arrays={"weights": weights}, facts={}),
+    )
 
 
 SHUFFLED: Final = Series("shuffled", shuffled_labels)
@@ -116,7 +114,7 @@ SHUFFLED: Final = Series("shuffled", shuffled_labels)
 def growing_shares(study: Study) -> Values:
     """Probes of growing shares of a fold's training documents, fold by fold."""
     rows = study.rows("main")
-    grown = [[vectors.training_share(rows, fold, share) for share in SHARES] for fold in _chosen(rows)]
+    grown = [[vectors.training_share(rows, fold, share) for share in SHARES] for fold in chosen_folds(rows)]
     label = "layer probe on growing shares of the documents"
     with screen.Progress(label, len(grown) * len(SHARES), "probes") as bar:
         probes = list(itertools.chain(*fit.fit_growing(rows, grown)))
@@ -130,24 +128,51 @@ SIZES: Final = (*(Series(f"size 1/{round(1 / share)}", growing_shares) for share
 
 
 @cache
-def at_context(positions: int) -> Series:
-    """The probe on texts of so many tokens, which for a causal model are the beginning of longer ones."""
-    name = f"context {positions}"
+def at_context(tokens: int) -> Series:
+    """The probe on texts of so many tokens, which for a causal model are the beginning of longer ones.
+
+    Under the rigorous protocol it is trained on as many vectors as the shortest context has, whatever the context.
+    """
+    name = f"context {tokens}"
 
     def check(study: Study) -> None:
-        if study.protocol.context <= positions:
+        if study.protocol.context <= tokens:
             raise NotTestedError(
                 f"The run's context is {study.protocol.context} tokens, and nothing shorter is compared; raise "
                 "--context."
             )
 
-    @measurement("main", name=name.replace(" ", "-"), weight=0.3, check=check)
+    @measurement("main", name=name.replace(" ", "-"), weight=0.1, check=check)
     def shorter(study: Study) -> Values:
-        rows = vectors.prefix(study.rows("main"), positions, empty=study.memory.empty)
-        return _cross_fitted(name, f"layer probe at {positions} tokens", rows, rows.training)
+        return _of_few_positions(study, name, tokens)
 
-    _of_cell(shorter, name, Cell(context=positions))
+    _of_cell(shorter, name, Cell(context=tokens))
     return Series(name, shorter)
+
+
+@measurement("main", name="own-context", weight=0.1, check=never_published("probe of a few positions"))
+def own_context(study: Study) -> Values:
+    """The probe at the run's own context, trained on as many vectors as the shortest context has."""
+    return _of_few_positions(study, OWN_CONTEXT.name, study.protocol.context)
+
+
+OWN_CONTEXT: Final = Series("own context", own_context)
+
+
+def _of_few_positions(study: Study, name: str, tokens: int) -> Values:
+    """Probes on the first tokens of each text, trained on a few positions of a document drawn at random.
+
+    They are as many as the shortest context has, so that all contexts have equally many training vectors.
+    """
+    rows, rng = study.rows("main"), study.rng(18)
+    positions, few = (n - study.first_position for n in (tokens, SHORTEST))
+    probes, named = [], {}
+    for fold in each_fold(f"layer probe at {tokens} tokens", chosen_folds(rows)):
+        chosen = vectors.draw_positions(rows, fold, of=positions, n=few, rng=rng)
+        x, y = vectors.take(rows, chosen, empty=study.memory.empty)
+        probes.append(LayerProbe().fit(x, y, n_labels=rows.n_labels))
+        named[fold] = probes[-1].predict(rows.flat[rows.tested(fold)])
+    return fitted.counted_folds(name, rows, named, probes, positions=positions)
 
 
 def _of_cell(of: Measurement, name: str, cell: Cell) -> None:
@@ -162,13 +187,14 @@ def _of_cell(of: Measurement, name: str, cell: Cell) -> None:
 
 
 def contexts(protocol: Protocol) -> dict[int, Series]:
-    """Tokens of context -> series: 5, 10, 20, 30 ... up to the run's own, whose series is RAW.
+    """Tokens of context -> series: 5, 10, 20, 30 ... up to the run's own, at equal numbers of training vectors.
 
-    As published those that the authors ran.
+    As published those that the authors ran, of as many vectors as there are.
     """
     longest = protocol.context
     shorter = CONTEXTS if protocol.published else (SHORTEST, *range(10, longest, 10))
-    return {**{n: at_context(n) for n in shorter if n < longest}, longest: RAW}
+    own = RAW if protocol.published else OWN_CONTEXT
+    return {**{n: at_context(n) for n in shorter if n < longest}, longest: own}
 
 
 @cache
@@ -204,9 +230,9 @@ def probes_of_transfer(study: Study) -> Values:
     Fitted together they cost less than one after the other.
     """
     rows = study.rows("transfer")
-    chosen = [[slice(0, len(rows.flat))], *(rows.training(fold) for fold in _chosen(rows))]
+    chosen = [[slice(0, len(rows.flat))], *(rows.training(fold) for fold in chosen_folds(rows))]
     fits = fit.fit_sets(rows, chosen)
-    numbers = _folds("layer probe of the transfer corpus", range(len(chosen)))
+    numbers = each_fold("layer probe of the transfer corpus", range(len(chosen)))
     whole, *probes = [probe for _, probe in zip(numbers, fits, strict=True)]
     own = _held_out(TRANSFER_OWN, rows, probes)
     del rows
@@ -224,8 +250,8 @@ TRANSFER_BACK: Final = Series("transfer back", probes_of_transfer)
 def mixed_training(study: Study) -> Values:
     """Probes of half of either corpus' training documents, as many as one corpus has, on each of them."""
     probes: list[Probe] = []
-    folds = list(_chosen(study.rows("main")))
-    for fold in _folds("layer probe on both corpora", folds):
+    folds = list(chosen_folds(study.rows("main")))
+    for fold in each_fold("layer probe on both corpora", folds):
         x, y = _halves(study, fold)
         probes.append(LayerProbe().fit(x, y, n_labels=study.n_labels))
         del x, y
@@ -272,8 +298,8 @@ def without_punctuation(study: Study) -> Values:
     for role in (MAIN_STRIPPED, TRANSFER_STRIPPED):
         study.store(role)  # before anything is fitted: one of them may not be there
     rows = study.rows(MAIN_STRIPPED)
-    fits = fit.fit_folds(rows, folds=_chosen(rows))
-    folds = _folds("layer probe without punctuation", _chosen(rows))
+    fits = fit.fit_folds(rows, folds=chosen_folds(rows))
+    folds = each_fold("layer probe without punctuation", chosen_folds(rows))
     probes = [probe for _, probe in zip(folds, fits, strict=True)]
     own = _held_out(STRIPPED, rows, probes)
     del rows

@@ -56,12 +56,40 @@ def counted_folds(
     named: Mapping[int, NDArray[np.int64]],
     probes: Sequence[Probe],
     labels: Mapping[int, NDArray[np.int64]] | None = None,
+    *,
+    positions: int | None = None,
 ) -> Values:
     """Counts of one series on the documents of some folds: fold -> the labels named for its tested vectors.
 
-    `labels` stand in place of the layers, by fold.
+    `labels` stand in place of the layers, by fold; only the first `positions` of a document are counted, where given.
     """
-    return of_series(name, *answers.counts_of_tested(vectors, named, labels), certified(probes))
+    counts = answers.counts_of_tested(vectors, named, labels, positions=positions)
+    return of_series(name, *counts, certified(probes))
+
+
+def counted_draws(
+    name: str,
+    vectors: Vectors,
+    named: Sequence[Mapping[int, NDArray[np.int64]]],
+    probes: Sequence[Probe],
+) -> Values:
+    """Counts of one series that several probes of each fold answer, added up: as `counted_folds`, draw by draw."""
+    counts = [answers.counts_of_tested(vectors, by_fold) for by_fold in named]
+    correct, total = (np.sum([of[i] for of in counts], axis=0) for i in (1, 2))
+    return of_series(name, counts[0][0], correct, total, certified(probes))
+
+
+def counted_rows(
+    name: str,
+    vectors: Vectors,
+    rows: Mapping[int, NDArray[np.int64]],
+    named: Mapping[int, NDArray[np.int64]],
+    certificates: Sequence[Any],
+) -> Values:
+    """Counts of one series on some flat rows, by fold, and the labels named for them."""
+    folds = sorted(named)
+    chosen, said = (np.concatenate([of[fold] for fold in folds]) for of in (rows, named))
+    return of_series(name, *answers.counts_of_rows(vectors, chosen, said), certificates)
 
 
 def of_series(

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 from layerclaims.experiments.measurement import Measurement, Values, measurement
 from layerclaims.experiments.study import Study
+from layerclaims.experiments.with_first import WithFirst
 from layerclaims.metrics import geometry, moments, subspaces
 from layerclaims.runtime import progress as screen
 from numpy.typing import NDArray
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 RAW, UNIT = "raw", "unit"  # vectors as they are, and divided by their norm
 
 
-@measurement("main", name="geometry", weight=0.5)
+@measurement("main", name="geometry", version=2, weight=0.5)
 def layer_geometry(study: Study) -> Values:
     """Paths, angles and ranks of all states in one pass, on all documents and without each fold.
 
+    On all documents also with the first position, which the others leave out: arrays "all positions/...".
     As published every feature is standardised over all vectors before they are divided by their norm.
     """
     store = study.store("main")
@@ -24,15 +26,19 @@ def layer_geometry(study: Study) -> Values:
     layers = study.states
     paths = {"layers": layers, "final": [*layers[:-1], store.final]}
     path = {kind: geometry.PathMoments(paths) for kind in (RAW, UNIT)}
-    angles, ranks = subspaces.SubspaceAngles(), []
+    angles, ranks = subspaces.Subspaces(), []
+    every = WithFirst(layers, halves)
     scale = _scale(study)
     with screen.Progress("geometry", store.n_states, "states") as bar:
         for i in range(store.n_states):
             state = store.state(i)
             first = study.first_position
-            path[RAW].update(i, moments.state_moments(state, folds, unit=False, first=first))
-            unit = moments.state_moments(_scaled(state, scale), folds, halves, unit=True, first=first)
+            raw = moments.state_moments(state, folds, unit=False, first=first)
+            path[RAW].update(i, raw)
+            scaled = _scaled(state, scale)
+            unit = moments.state_moments(scaled, folds, halves, unit=True, first=first)
             path[UNIT].update(i, unit)
+            every.update(i, raw, unit, state[:, :first], scaled[:, :first])
             if i in layers:
                 angles.update(unit)
                 ranks.append(subspaces.effective_ranks(unit))
@@ -46,7 +52,8 @@ def layer_geometry(study: Study) -> Values:
     return Values(
         arrays={
             **arrays,
-            "excess": angles.excess,
+            **{f"all positions/{name}": array for name, array in every.arrays().items()},
+            "missed": angles.missed,
             "apart": angles.apart,
             "own": angles.own,
             "angles": angles.matrix(),
@@ -79,20 +86,18 @@ def _scaled(
 
 
 @cache
-def reduction(reducer: geometry.Reducer, *, folds: bool = False) -> Measurement:
-    """Centroids of the states in two dimensions, of a sample of unit vectors: [1, S, 2], or [1 + folds, S, 2].
-
-    The first is of the whole sample; with `folds` the others leave out one fold each.
-    """
+def reduction(reducer: geometry.Reducer) -> Measurement:
+    """Centroids of the states in two dimensions, [folds, S, 2]: a sample of each fold's unit vectors by itself."""
 
     @measurement(
         "main",
-        name=f"reduced-{reducer}{'-folds' if folds else ''}",
-        weight=0.3 if folds else 0.1,
+        name=f"reduced-{reducer}",
+        version=2,
+        weight=0.1 if reducer == "PCA" else 0.4,
         check=lambda _: geometry.check_installed(reducer),
     )
     def reduced(study: Study) -> Values:
-        store = study.store("main")
+        store, folds = study.store("main"), study.protocol.folds
         tokens = geometry.sample_tokens(
             study.folds("main"),
             store.n_positions,
@@ -102,12 +107,11 @@ def reduction(reducer: geometry.Reducer, *, folds: bool = False) -> Measurement:
         )
         scale = _scale(study)
         vectors = np.stack([tokens.take(_scaled(store.state(i), scale), unit=True) for i in study.states])
-        left_out = [None, *range(study.protocol.folds)] if folds else [None]
         centroids = []
-        with screen.Progress(f"{reducer} of the layers", len(left_out), "reductions") as bar:
-            for fold in left_out:
-                sample = vectors if fold is None else vectors[:, tokens.folds != fold]
-                centroids.append(geometry.reduced_centroids(sample, reducer, seed=study.protocol.seed))
+        with screen.Progress(f"{reducer} of the layers", folds, "reductions") as bar:
+            for fold in range(folds):
+                sample, seed = vectors[:, tokens.folds == fold], (study.protocol.seed + fold) % 2**32
+                centroids.append(geometry.reduced_centroids(sample, reducer, seed=seed))
                 bar.advance()
         return Values(arrays={"centroids": np.stack(centroids)}, facts={})
 

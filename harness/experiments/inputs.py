@@ -27,6 +27,7 @@ from layerclaims.models.loaded import loaded_source
 from layerclaims.models.loading import device_of
 from layerclaims.models.model import LanguageModel
 from layerclaims.models.source import ModelSource, resolve
+from layerclaims.models.unembedding import Unembedding
 from layerclaims.probing import vectors
 from layerclaims.probing.vectors import Vectors
 from layerclaims.protocol import Protocol
@@ -39,13 +40,17 @@ from layerclaims.verdicts.quantity import Setup
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 T = TypeVar("T")
+CHECKED_TEXTS, CHECKED_TOKENS = 4, 16  # on which an unembedding has to give the model's own logits
 
 
 class Inputs:
     """What is measured: nothing is read, loaded or captured before it is asked for."""
+
+    # whether the model's unembedding is to be had when the model is unloaded
+    keep_head = False
 
     def __init__(
         self,
@@ -74,11 +79,12 @@ class Inputs:
             limit=automatic() if memory is None else memory, directory=self.cache_dir / "matrices"
         )
         self._loaded = None if model is None else (model, tokenizer)
-        self._held: dict[Role, Vectors] = {}  # one at most
+        self._held: dict[tuple[Role, int], Vectors] = {}  # by corpus and first position; one at most
         self._stores: dict[Role, ActivationStore] = {}
         self._mending = False
         self._mended: set[Path] = set()  # stores whose damage was made good
         self._corpora: dict[Role, Corpus] = {}
+        self._head: Unembedding | NotTestedError | None = None  # or why there is none
 
     @cached_property
     def source(self) -> ModelSource:
@@ -106,13 +112,42 @@ class Inputs:
 
     @cached_property
     def _model(self) -> LanguageModel:
+        return self._load(head=self.keep_head)
+
+    def _load(self, *, head: bool) -> LanguageModel:
         return LanguageModel.load(
-            self.source, device=self._device, dtype=self.protocol.dtype, initialise=self.initialise
+            self.source,
+            device=self._device,
+            dtype=self.protocol.dtype,
+            initialise=self.initialise,
+            head=head,
         )
 
     def unload(self) -> None:
-        """Give back the memory of the model, which the measurements need."""
-        self.__dict__.pop("_model", None)
+        """Give back the memory of the model, which the measurements need; but for its head, where that is wanted."""
+        model = self.__dict__.pop("_model", None)
+        if model is not None and model.has_head and self.keep_head:
+            try:
+                self._head = model.unembedding(self._some_tokens())
+            except NotTestedError as error:  # for the claim that asks for it to say
+                self._head = error
+
+    def unembedding(self) -> Unembedding:
+        """The model's own final norm and unembedding: kept when the model was unloaded, or of a model loaded anew.
+
+        It is checked on tokens of the main corpus, and held no longer by the study. Raises NotTestedError.
+        """
+        head = self._head
+        if isinstance(head, NotTestedError):
+            raise head
+        self._head = None
+        return head or self._load(head=True).unembedding(self._some_tokens())
+
+    def _some_tokens(self) -> "Tensor":
+        """The beginnings of some texts of the main corpus, [texts, tokens]."""
+        import torch
+
+        return torch.from_numpy(Inputs.store(self, "main").token_ids[:CHECKED_TEXTS, :CHECKED_TOKENS])
 
     def store(self, role: Role) -> ActivationStore:
         """The states of one corpus: captured, or found in the cache. Raises LayerclaimsError.
@@ -202,7 +237,7 @@ class Inputs:
 
     @property
     def first_position(self) -> int:
-        """The first position that counts in norms and geometry.
+        """The first position that counts.
 
         Position 0, where many models put one activation a hundred times the usual size, counts as published only.
         """
@@ -269,6 +304,14 @@ class Inputs:
         return self.facts.n_blocks + 1
 
     @property
+    def size(self) -> tuple[int, int] | None:
+        """Labels K and width d, also before a state is captured; None where a model says so only when it is loaded."""
+        if "main" in self._stores:
+            return self.n_labels, self.facts.hidden_size
+        blocks, width = self.source.n_blocks, self.source.hidden_size
+        return None if blocks is None or width is None else (blocks + 1, width)
+
+    @property
     def setup(self) -> Setup:
         """What thresholds may depend on."""
         protocol = self.protocol
@@ -298,18 +341,23 @@ class Inputs:
         """A generator of its own for each purpose, so that no draw depends on which claims ran before."""
         return np.random.default_rng([self.protocol.seed, purpose])
 
-    def rows(self, role: Role) -> Vectors:
-        """One corpus as a matrix; the last one stays in memory, since measurements come in runs."""
-        return self.mended(lambda: self._rows(role))
+    def rows(self, role: Role, *, first: int | None = None) -> Vectors:
+        """One corpus as a matrix of the positions from `first` on, by default from the first that counts.
 
-    def _rows(self, role: Role) -> Vectors:
+        The last one stays in memory, since measurements come in runs.
+        """
+        return self.mended(lambda: self._rows(role, self.first_position if first is None else first))
+
+    def _rows(self, role: Role, first: int) -> Vectors:
         store = self.store(role)
-        if role not in self._held:
+        if (role, first) not in self._held:
             self._held.clear()  # first, so that two are never held
             order, folds = vectors.fold_order(store.n_documents, self.protocol.folds, self.protocol.seed)
-            blocks = store.blocks(self.states)
-            self._held[role] = vectors.gather(blocks, self.n_labels, order, folds, empty=self.memory.empty)
-        return self._held[role]
+            blocks = ((state[:, first:] for state in block) for block in store.blocks(self.states))
+            self._held[role, first] = vectors.gather(
+                blocks, self.n_labels, order, folds, empty=self.memory.empty
+            )
+        return self._held[role, first]
 
     def share_matrix(self, other: "Inputs") -> None:
         """Hold one matrix together with a study of the same model and texts under another protocol."""

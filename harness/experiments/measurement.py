@@ -1,7 +1,7 @@
 """Measurement: what is computed once of a study and kept on disk; Series: the answers of a probe that one holds."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from layerclaims.corpora.corpus import Role
@@ -32,6 +32,7 @@ class Measurement:
     version: int = 1  # raised when its numbers change: kept ones are then made anew
     weight: float = 1.0  # how long it takes, where the layer probe takes 1
     check: Callable[["Study"], None] | None = None  # raises NotTestedError where it cannot be had
+    reads_head: bool = False  # asks for the model's unembedding
 
     def as_published(
         self, *needs: "Need", weight: float | None = None
@@ -108,22 +109,55 @@ def never_published(what: str) -> Callable[["Study"], None]:
     return check
 
 
+def at_least(*, states: int = 0, dimensions: int = 0) -> Callable[["Study"], None]:
+    """A check of what is meaningless in a small model: there it would be decided by the size alone."""
+
+    def check(study: "Study") -> None:
+        for least, have, what in zip(
+            (states, dimensions), study.size or (), ("states", "dimensions"), strict=False
+        ):
+            if have < least:
+                raise NotTestedError(
+                    f"The model is too small for this: it has {have} {what}, and {least} are needed."
+                )
+
+    return check
+
+
+def all_of(*checks: Callable[["Study"], None]) -> Callable[["Study"], None]:
+    """Several checks as one."""
+
+    def check(study: "Study") -> None:
+        for one in checks:
+            one(study)
+
+    return check
+
+
 def measurement(
     *needs: Need,
     name: str | None = None,
     version: int = 1,
     weight: float = 1.0,
     check: Callable[["Study"], None] | None = None,
+    reads_head: bool = False,
 ) -> Callable[[Callable[["Study"], Values]], Measurement]:
     """Make a function of a study a measurement, kept under its own name or under `name`.
 
     `needs` are the corpora whose states it reads and the measurements that it is made of; `study.values` answers
-    for no others. Raises LayerclaimsError for a name that another function has: their numbers would be mixed up.
+    for no others. With `reads_head` the model's unembedding stays in memory until it is asked for. Raises
+    LayerclaimsError for a name that another function has: their numbers would be mixed up.
     """
 
     def register(compute: Callable[["Study"], Values]) -> Measurement:
         made = Measurement(
-            name or compute.__name__.strip("_").replace("_", "-"), compute, needs, version, weight, check
+            name or compute.__name__.strip("_").replace("_", "-"),
+            compute,
+            needs,
+            version,
+            weight,
+            check,
+            reads_head,
         )
         return _register(made)
 
@@ -152,6 +186,7 @@ class Series:
     name: str
     of: Measurement
     tested_on: Role | None = "main"  # corpus whose rows its documents are; None: places in the main corpus
+    takes: Callable[["Study"], None] | None = field(default=None, compare=False)  # as a measurement's check
 
     def corpus(self, protocol: ProtocolName) -> Literal["main", "transfer", "transfer as published"]:
         """The corpus that its documents are of under a protocol, with or without punctuation."""

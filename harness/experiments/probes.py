@@ -10,6 +10,7 @@ from layerclaims.experiments import fitted
 from layerclaims.experiments.measurement import (
     Series,
     Values,
+    at_least,
     measurement,
     never_published,
 )
@@ -22,6 +23,8 @@ from layerclaims.probing.probe import Probe
 from layerclaims.probing.vectors import Vectors
 from layerclaims.runtime import progress as screen
 from numpy.typing import NDArray
+
+SHORTEST: Final = 5  # tokens of the shortest context that is compared
 
 
 def fit_folds(label: str, rows: Vectors, *, unit: bool = False) -> list[Probe]:
@@ -48,19 +51,23 @@ def layer_probe(study: Study) -> Values:
     for series, dimensions, to_mean in _masks(study, rows, probes):
         blind = [probe.masked(dimensions, to_mean=to_mean) for probe in probes]
         named[series.name] = answers.held_out(rows, blind)
+    early = {EARLY.name: predicted[:, :, : SHORTEST - study.first_position]}
     more = {"confusion": answers.confusion(predicted), "runs": answers.counts_by_fold(rows, predicted)}
     return fitted.joined(
-        fitted.counted(rows, named, probes), fitted.of_probes(probes), Values(arrays=more, facts={})
+        fitted.counted(rows, named | early, probes), fitted.of_probes(probes), Values(arrays=more, facts={})
     )
 
 
 RAW: Final = Series("raw", layer_probe)
+EARLY: Final = Series("raw, early positions", layer_probe)  # those of the shortest context
 RANDOM: Final = Series("random", layer_probe)
-MASKED: Final = Series("masked", layer_probe)
-MASKED_NEIGHBOURS: Final = Series("masked neighbours", layer_probe)
-MASKED_TO_MEAN: Final = Series("masked to mean", layer_probe)
-MASKED_AT_RANDOM: Final = Series("masked at random", layer_probe)
-MASKED_WIDEST: Final = Series("masked widest", layer_probe)
+# in fewer dimensions every layer lists all of them, and none recurs more than others
+LISTS_DIFFER: Final = at_least(dimensions=attribution.LISTED + 1)
+MASKED: Final = Series("masked", layer_probe, takes=LISTS_DIFFER)
+MASKED_NEIGHBOURS: Final = Series("masked neighbours", layer_probe, takes=LISTS_DIFFER)
+MASKED_TO_MEAN: Final = Series("masked to mean", layer_probe, takes=LISTS_DIFFER)
+MASKED_AT_RANDOM: Final = Series("masked at random", layer_probe, takes=LISTS_DIFFER)
+MASKED_WIDEST: Final = Series("masked widest", layer_probe, takes=LISTS_DIFFER)
 
 
 def _masks(study: Study, rows: Vectors, probes: Sequence[Probe]) -> list[tuple[Series, list[int], bool]]:

@@ -1,17 +1,26 @@
 """Repeated fits: whose weights and accuracies are compared, within a model and between the models of a run."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from layerclaims.errors import NotTestedError
 from layerclaims.experiments import fitted
-from layerclaims.experiments.measurement import OfEveryModel, Series, Values, measurement
+from layerclaims.experiments.measurement import (
+    OfEveryModel,
+    Series,
+    Values,
+    measurement,
+    never_published,
+)
 from layerclaims.experiments.probes import RAW, certificate_of, layer_probe
 from layerclaims.experiments.sgd import RUNS, Cell, probe_of, sgd_fit
 from layerclaims.experiments.solved import Solved, solved_fit
 from layerclaims.experiments.study import Study
-from layerclaims.probing import fit
+from layerclaims.probing import fit, vectors
+from layerclaims.probing.vectors import Vectors
 from layerclaims.runtime import progress as screen
+from numpy.typing import NDArray
 
 
 @measurement(layer_probe, name="repeated-fits", weight=0.0)
@@ -51,11 +60,24 @@ def runs_apart(study: Study) -> Values:
     The probes that are tested on the folds will not do as repeated runs: any two share three quarters of their
     documents at five folds, and would agree on half of their dimensions where nothing is there to agree on.
     """
-    rows, probes = study.rows("main"), []
-    per = rows.x.shape[1] * rows.x.shape[2]
+    rows = study.rows("main")
+    return _apart(rows, "layer probe, one run a fold", [rows.labels] * len(rows.folds))
+
+
+@measurement("main", name="runs-apart-shuffled", check=never_published("probe of shuffled labels"))
+def shuffled_runs_apart(study: Study) -> Values:
+    """The same on shuffled labels: which dimensions recur where there is nothing to learn."""
+    rows, rng = study.rows("main"), study.rng(23)
+    labels = [vectors.shuffled_labels(rows, rng) for _ in rows.folds]
+    return _apart(rows, "layer probe on shuffled labels, one run a fold", labels)
+
+
+def _apart(rows: Vectors, label: str, labels: Sequence[NDArray[np.int64]]) -> Values:
+    """Weights [folds, d, K] of a probe of each fold's documents alone, with labels of its own."""
+    per, probes = rows.x.shape[1] * rows.x.shape[2], []
     own = [[slice(fold.start * per, fold.stop * per)] for fold in rows.folds]
-    with screen.Progress("layer probe, one run a fold", len(own), "probes") as bar:
-        for probe in fit.fit_sets(rows, own):
+    with screen.Progress(label, len(own), "probes") as bar:
+        for probe in fit.fit_sets(rows, own, labels=labels):
             probes.append(probe)
             bar.advance()
     return Values(

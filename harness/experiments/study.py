@@ -207,6 +207,8 @@ class Study(Inputs):
         for need in declaration.needs:
             self.check(need)
         setup = self.setup
+        for condition in declaration.conditions:
+            condition.quantity.check(self)
         parts = tuple(
             Part(finding=finding, criterion=condition.criterion(setup))
             for condition in declaration.conditions

@@ -8,12 +8,13 @@ from typing import Any, Final
 import numpy as np
 from layerclaims.errors import NotTestedError
 from layerclaims.experiments import fitted
-from layerclaims.experiments.conditions import SIZES, at_context, of_texts
+from layerclaims.experiments.conditions import OWN_CONTEXT, SIZES, at_context, of_texts
 from layerclaims.experiments.measurement import Measurement, Series, Values, measurement
 from layerclaims.experiments.probes import (
     MASKED,
     MASKED_NEIGHBOURS,
     RAW,
+    SHORTEST,
     UNIT,
     UNIT_CELL,
     layer_probe,
@@ -178,7 +179,7 @@ WALKS: Final = (
         "accuracy gained by a longer context",
         at_context(CONTEXTS[0]),
         Cell(context=CONTEXTS[0]),
-        (RAW, at_context(5)),
+        (OWN_CONTEXT, at_context(SHORTEST)),
     ),
 )
 

@@ -22,8 +22,8 @@ Ints = NDArray[np.int64]
 LISTED = 10  # dimensions in a layer's list of top contributions
 MASKED = 4  # recurring dimensions that are named and masked, as in the post
 CURVE_GRID: Floats = np.linspace(0.0, 1.0, 51)
-_ROUNDING = 1e-12  # of a cumulative share, whose last bits depend on the order of the sum
 _CELLS = 2**22  # counters held at once by a null distribution
+_ROUNDING = 1e-12  # of a cumulative share, whose last bits depend on the order of the sum
 
 
 def contribution_shares(weights: Floats) -> Floats:
@@ -173,39 +173,22 @@ def overlap(runs: Sequence[Sequence[int]]) -> float:
     return float(np.mean([len(a & b) / len(a | b) for a, b in combinations(sets, 2)]))
 
 
-def overlaps_without_each(runs: Sequence[Sequence[int]]) -> Floats:
-    """`overlap` with each run left out in turn, [runs]: jackknife values of a mean over pairs (Arvesen 1969).
-
-    ValueError for fewer than 3 runs.
-    """
-    return np.array([overlap([*runs[:g], *runs[g + 1 :]]) for g in range(len(runs))])
+def overlap_with(runs: Sequence[Sequence[int]], others: Sequence[Sequence[int]]) -> float:
+    """Mean Jaccard overlap of each run's set with the sets of the others at all other places; NaN as `overlap`."""
+    if len(runs) != len(others) or len(runs) < 2:
+        raise ValueError("two lists of at least 2 runs are needed, equally many in each")
+    if not (all(runs) and all(others)):
+        return nan
+    pairs = [(set(a), set(b)) for i, a in enumerate(runs) for j, b in enumerate(others) if i != j]
+    return float(np.mean([len(a & b) / len(a | b) for a, b in pairs]))
 
 
 def overlap_resolution(runs: int, *, n: int = LISTED) -> float:
-    """Least step of `overlaps_without_each` where all runs have the same `n` dimensions.
+    """Least step of `overlap` without one of the runs where all runs have the same `n` dimensions.
 
     One run differs in one: its runs - 2 pairs, of (runs - 1)(runs - 2)/2, fall from 1 to (n - 1)/(n + 1).
     """
     return 2 / (runs - 1) * 2 / (n + 1)
-
-
-def null_overlap(
-    d: int, runs: int, *, n: int = LISTED, level: float = 0.95, draws: int = 9999, rng: np.random.Generator
-) -> float:
-    """`level` quantile of `overlap` when each run's dimensions are permuted by themselves.
-
-    Permuting the d dimensions makes a run's set a uniform subset of min(n, d). ValueError for one run.
-    """
-    if runs < 2:
-        raise ValueError("an overlap needs at least 2 runs")
-    n = min(n, d)
-    sets = _random_subsets(d, n, (draws, runs), rng)
-    total = np.zeros(draws)
-    for a, b in combinations(range(runs), 2):
-        both = (sets[:, a, :, None] == sets[:, b, None, :]).sum(axis=(1, 2))
-        total += both / (2 * n - both)
-    pairs = runs * (runs - 1) // 2
-    return float(np.quantile(total / pairs, level, method="inverted_cdf"))
 
 
 def cumulative_shares(shares: Floats, *, grid: Floats = CURVE_GRID) -> Floats:

@@ -47,6 +47,21 @@ class Moments:
         """Groups of the jackknife."""
         return int(self.counts.shape[0])
 
+    def over_folds(self) -> "Moments":
+        """The same with all folds as one: [1, halves, ...]."""
+        sums = (one.sum(axis=0, keepdims=True) for one in (self.counts, self.sums, self.squares))
+        return Moments(**dict(zip(("counts", "sums", "squares"), sums, strict=True)))
+
+    def __add__(self, other: "Moments") -> "Moments":
+        """Of the vectors of both; ValueError where their folds or halves are not as many."""
+        if self.sums.shape != other.sums.shape:
+            raise ValueError(f"moments of {self.sums.shape} and {other.sums.shape} do not add up")
+        return Moments(
+            counts=self.counts + other.counts,
+            sums=self.sums + other.sums,
+            squares=self.squares + other.squares,
+        )
+
     def covariance(self, *, half: int | None = None, left_out: int | None = None) -> Covariance:
         """Of all vectors, of one half, or without one fold: E[x x'] - E[x] E[x]'.
 

@@ -1,10 +1,11 @@
-"""Which directions a layer uses: PCA bases on halves of the documents, the angles between them, effective rank.
+"""Which directions a layer uses: what its neighbour's directions miss of it, angles between bases, effective rank.
 
-Two bases of one layer, each from half of the documents, lie some degrees apart by sampling alone. Only what
-two layers lie further apart, across the same halves, is a difference of subspaces. Input throughout:
-`Moments` of one state, of unit vectors, by fold and half.
+Directions of one layer from half of the documents miss some of its variance on the other half, by sampling alone.
+Only what a neighbour's directions from the same half miss beyond that is a difference of subspaces. Input
+throughout: `Moments` of one state, of unit vectors, by fold and half.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import nan
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 VARIANCE = 0.9  # share of the variance that a basis carries
 LEAST, MOST = 2, 64  # components of a basis
+DIRECTIONS = 10  # principal directions by which a layer is held against the next
 _RANK = 1e-10  # eigenvalues below this share of the largest are rounding of float32 states, squared
 _HALVES = 2
 
@@ -65,13 +67,23 @@ class _Bases:
 
     k: int  # components that carry the variance, on all documents; 0 for a state that does not vary
     axes: Floats  # [1 + folds, halves, d, m]: all documents, then without each fold; m >= k
+    moments: Moments  # that they are of
 
 
 @dataclass(kw_only=True)
-class SubspaceAngles:
-    """Angles between neighbouring layers, and of each layer with itself, across two halves of the documents.
+class Subspaces:
+    """What neighbouring layers share, across two halves of the documents; a state is added at a time.
 
-    `update` takes the states in order of depth. With Q_i^A the PCA basis of layer i on half A, k_i its
+    `update` takes the states in order of depth. With C_i^A the covariance of layer i on half A, around the layer's
+    own mean, and P_i^B its first `DIRECTIONS` principal directions on half B,
+
+        missed_i = 1 - tr(P_i+1^B' C_i^A P_i+1^B) / tr(P_i^B' C_i^A P_i^B),
+
+    numerator and denominator each summed over both ways to name the halves: the share of what a layer's own
+    directions carry of it that the next layer's directions do not. Both have the same sampling noise, so that it does
+    not depend on the number of documents.
+
+    Beside it angles, for a figure. With Q_i^A the PCA basis of layer i on half A, k_i its
     components on all documents, and angle(Q, R) the mean principal angle, layers i and i+1 are
 
         apart_i = angle(Q_i^A[:k_i], Q_i+1^B[:k_i+1]), and layer i from itself
@@ -85,7 +97,8 @@ class SubspaceAngles:
 
     most: int = MOST
     k: list[int] = field(default_factory=list)  # components of each state
-    _apart: list[Floats] = field(default_factory=list)  # per pair of neighbours [1 + folds]
+    _missed: list[Floats] = field(default_factory=list)  # per pair of neighbours [1 + folds]
+    _apart: list[Floats] = field(default_factory=list)
     _self: list[Floats] = field(default_factory=list)
     _whole: list[Floats] = field(default_factory=list)  # per state [halves, d, m], on all documents
     _last: _Bases | None = None
@@ -98,6 +111,7 @@ class SubspaceAngles:
         if old is not None:
             if old.axes.shape[0] != new.axes.shape[0] or old.axes.shape[2] != new.axes.shape[2]:
                 raise ValueError("states differ in folds or in width")
+            self._missed.append(_missed(old, new))
             self._apart.append(_across(old, new, old.k, new.k))
             self._self.append(_across(old, old, old.k, new.k))
         self.k.append(new.k)
@@ -105,14 +119,9 @@ class SubspaceAngles:
         self._last = new
 
     @property
-    def excess(self) -> Floats:
-        """Mean over i of apart_i - self_i in degrees, [1 + folds]: on all documents, then without each fold.
-
-        NaN where a state does not vary, or there are fewer than 2 states.
-        """
-        if not self._apart:
-            return np.full(1, nan)
-        return np.asarray(np.mean(np.stack(self._apart) - np.stack(self._self), axis=0))
+    def missed(self) -> Floats:
+        """`missed_i`, [1 + folds, S - 1]: on all documents, then without each fold. NaN where a state does not vary."""
+        return np.stack(self._missed, axis=1)
 
     @property
     def apart(self) -> Floats:
@@ -173,8 +182,6 @@ def without_bias(values: Floats) -> Floats:
 
 
 def _bases(moments: Moments, most: int) -> _Bases:
-    from scipy.linalg import eigh
-
     whole = moments.covariance()
     d = len(whole.mean)
     m = min(most, d)
@@ -182,10 +189,47 @@ def _bases(moments: Moments, most: int) -> _Bases:
     varies = variances[0] > _RANK * (whole.mean @ whole.mean)
     axes = np.empty((1 + moments.n_folds, _HALVES, d, m))
     for row, left_out in enumerate([None, *range(moments.n_folds)]):
-        for half in range(_HALVES):
-            matrix = moments.covariance(half=half, left_out=left_out).matrix
-            axes[row, half] = eigh(matrix, subset_by_index=(d - m, d - 1))[1][:, ::-1]
-    return _Bases(k=components_needed(variances, most=most) if varies else 0, axes=axes)
+        halves = [moments.covariance(half=half, left_out=left_out).matrix for half in range(_HALVES)]
+        axes[row] = directions(halves, m)
+    return _Bases(k=components_needed(variances, most=most) if varies else 0, axes=axes, moments=moments)
+
+
+def _missed(layer: _Bases, following: _Bases) -> Floats:
+    """Share of what a layer's own directions carry of it that the next layer's do not: [1 + folds]."""
+    if not (layer.k and following.k):
+        return np.full(len(layer.axes), nan)
+    return np.array(
+        [
+            missed_share(
+                [layer.moments.covariance(half=half, left_out=left_out).matrix for half in range(_HALVES)],
+                layer.axes[row, :, :, :DIRECTIONS],
+                following.axes[row, :, :, :DIRECTIONS],
+            )
+            for row, left_out in enumerate([None, *range(layer.moments.n_folds)])
+        ]
+    )
+
+
+def missed_share(covariances: Sequence[Floats], own: Floats, others: Floats) -> float:
+    """What the directions of another layer miss of one: its covariances [d, d] by half, and [halves, d, k] of either.
+
+    The formula is that of `Subspaces`. NaN for a layer that does not vary.
+    """
+    carried = np.zeros(2)
+    for half, matrix in enumerate(covariances):
+        for place, axes in enumerate((own, others)):
+            carried[place] += float(np.einsum("dk,dk->", axes[1 - half], matrix @ axes[1 - half]))
+    with np.errstate(all="ignore"):
+        return float(1 - carried[1] / carried[0])
+
+
+def directions(covariances: Sequence[Floats], n: int = DIRECTIONS) -> Floats:
+    """The first `n` principal directions of covariances [d, d], at most d: [covariances, d, n]."""
+    from scipy.linalg import eigh
+
+    d = len(covariances[0])
+    n = min(n, d)
+    return np.stack([eigh(one, subset_by_index=(d - n, d - 1))[1][:, ::-1] for one in covariances])
 
 
 def _across(a: _Bases, b: _Bases, p: int, q: int) -> Floats:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,22 @@ from layerclaims.models.gguf import check_rope_base, forget, read_gguf, untaken_
 from layerclaims.models.memory import check_room, enough_for
 from layerclaims.models.reading import WAY_OUT, reading
 from layerclaims.models.source import ModelSource
-from layerclaims.models.weights import Tensor, n_numbers, read_headers, refuse_untaken
+from layerclaims.models.weights import Tensor, n_numbers, read_headers, refuse_untaken, unembeds
 from layerclaims.runtime.dtypes import DTYPES, check_dtype
 from layerclaims.runtime.text import shown
 
 
-def load_module(source: ModelSource, *, device: str, dtype: str, initialise: int | None) -> Any:
+@dataclass(frozen=True, kw_only=True)
+class Module:
+    """A causal model of transformers, made of its files."""
+
+    causal: Any
+    head_lacks: tuple[
+        str, ...
+    ] = ()  # tensors of its output head that are not as the files have them, or not there
+
+
+def load_module(source: ModelSource, *, device: str, dtype: str, initialise: int | None) -> Module:
     """The whole causal model of transformers, on its device, in eval mode and without gradients.
 
     `initialise=SEED` draws its weights afresh. Raises LayerclaimsError, also where the weights are in another dtype.
@@ -24,7 +35,7 @@ def load_module(source: ModelSource, *, device: str, dtype: str, initialise: int
 
     check_dtype(dtype)
     if source.loaded is not None:
-        return _in_memory(source, dtype=dtype, initialise=initialise)
+        return Module(causal=_in_memory(source, dtype=dtype, initialise=initialise))
     place = device_of(device)
     kind: torch.dtype = getattr(torch, dtype)
     name, quantised = shown(source.name), source.config.get("quantization_config")
@@ -40,12 +51,12 @@ def load_module(source: ModelSource, *, device: str, dtype: str, initialise: int
         size = DTYPES["float32" if initialise is not None else dtype].size
         check_room(n_numbers(tensors) * size, place, source.name)
         with enough_for(f"Loading the model {name}"):
-            model = (
+            made = (
                 _pretrained(source, directory, kind, tensors, reader)
                 if initialise is None
-                else _untrained(source, directory, kind, initialise)
+                else Module(causal=_untrained(source, directory, kind, initialise))
             )
-            model = model.to(place).eval().requires_grad_(False)
+            model = made.causal.to(place).eval().requires_grad_(False)
         if reader is not None:
             check_rope_base(
                 reader, source.path / str(source.gguf_file), model.config.get_text_config(decoder=True)
@@ -57,7 +68,7 @@ def load_module(source: ModelSource, *, device: str, dtype: str, initialise: int
             f"The model {shown(source.name)} was loaded as {kinds}, not as {dtype}; give weights that are not "
             "quantised."
         )
-    return model
+    return replace(made, causal=model)
 
 
 def _in_memory(source: ModelSource, *, dtype: str, initialise: int | None) -> Any:
@@ -107,7 +118,7 @@ def _tensors(source: ModelSource, reader: Any) -> dict[str, Tensor]:
 
 def _pretrained(
     source: ModelSource, directory: Path, dtype: Any, tensors: Mapping[str, Tensor], reader: Any
-) -> Any:
+) -> Module:
     from transformers import AutoModelForCausalLM
 
     auto: Any = AutoModelForCausalLM  # its annotations do not know of output_loading_info
@@ -126,14 +137,16 @@ def _pretrained(
         )
     if reader is not None:
         untaken.update(untaken_tensors(reader, model))
-    _check_taken(source.name, model, info, untaken, tensors)
-    return model
+    return Module(causal=model, head_lacks=_check_taken(source.name, model, info, untaken, tensors))
 
 
 def _check_taken(
     name: str, model: Any, info: Mapping[str, Any], untaken: set[str], tensors: Mapping[str, Tensor]
-) -> None:
-    """Raise LayerclaimsError unless every weight of the model was read, and every weight of the files was taken."""
+) -> tuple[str, ...]:
+    """Raise LayerclaimsError unless every weight of the model was read, and every weight of the files was taken.
+
+    Gives the tensors of the output head for which that is not so: no state depends on them.
+    """
     if files := getattr(type(model.config), "extra_files", ()):
         raise LayerclaimsError(
             f"The model {shown(name)} ({type(model).__name__}) is read from further files, such as {shown(files[0])}, "
@@ -144,10 +157,11 @@ def _check_taken(
             f"The weights of {shown(name)} hold the tensor {shown(tensor)} with the shape {tuple(found)}, where its "
             f"configuration asks for {tuple(wanted)}; the files do not belong together."
         )
-    # transformers fills what is missing with random numbers and goes on; the output head is not used here
+    # transformers fills what is missing with random numbers and goes on; no state comes from the output head
     head = model.get_output_embeddings()
     head_names = {path for path, module in model.named_modules() if module is head}
-    missing = sorted(key for key in info["missing_keys"] if key.rpartition(".")[0] not in head_names)
+    of_head = {key for key in info["missing_keys"] if key.rpartition(".")[0] in head_names}
+    missing = sorted(info["missing_keys"] - of_head)
     if missing:
         raise LayerclaimsError(
             f"The weights of {shown(name)} lack {len(missing)} tensors that its configuration asks for, such as "
@@ -157,9 +171,9 @@ def _check_taken(
     blocks, further = (
         getattr(text, key, None) or 0 for key in ("num_hidden_layers", "num_nextn_predict_layers")
     )
-    refuse_untaken(
-        {*untaken, *info["unexpected_keys"]}, tensors, name, extra_blocks=range(blocks, blocks + further)
-    )
+    left = {*untaken, *info["unexpected_keys"]}
+    refuse_untaken(left, tensors, name, extra_blocks=range(blocks, blocks + further))
+    return tuple(sorted(of_head | set(filter(unembeds, left))))
 
 
 @contextlib.contextmanager

@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Self
 
-from layerclaims.errors import LayerclaimsError
+from layerclaims.errors import LayerclaimsError, NotTestedError
 from layerclaims.models.facts import ModelFacts
 from layerclaims.models.hooks import Anatomy, decoder_of, dissect
-from layerclaims.models.loading import load_module
+from layerclaims.models.loading import Module, load_module
 from layerclaims.models.memory import enough_for
 from layerclaims.models.source import ModelSource
 from layerclaims.models.tokenizer import Tokenizer
+from layerclaims.models.unembedding import Unembedding, unembedding_of
 from layerclaims.runtime.text import shown
 
 if TYPE_CHECKING:
@@ -19,10 +20,17 @@ class LanguageModel:
     """A decoder-only model whose residual stream can be read at every layer."""
 
     def __init__(
-        self, *, facts: ModelFacts, source: ModelSource, decoder: "nn.Module", anatomy: "Anatomy"
+        self,
+        *,
+        facts: ModelFacts,
+        source: ModelSource,
+        decoder: "nn.Module",
+        anatomy: "Anatomy",
+        whole: "Module | None" = None,
     ) -> None:
         """Use LanguageModel.load."""
         self.facts, self._source, self._decoder, self._anatomy = facts, source, decoder, anatomy
+        self._whole = whole
         self._pass = anatomy.listen()
         self.device = next(decoder.parameters()).device
         longest = getattr(decoder.config, "max_position_embeddings", None)
@@ -37,14 +45,17 @@ class LanguageModel:
         device: str = "auto",
         dtype: str = "float32",
         initialise: int | None = None,
+        head: bool = False,
     ) -> Self:
         """Load a model for reading: eval mode, no gradients, `dtype` checked on the parameters.
 
         `initialise=SEED` gives the untrained twin: the same architecture with freshly drawn weights. `device`
-        is `auto` (cuda, else mps, else cpu) or torch's name of one. One small batch is run to find blocks and
+        is `auto` (cuda, else mps, else cpu) or torch's name of one. The output head is kept with `head` only, for
+        `unembedding`. One small batch is run to find blocks and
         final norm and to check that state i is block i's output. Raises LayerclaimsError.
         """
-        model = load_module(source, device=device, dtype=dtype, initialise=initialise)
+        whole = load_module(source, device=device, dtype=dtype, initialise=initialise)
+        model = whole.causal
         decoder = decoder_of(model)
         anatomy = dissect(decoder, source.name, model.config)
         inputs, outputs = model.get_input_embeddings(), model.get_output_embeddings()
@@ -61,7 +72,9 @@ class LanguageModel:
             bos_added=Tokenizer(source).bos_added,
             final_norm=anatomy.norm is not None,
         )
-        return cls(facts=facts, source=source, decoder=decoder, anatomy=anatomy)
+        return cls(
+            facts=facts, source=source, decoder=decoder, anatomy=anatomy, whole=whole if head else None
+        )
 
     @property
     def n_states(self) -> int:
@@ -71,6 +84,27 @@ class LanguageModel:
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, with the special tokens that the tokenizer adds by default."""
         return Tokenizer(self._source)(text)
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the output head was kept."""
+        return self._whole is not None
+
+    def unembedding(self, ids: "Tensor") -> Unembedding:
+        """The model's own final norm and unembedding, for states of any layer; it holds no block of the model.
+
+        ids: int64 [texts, tokens], on which the last state has to give the model's own logits. The model must have been
+        loaded with its head. Raises NotTestedError where the files have no head, or where the logits are others.
+        """
+        if self._whole is None:
+            raise ValueError("the output head was not kept: load the model with head=True")
+        name = self.facts.name
+        if lacks := self._whole.head_lacks:
+            raise NotTestedError(
+                f"The unembedding of {shown(name)} is not in its weight files as the model computes it: see "
+                f"{shown(lacks[0])}."
+            )
+        return unembedding_of(self._whole.causal, self._anatomy.blocks, ids, name=name)
 
     def states(self, ids: "Tensor", out: "Tensor | None" = None) -> "Tensor":
         """States of every layer.

@@ -20,9 +20,11 @@ _BUFFERS: Final = re.compile(  # constants that old versions of transformers wro
     r"|(^|\.)embed_positions\.(weights|_float_tensor)$|num_batches_tracked$|_extra_state$|(^|\.)causal_mask$"
     r"|^rope_(freqs|factors_\w+)\.weight$"  # of GGUF, where they were found to be ones
 )
-_HEADS: Final = re.compile(  # they read the final state, and nothing reads them
-    r"(^|\.)(lm_head|embed_out|score|classifier|qa_outputs|v_head|value_head|multiple_choice_head|mtp)\."
-    r"|^output\.(weight|bias)$|(^|\.)final_logits_bias$"
+_UNEMBEDDING: Final = re.compile(  # it reads the final state, and nothing reads it
+    r"(^|\.)(lm_head|embed_out)\.|^output\.(weight|bias)$|(^|\.)final_logits_bias$"
+)
+_HEADS: Final = re.compile(  # others like it
+    r"(^|\.)(score|classifier|qa_outputs|v_head|value_head|multiple_choice_head|mtp)\."
 )
 _SENSES: Final = re.compile(  # whole parts of a model that only images, sound and the like go through
     r"(^|[._])(vision|visual|image|audio|speech|video|multi_?modal|mm)([._]|$)"
@@ -113,7 +115,12 @@ def harmless(tensor: str, shape: tuple[int, ...] | None = None) -> bool:
     if _BUFFERS.search(tensor):
         return not (tensor.endswith(".bias") and shape is not None and len(shape) == 1)
     before = re.sub(r"\.\d+\..*", ".", tensor)
-    return bool(_HEADS.search(before) or _SENSES.search(before))
+    return unembeds(before) or bool(_HEADS.search(before) or _SENSES.search(before))
+
+
+def unembeds(tensor: str) -> bool:
+    """Whether a tensor is part of the unembedding, by its name."""
+    return bool(_UNEMBEDDING.search(tensor))
 
 
 def refuse_untaken(

@@ -1,7 +1,7 @@
 """A session of claims: what was collected, what it needs, and all that has to be right before the first test."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,7 @@ class Run:
         self.expected: dict[str, Expected] = {}  # what has to come back with a verdict, by node id
         self._known: frozenset[str] = frozenset()  # ids of the claims among which some are selected
         self._terminable = False
+        self._in_suite: list[pytest.Item] = []  # what was selected, in the order of the suite
         self._rules: dict[str, Declaration | None] = {}  # by node id, where this process collected
 
     @property
@@ -156,19 +157,43 @@ class Run:
             # the workers of xdist are ended by their controller
             self.config.add_cleanup(signals.interrupt_on_terminate(ignore=self.worker))
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Count the claims before any is deselected, and mark them; foreign warnings fail no verdict."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
+        """Count the claims before any is deselected, and mark them; foreign warnings fail no verdict.
+
+        Of what is selected in the end, cheap claims are judged first; reports keep the order of the suite.
+        """
         self._known = selection.known_ids(items, self.config)
         for item in items:
             if claim_of(item):
                 item.add_marker("claim")
                 item.add_marker(pytest.mark.filterwarnings("default"))
+        yield
+        self._in_suite = list(items)
+        self._cheapest_first(items)
+
+    def _cheapest_first(self, items: list[pytest.Item]) -> None:
+        """Put claims in the order of what their measurements take, a model and protocol after the other."""
+        claims = {item: one.place for item in items for one in collection.expected([item]).values()}
+        if not claims or not self.usable:
+            return
+        from layerclaims.experiments.plan import cost
+
+        def key(item: pytest.Item) -> tuple[Any, ...]:
+            assert isinstance(item, pytest.Function)
+            protocol = self.settings.targets[claims[item]].protocol
+            return (claims[item], *cost(rule_of(item.function), protocol))
+
+        ordered = iter(sorted(claims, key=key))
+        items[:] = [next(ordered) if item in claims else item for item in items]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Remember which claims have to come back with a verdict; a worker of xdist also tells its controller."""
-        self.expected = collection.expected(session.items)
+        places = {item: place for place, item in enumerate(self._in_suite)}
+        self.expected = collection.expected(
+            sorted(session.items, key=lambda item: places.get(item, len(places)))
+        )
         if self.config.option.collectonly or not self.usable:
             return
         for item in session.items:

@@ -24,10 +24,13 @@ def counts_of_tested(
     vectors: Vectors,
     answers: Mapping[int, NDArray[np.int64]],
     labels: Mapping[int, NDArray[np.int64]] | None = None,
+    *,
+    positions: int | None = None,
 ) -> tuple[Counts, Counts, Counts]:
     """Counts of some folds' answers: fold -> the labels named for its tested vectors, in their order.
 
-    An answer is right where it meets the vector's layer, or its place in that fold's `labels` [vectors].
+    An answer is right where it meets the vector's layer, or its place in that fold's `labels` [vectors]. Of each
+    document only the first `positions` are counted, by default all.
     Returns what `counts_of_rows` does.
     """
     truth = vectors.labels
@@ -35,7 +38,7 @@ def counts_of_tested(
         fold: named == (truth if labels is None else labels[fold])[vectors.tested(fold)]
         for fold, named in answers.items()
     }
-    return _counts(vectors, [(vectors.tested(fold), marks) for fold, marks in right.items()])
+    return _counts(vectors, [(vectors.tested(fold), marks) for fold, marks in right.items()], positions)
 
 
 def counts_of_rows(
@@ -49,13 +52,15 @@ def counts_of_rows(
 
 
 def _counts(
-    vectors: Vectors, marked: Sequence[tuple[slice | NDArray[np.int64], NDArray[np.bool_]]]
+    vectors: Vectors,
+    marked: Sequence[tuple[slice | NDArray[np.int64], NDArray[np.bool_]]],
+    positions: int | None = None,
 ) -> tuple[Counts, Counts, Counts]:
     right, seen = np.zeros((2, len(vectors.flat)), dtype=np.bool_)
     for part, marks in marked:
         right[part] = marks
         seen[part] = True
-    correct, total = (marks.reshape(vectors.x.shape[:3]).sum(2) for marks in (right, seen))
+    correct, total = (marks.reshape(vectors.x.shape[:3])[:, :, :positions].sum(2) for marks in (right, seen))
     any_seen = total.any(1)
     own = np.argsort(vectors.rows[any_seen])
     return vectors.rows[any_seen][own], correct[any_seen][own], total[any_seen][own]

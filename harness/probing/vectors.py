@@ -126,6 +126,18 @@ def training_share(vectors: Vectors, fold: int, share: float) -> list[slice]:
     return [r for r in chosen if r.stop > r.start]
 
 
+def draw_positions(
+    vectors: Vectors, fold: int, *, of: int, n: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Flat rows of `n` of the first `of` positions of each document that a fold's probe may see, of all labels."""
+    documents, labels, positions, _ = vectors.x.shape
+    rows = np.arange(documents * labels * positions, dtype=np.int64).reshape(documents, labels, positions)
+    own = vectors.folds[fold]
+    allowed = np.delete(np.arange(documents), np.arange(own.start, own.stop))
+    drawn = np.sort(rng.permuted(np.tile(np.arange(of), (len(allowed), 1)), axis=1)[:, :n], axis=1)
+    return np.take_along_axis(rows[allowed], drawn[:, None, :], axis=2).ravel()
+
+
 def take(
     vectors: Vectors, rows: Sequence[slice] | NDArray[np.int64], *, empty: Empty = _in_memory
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -142,18 +154,28 @@ def take(
     return x, y
 
 
+def labels_of(vectors: Vectors, rows: Sequence[slice]) -> NDArray[np.int64]:
+    """Labels [n] of some ranges of flat rows."""
+    return np.concatenate([vectors.labels[part] for part in rows])
+
+
+def columns_of(
+    vectors: Vectors, rows: Sequence[slice], dimensions: NDArray[np.int64], *, out: NDArray[np.float32]
+) -> None:
+    """Fill `out` [n, dimensions] with some dimensions of some ranges of flat rows."""
+    start = 0
+    for part in rows:
+        for piece in range(part.start, part.stop, _PIECE):
+            chosen = vectors.flat[piece : min(piece + _PIECE, part.stop)][:, dimensions]
+            out[start : start + len(chosen)] = chosen
+            start += len(chosen)
+
+
 def _pieces(part: slice | NDArray[np.int64]) -> list[slice | NDArray[np.int64]]:
     """A range as it is; numbers a few at a time, since what they choose is copied twice."""
     if isinstance(part, slice):
         return [part]
     return [part[start : start + _PIECE] for start in range(0, len(part), _PIECE)]
-
-
-def prefix(vectors: Vectors, positions: int, *, empty: Empty = _in_memory) -> Vectors:
-    """The same documents cut to their first positions, a copy: what a causal model makes of a shorter context."""
-    x = empty((*vectors.x.shape[:2], positions, vectors.x.shape[-1]))
-    x[:] = vectors.x[:, :, :positions]
-    return replace(vectors, x=x)
 
 
 def random_directions(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

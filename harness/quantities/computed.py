@@ -23,6 +23,12 @@ class Computed(Quantity):
 
     made_of: tuple[Measurement, ...]
     function: Callable[[Study], Finding | Sequence[Finding]]
+    takes: Callable[[Study], None] | None = None  # raises NotTestedError for a model that is too small
+
+    def check(self, study: Study) -> None:
+        """As `takes`."""
+        if self.takes is not None:
+            self.takes(study)
 
     @property
     def needs(self) -> tuple[Measurement, ...]:
@@ -36,12 +42,15 @@ class Computed(Quantity):
 
 
 def quantity(
-    name: str, *made_of: Measurement, several: bool = False
+    name: str,
+    *made_of: Measurement,
+    several: bool = False,
+    takes: Callable[[Study], None] | None = None,
 ) -> Callable[[Callable[[Study], Finding | Sequence[Finding]]], Computed]:
     """Make a function of a study a quantity: a constant that claims can hold against a region."""
 
     def make(function: Callable[[Study], Finding | Sequence[Finding]]) -> Computed:
-        return Computed(name=name, made_of=made_of, function=function, several=several)
+        return Computed(name=name, made_of=made_of, function=function, several=several, takes=takes)
 
     return make
 
@@ -62,6 +71,11 @@ def mean_of(made_of: Measurement, array: str, *, name: str) -> Computed:
         return Finding(estimate=estimate, n_documents=len(values), n_vectors=len(values))
 
     return Computed(name=name, made_of=(made_of,), function=function)
+
+
+def without_each(values: Floats) -> Floats:
+    """The means [n] of independent numbers [n, ...] without each: their jackknife is Student's interval of a mean."""
+    return np.asarray((values.sum(axis=0) - values) / (len(values) - 1))
 
 
 def left_out(

@@ -24,6 +24,12 @@ class OfCounts(Quantity):
         """The measurements that hold the series."""
         return tuple(dict.fromkeys(one.of for one in self.series))
 
+    def check(self, study: Study) -> None:
+        """As its series say."""
+        for one in self.series:
+            if one.takes is not None:
+                one.takes(study)
+
     @property
     def recipe(self) -> Recipe:
         """The statistic and the names of its series."""
@@ -31,12 +37,11 @@ class OfCounts(Quantity):
 
     def find(self, study: Study) -> tuple[Finding, ...]:
         """The estimate, with the worst certificate of the probes behind the series."""
-        alpha = study.protocol.alpha
         n_documents, n_vectors = sample_of([study.counts(one) for one in self.series])
         found = Finding(
             name=self.name,
             estimate=study.estimate(
-                self.statistic, self.series, confidence=1 - (2 * alpha if self.equivalence else alpha)
+                self.statistic, self.series, confidence=self.confidence(study.protocol.alpha)
             ),
             n_documents=n_documents,
             n_vectors=n_vectors,
@@ -58,18 +63,33 @@ def difference(first: Series, second: Series, *, name: str) -> OfCounts:
     return OfCounts(name=name, statistic="difference", series=(first, second))
 
 
-def lowest_recall(series: Series) -> OfCounts:
+def lowest_recall(series: Series, *, name: str = "lowest recall of a layer") -> OfCounts:
     """The lowest of the layers' recalls."""
 
     def note(study: Study) -> str:
         return f"state {int(study.counts(series).recall.argmin())} is the least recognised"
 
-    return OfCounts(name="lowest recall of a layer", statistic="lowest recall", series=(series,), note=note)
+    return OfCounts(name=name, statistic="lowest recall", series=(series,), note=note)
 
 
 def trend(series: Sequence[Series], *, name: str) -> OfCounts:
     """How accuracy rises along some series: Page's trend over documents, positive where it does."""
     return OfCounts(name=name, statistic="page trend", series=tuple(series))
+
+
+def trend_over_states(series: Series, *, name: str) -> OfCounts:
+    """How accuracy rises along the states of one series: Page's trend over documents, positive where it does."""
+    return OfCounts(name=name, statistic="page trend over labels", series=(series,))
+
+
+def share_above_chance(first: Series, second: Series, *, name: str) -> OfCounts:
+    """(acc(first) - chance) / (acc(second) - chance), paired by document."""
+    return OfCounts(name=name, statistic="share above chance", series=(first, second))
+
+
+def beyond_half_the_drop(known: Series, every: Series, before: Series, *, name: str) -> OfCounts:
+    """By how much acc(known) exceeds the middle between acc(every) and acc(before)."""
+    return OfCounts(name=name, statistic="beyond half the drop", series=(known, every, before))
 
 
 def half_the_drop(full: tuple[Series, Series], reduced: tuple[Series, Series], *, name: str) -> OfCounts:

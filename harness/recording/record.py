@@ -15,13 +15,15 @@ from layerclaims.results.records import (
     ClaimRecord,
     ControlRecord,
     CriterionRecord,
+    NullRecord,
     PartRecord,
     ProbeRecord,
     RecipeRecord,
     TwinRecord,
 )
-from layerclaims.verdicts import calibration
+from layerclaims.verdicts import calibration, nulls
 from layerclaims.verdicts.claim import POST, Claim
+from layerclaims.verdicts.criterion import CONTROLS
 from layerclaims.verdicts.declaration import Declaration
 from layerclaims.verdicts.evidence import Evidence, Finding, Part
 from layerclaims.verdicts.published import reported
@@ -85,11 +87,13 @@ def _judged(
     first = evidence.parts[0]
     p_values = [part.criterion.p_value(part.finding.estimate) for part in evidence.parts]
     known = [p for p in p_values if p is not None]
-    tested = [part for part in evidence.parts if part.criterion.relation != "contains"]
+    tested = [part for part in evidence.parts if part.criterion.relation not in CONTROLS]
     certificate = evidence.certificate
     # measured on our rows under the rigorous protocol: another's claim of the same name has another rule
     calibrated = claim.source == POST and not protocol.published
     rates = calibration.rates(claim.id) if calibrated else None
+    passed = nulls.passed(claim.id) if calibrated else []
+    more: dict[str, Any] = {"nulls": tuple(map(NullRecord.model_validate, passed))} if passed else {}
     return ClaimRecord(
         **_head(claim, protocol),
         estimate=_finite(first.finding.estimate.value),
@@ -116,6 +120,7 @@ def _judged(
         reason=why,
         figures=tuple(figure.id for figure in evidence.figures),
         calibration=None if rates is None else CalibrationRecord.model_validate(rates),
+        **more,
         seconds=round(seconds, 3),
         p_holm=None,
     )

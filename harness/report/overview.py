@@ -108,6 +108,12 @@ def certainty(claims: list[Assessment], protocols: list[str]) -> list[tuple[str,
         said = f"{len(twins)} replicated claim{'s say' if len(twins) > 1 else ' says'}"
         same = f"an untrained network satisfies the same: {_listed(twins)}."
         made.append(("Untrained", f"{said} little about training, since {same}"))
+    weak = [c.title for c, r in mine if r.verdict is Verdict.REPLICATED and r.weakness]
+    if weak:
+        said = (
+            f"{len(weak)} replicated claim{'s say' if len(weak) > 1 else ' says'} little about trained layers"
+        )
+        made.append(("Weak", f"{said}, since structureless data pass the same rule: {_listed(weak)}."))
     stalled = sum(r.converged is False for c in claims for r in c.results if r.protocol == "rigorous")
     if stalled:
         rests = "verdict rests" if stalled == 1 else "verdicts rest"

@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from layerclaims.report import answers
+from layerclaims.report import answers, structureless
 from layerclaims.report import protocols as between
 from layerclaims.report.escaping import clean, cleaned, quoted
 from layerclaims.report.overview import bibtex, certainty, contents, facts, headline, tally, with_selection
@@ -131,6 +131,7 @@ def present(results: Results, *, interactive: bool) -> Report:
         of_post=all(of_post(claim) for claim in data.claims),
         cites_post=any(of_post(claim) for claim in data.claims),
         calibrated=any(result.calibration for claim in claims for result in claim.results),
+        structureless=any(result.structureless for claim in claims for result in claim.results),
         untrained=any(result.untrained for claim in claims for result in claim.results),
         older=older,
         answers=answers.groups(rows) if both else (),
@@ -173,6 +174,9 @@ def _result(claim: ClaimRecord, command: list[str], interactive: bool) -> Result
         certificate=certificate(claim.probe, claim.protocol),
         calibration=calibration(claim.calibration),
         error_rates=error_rates(claim.calibration),
+        structureless=structureless.shares(claim.nulls),
+        weakness=structureless.weakness(claim.nulls),
+        passing=structureless.most(claim.nulls),
         untrained=_untrained(claim),
         converged=claim.probe.converged if claim.probe else None,
         p_values=p_values(claim),

@@ -48,6 +48,9 @@ class Result:
     certificate: str
     calibration: str  # the row's measured error rates as a sentence; empty where none were measured
     error_rates: str  # the same as two numbers
+    structureless: str  # how often null models pass the rule; empty where none was drawn
+    weakness: str  # what it means that they do in most draws; empty where they do not
+    passing: str  # the one that passes oftenest, in a word or two
     untrained: Untrained | None
     converged: bool | None
     p_values: str
@@ -199,6 +202,7 @@ class Report:
     of_post: bool  # whether every claim is the post's
     cites_post: bool  # whether any is
     calibrated: bool  # whether any row has measured error rates
+    structureless: bool  # whether null models were judged by the rule of any row
     untrained: bool  # whether any row was judged on the untrained twin as well
     older: bool  # whether as published meant scikit-learn's defaults when the file was written
     answers: tuple[AnswerGroup, ...]  # empty under one protocol alone

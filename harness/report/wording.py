@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from layerclaims.results.records import CalibrationRecord, ClaimRecord, PartRecord, ProbeRecord
 from layerclaims.runtime.text import short, undotted
 from layerclaims.verdicts.claim import OWN, POST, citation
-from layerclaims.verdicts.criterion import Relation
+from layerclaims.verdicts.criterion import CONTROLS, Relation
 from layerclaims.verdicts.verdict import Verdict
 
 PROTOCOLS = {"rigorous": "rigorous", "as-published": "as published"}
@@ -84,7 +84,7 @@ def distance_of(part: PartRecord, value: float | None) -> float | None:
     Positive inside the region. None where there is no interval or no region with an inside.
     """
     interval, threshold = part.interval, part.threshold
-    if value is None or interval is None or threshold is None or part.relation == "contains":
+    if value is None or interval is None or threshold is None or part.relation in CONTROLS:
         return None
     inside = (
         min(value - threshold[0], threshold[1] - value)
@@ -204,6 +204,8 @@ def change(claim: ClaimRecord, part: PartRecord | None) -> str:
             return f"An interval of {name} that reaches beyond {ends} would undo it."
         region = rule.removeprefix("within ")
         return f"The whole interval {interval} of {name} would have to lie inside {region}."
+    if part.relation == "not above":
+        return f"The interval {interval} of {name} would have to lie above {short(part.threshold)}."
     if part.relation == "contains":
         wish = "no longer contain" if replicated else "contain"
         return f"The interval {interval} of {name} would have to {wish} {short(part.threshold)}."

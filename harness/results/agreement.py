@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from layerclaims.runtime.text import digits, inert
 
 RELATIVE, ABSOLUTE = 1e-8, 1e-9  # files keep ten significant digits
+OF_A_TAIL = 1e-6  # a tail changes by more than what it is the tail of, and has no scale but its own
 Numbers = float | Sequence[float] | None
 
 
@@ -26,6 +27,20 @@ class Mismatches:
         """Hold a stated number, or several, against what `source` says."""
         if not same(stated, right):
             self.note(place, f"the {what} is {digits(stated)}, and {source} {digits(right)}")
+
+    def hold_p(
+        self, place: str, stated: float | None, right: float | None, source: str = "the counts give"
+    ) -> None:
+        """Hold a stated p-value: the smallest, too, is held digit by digit."""
+        if not same_p(stated, right):
+            self.note(place, f"the p-value is {digits(stated)}, and {source} {digits(right)}")
+
+
+def same_p(stated: float | None, right: float | None) -> bool:
+    """Whether two p-values are equal but for rounding."""
+    if stated is None or right is None:
+        return stated is right
+    return math.isclose(stated, right, rel_tol=OF_A_TAIL)
 
 
 def same(stated: object, right: object) -> bool:

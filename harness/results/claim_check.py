@@ -7,13 +7,14 @@ from typing import Final, Literal
 from layerclaims.errors import NotTestedError
 from layerclaims.protocol import Protocol
 from layerclaims.results.agreement import Mismatches, same
+from layerclaims.results.earlier import Rules
 from layerclaims.results.evidence_check import criterion_words, reason_fits, stated_estimate
 from layerclaims.results.records import ClaimRecord, PartRecord, ProtocolRecord, RecipeRecord
 from layerclaims.results.text_check import check_texts
 from layerclaims.runtime.text import digits, shown
 from layerclaims.statistics.counts import AnswerCounts, Recipe, compute, sample_of
 from layerclaims.statistics.estimate import Estimate
-from layerclaims.verdicts.criterion import MINIMUM_DOCUMENTS, Criterion
+from layerclaims.verdicts.criterion import CONTROL_CONFIDENCE, CONTROLS, MINIMUM_DOCUMENTS, Criterion
 from layerclaims.verdicts.quantity import Setup
 from layerclaims.verdicts.registry import RegisteredClaim
 from layerclaims.verdicts.verdict import Verdict
@@ -35,17 +36,16 @@ class ClaimCheck:
         setup: Setup | None,
         options: Protocol | None,
         n_texts: int,
-        outdated: bool,
+        rules: Rules,
         words: bool,
     ) -> None:
         """`series` are those whose counts are sound, by "PROTOCOL/SERIES"; `n_texts` counts all corpora.
 
         `claims` are those whose rules are known, `setup` what their thresholds follow from and `options` the
-        protocol that the file's options make, if these are known. `outdated` says that the file has an earlier
-        schema, under which published verdicts, too, needed a probe that converged; `words` that it comes from this
-        very version, so that its sentences are to be those that are made here.
+        protocol that the file's options make, if these are known. `rules` are those of the file's schema version;
+        `words` says that it comes from this very version, so that its sentences are to be those that are made here.
         """
-        self._outdated, self._words, self._options = outdated, words, options
+        self._rules, self._words, self._options = rules, words, options
         self._protocol, self._series, self._mismatches = protocol, series, mismatches
         self._claims, self._setup, self._n_texts = claims, setup, n_texts
         self._estimates: dict[tuple[str, str, tuple[str, ...], float], Estimate] = {}
@@ -59,6 +59,8 @@ class ClaimCheck:
             check_texts(name, claim, known, self._options, self._mismatches)
         elif claim.calibration is not None and self._words:
             self._mismatches.note(name, "has error rates, and its rule was never calibrated")
+        elif claim.nulls and self._words:
+            self._mismatches.note(name, "has null models, and none was ever judged by its rule")
         if not claim.parts or not tested:
             if claim.parts:
                 self._mismatches.note(name, f"says {claim.verdict} and has parts that decide it")
@@ -74,7 +76,7 @@ class ClaimCheck:
             computed.append(estimate)
         self._top(name, claim)
         sizes = self._sample(name, claim, computed)
-        needs_convergence = self._outdated or claim.protocol == "rigorous"
+        needs_convergence = self._rules.published_needs_convergence or claim.protocol == "rigorous"
         verdict = _verdict(claim, holds, computed, needs_convergence)
         if claim.verdict != verdict:
             self._mismatches.note(name, f"says {claim.verdict}, and its parts give {verdict}")
@@ -109,11 +111,11 @@ class ClaimCheck:
             for what in ("estimate", "interval", "p_value", "probe", "calibration", "control_untrained")
             if getattr(claim, what) is not None
         ]
-        shown_too += [what for what in ("controls", "figures") if getattr(claim, what)]
+        shown_too += [what for what in ("controls", "figures", "nulls") if getattr(claim, what)]
         shown_too += [what for what in ("n_documents", "n_vectors") if getattr(claim, what)]
         if claim.criterion.text or claim.criterion.threshold is not None:
             shown_too.append("criterion")
-        if shown_too and not claim.parts and not self._outdated:
+        if shown_too and not claim.parts and self._rules.whole:
             self._mismatches.note(name, f"was not measured and has {', '.join(shown_too)}")
 
     def _rule(self, name: str, claim: ClaimRecord) -> list[Criterion | None]:
@@ -184,9 +186,9 @@ class ClaimCheck:
         if criterion is not None:
             state = criterion.holds(estimate or stated_estimate(part))
             if estimate is not None:
-                self._mismatches.hold(place, "p-value", part.p_value, criterion.p_value(estimate))
+                self._mismatches.hold_p(place, part.p_value, self._rules.p_value(criterion, estimate))
             else:
-                self._stated_p(place, part, state)
+                self._stated_p(place, part, criterion, state)
         if part.holds != state:
             self._mismatches.note(
                 place, f"says that it {_holds(part.holds)}, and its interval that it {_holds(state)}"
@@ -196,6 +198,8 @@ class ClaimCheck:
     def _compute(self, place: str, protocol: str, part: PartRecord, recipe: RecipeRecord) -> Estimate | None:
         """A part's estimate and interval from the counts, compared with what is stated."""
         confidence = 1 - (2 if part.relation == "inside" else 1) * self._protocol.alpha
+        if part.relation == "not above":
+            confidence = CONTROL_CONFIDENCE
         absent = [name for name in recipe.series if f"{protocol}/{name}" not in self._series]
         if absent:
             self._mismatches.note(
@@ -229,19 +233,39 @@ class ClaimCheck:
             )
         return estimate
 
-    def _stated_p(self, place: str, part: PartRecord, state: bool | None) -> None:
-        """A p-value that cannot be computed again still has to agree with its interval.
+    def _stated_p(self, place: str, part: PartRecord, criterion: Criterion, state: bool | None) -> None:
+        """A p-value that cannot be computed again still has to be there and to agree with its interval.
 
         The intervals are those that contain what their test does not reject (see `statistics.Estimate`).
         """
-        p, level = part.p_value, part.confidence
-        if p is None or level is None or part.relation == "contains":
+        p, confidence, method = part.p_value, part.confidence, part.method
+        measured = part.estimate is not None and part.interval is not None
+        if self._rules.present:
+            if part.relation in CONTROLS and p is not None:
+                self._mismatches.note(place, f"has the p-value {digits(p)}, and a control has none")
+            elif part.relation not in CONTROLS and p is None and measured:
+                self._mismatches.note(place, "has no p-value, and its interval is finite")
+            if self._claims and not self._at_alpha(criterion, part):
+                self._mismatches.note(
+                    place,
+                    f"has the confidence {digits(confidence)}, which does not follow from alpha "
+                    f"{digits(self._protocol.alpha)}",
+                )
+        elif method in ("percentile", "exact", "bound"):
             return
-        if part.method in (None, "percentile", "exact", "bound"):
+        if p is None or confidence is None or method is None or part.relation in CONTROLS:
             return
-        tail = 1 - level if part.method in ("chi-square", "Page") else (1 - level) / 2
-        if not math.isclose(p, tail, rel_tol=1e-6) and (p < tail) != (state is True):
+        level = self._rules.level(criterion, method, confidence)
+        if not math.isclose(p, level, rel_tol=1e-6) and (p < level) != (state is True):
             self._mismatches.note(place, f"has the p-value {digits(p)}, which its interval contradicts")
+
+    def _at_alpha(self, criterion: Criterion, part: PartRecord) -> bool:
+        """Whether a stated part's interval has the confidence that its rule asks for."""
+        if part.confidence is None:
+            return False
+        if part.relation == "not above":
+            return same(part.confidence, CONTROL_CONFIDENCE)
+        return same(criterion.level(part.method, part.confidence), self._protocol.alpha)
 
     def _top(self, name: str, claim: ClaimRecord) -> None:
         """The numbers shown for the claim are those of its first part, the p-value the largest of all."""
@@ -258,13 +282,10 @@ class ClaimCheck:
         self._mismatches.hold(
             name, "threshold", claim.criterion.threshold, threshold, source="its first part says"
         )
-        tested = [part.p_value for part in claim.parts if part.relation != "contains"]
+        tested = [part.p_value for part in claim.parts if part.relation not in CONTROLS]
         known = [p for p in tested if p is not None]
-        if not (claim.p_value is None and len(known) < len(tested)):
-            largest = max(known) if known else None
-            self._mismatches.hold(
-                name, "p-value", claim.p_value, largest, source="the largest of its parts is"
-            )
+        largest = max(known) if known and len(known) == len(tested) else None
+        self._mismatches.hold_p(name, claim.p_value, largest, source="the largest of its parts is")
 
     def _sample(self, name: str, claim: ClaimRecord, computed: Sequence[Estimate | None]) -> list[int | None]:
         """Numbers of documents and vectors against the counts; the documents of each part that rests on counts."""

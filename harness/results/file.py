@@ -18,7 +18,7 @@ from layerclaims.errors import LayerclaimsError
 from layerclaims.results import attachment
 from layerclaims.results.checking import checked
 from layerclaims.results.fields import Record
-from layerclaims.results.records import SCHEMA_VERSION, Results
+from layerclaims.results.records import SCHEMA_VERSION, SEALED, Results
 from layerclaims.runtime.files import write_whole
 from layerclaims.runtime.text import inert
 
@@ -92,15 +92,21 @@ def read_results(path: Path | str) -> Results:
     """Read a results.json, or a report PDF that has one attached, and check it.
 
     Raises LayerclaimsError with one sentence for a file that is missing, no regular file, larger than 128 MiB,
-    truncated, not JSON, of a newer schema, not valid against this one, or whose checksum is not that of its content.
+    truncated, not JSON, of a newer schema, not valid against this one, or whose checksum is not that of its content
+    or was taken out.
     """
     path = Path(path)
     name = inert(path, 300)
     results = loads(read_bytes(path), origin=name)
-    if results.sha256 is not None and results.sha256 != checksum(results):
+    changed = None
+    if results.sha256 is None and results.schema_version >= SEALED:
+        changed = "it has no checksum, and every file of its version has one"
+    elif results.sha256 is not None and results.sha256 != checksum(results):
+        changed = "its checksum is not that of its content"
+    if changed is not None:
         raise LayerclaimsError(
-            f"{name} was changed after it was written: its checksum is not that of its content; take the file as "
-            "layerclaims wrote it, or ask 'layerclaims verify' what it contradicts"
+            f"{name} was changed after it was written: {changed}; take the file as layerclaims wrote it, or ask "
+            "'layerclaims verify' what it contradicts"
         )
     return results
 

@@ -29,11 +29,13 @@ from layerclaims.verdicts.verdict import Verdict
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-SCHEMA_VERSION: Final = (
-    3  # 2 adds `where` and `selected`; 3 adds `walks` and takes the published procedure as it was run
-)
+# 2 adds `where` and `selected`; 3 adds `walks` and takes the published procedure as it was run; 4 has p-values on the
+# verdict's side and level, and controls that must not lie above a value
+SCHEMA_VERSION: Final = 4
+SEALED: Final = 3  # from this version on every file has a checksum
 MOST_CLAIMS: Final = 2_000  # under all protocols: what a hostile file may ask for is bounded
 MOST_PARTS: Final = 100
+MOST_NULLS: Final = 20
 # the authors chose other texts for transfer
 CorpusRole = Literal["main", "transfer", "transfer as published"]
 ClaimId = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
@@ -195,6 +197,14 @@ class CalibrationRecord(Record):
     plants: Count  # data sets that were drawn
 
 
+class NullRecord(Record):
+    """How often data without structure pass a claim's rule."""
+
+    name: str  # of the null model: "random walk"
+    passed: Share  # of the draws, those that came out REPLICATED
+    draws: Count
+
+
 class TwinRecord(Record):
     """What the same rule says of the untrained twin: the same architecture, freshly initialised."""
 
@@ -247,6 +257,10 @@ class ClaimRecord(Record):
         ),
     ]
     calibration: CalibrationRecord | None = None
+    nulls: Annotated[
+        Many[NullRecord],
+        Field(max_length=MOST_NULLS, description="Null models under the rule, where any can be drawn."),
+    ] = ()
     seconds: Number | None
     control_untrained: TwinRecord | None = None
     p_holm: Number | None  # adjusted over all claims of the protocol
@@ -333,7 +347,7 @@ class SeriesRecord(Record):
 class Results(Record):
     """One run: every verdict with its evidence, and the counts per document behind each accuracy."""
 
-    schema_version: Literal[1, 2, 3]
+    schema_version: Literal[1, 2, 3, 4]
     created: Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
     harness: HarnessRecord
     protocol: ProtocolRecord

@@ -1,13 +1,14 @@
 """What a claim's record says in words, and of its source, against the code that declares the claim."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from layerclaims.errors import NotTestedError
 from layerclaims.protocol import Protocol
 from layerclaims.results.agreement import Mismatches, same
-from layerclaims.results.records import CalibrationRecord, ClaimRecord
+from layerclaims.results.records import CalibrationRecord, ClaimRecord, NullRecord
 from layerclaims.runtime.text import shown
-from layerclaims.verdicts import calibration
+from layerclaims.verdicts import calibration, nulls
 from layerclaims.verdicts.claim import POST
 from layerclaims.verdicts.published import reported
 from layerclaims.verdicts.registry import RegisteredClaim
@@ -17,7 +18,10 @@ from layerclaims.verdicts.verdict import Verdict
 def check_texts(
     place: str, claim: ClaimRecord, known: RegisteredClaim, protocol: Protocol | None, mismatches: Mismatches
 ) -> None:
-    """Statement, place, reported figure, rule and error rates; `protocol` is None where its options are unsound."""
+    """Statement, place, reported figure, rule, error rates and null models.
+
+    `protocol` is None where its options are unsound.
+    """
     for field, right in declared_head(known, protocol).items():
         stated = getattr(claim, field)
         if not same(stated, right):
@@ -35,6 +39,11 @@ def check_texts(
         mismatches.note(
             place,
             f"the calibration is {shown(_brief(stated))}, and the one measured is {shown(_brief(right))}",
+        )
+    said, measured = _passed(claim.nulls), _passed(_nulls(known, claim))
+    if said != measured:
+        mismatches.note(
+            place, f"null models are said to pass {shown(said)}, and {shown(measured)} was measured"
         )
     if not claim.parts:
         _check_unmeasured(place, claim, known, mismatches)
@@ -64,11 +73,24 @@ def rule_words(known: RegisteredClaim, claim: ClaimRecord) -> str | None:
 
 
 def _rates(known: RegisteredClaim, claim: ClaimRecord) -> CalibrationRecord | None:
-    """The error rates that a record carries: of the post's claims that were judged by the rigorous rule."""
-    if not claim.parts or known.claim.source != POST or claim.protocol != "rigorous":
-        return None
-    rates = calibration.rates(claim.id)
+    """The error rates that a record carries."""
+    rates = calibration.rates(claim.id) if _calibrated(known, claim) else None
     return None if rates is None else CalibrationRecord.model_validate(rates)
+
+
+def _nulls(known: RegisteredClaim, claim: ClaimRecord) -> tuple[NullRecord, ...]:
+    """The null models that a record carries."""
+    passed = nulls.passed(claim.id) if _calibrated(known, claim) else []
+    return tuple(map(NullRecord.model_validate, passed))
+
+
+def _calibrated(known: RegisteredClaim, claim: ClaimRecord) -> bool:
+    """Whether a claim is one of the post's that was judged by the rigorous rule: others were not calibrated."""
+    return bool(claim.parts) and known.claim.source == POST and claim.protocol == "rigorous"
+
+
+def _passed(found: Sequence[NullRecord]) -> str:
+    return ", ".join(f"{one.name} {one.passed:.10g} of {one.draws}" for one in found) or "none"
 
 
 def _same_rates(stated: CalibrationRecord | None, right: CalibrationRecord | None) -> bool:

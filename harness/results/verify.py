@@ -16,9 +16,10 @@ from pathlib import Path
 from layerclaims import __version__
 from layerclaims.results import attachment, pdf_check
 from layerclaims.results import file as results_file
-from layerclaims.results.agreement import Mismatches, same
+from layerclaims.results.agreement import Mismatches, same_p
 from layerclaims.results.claim_check import Basis, ClaimCheck, named
-from layerclaims.results.records import SCHEMA_VERSION, ClaimRecord, Results, SeriesRecord
+from layerclaims.results.earlier import Rules
+from layerclaims.results.records import ClaimRecord, Results, SeriesRecord
 from layerclaims.results.run_check import (
     check_claims,
     check_options,
@@ -71,9 +72,9 @@ class _Checking:
     def __init__(self, results: Results, claims: Mapping[str, RegisteredClaim] | None) -> None:
         self.results = results
         self.claims = post_claims() if claims is None else claims
-        self.outdated = results.schema_version < SCHEMA_VERSION
+        self.rules = Rules(version=results.schema_version)
         self.unchecked = ""
-        if self.outdated:
+        if not self.rules.present:
             self.unchecked = (
                 f"the file is of schema version {results.schema_version}, and they have changed since"
             )
@@ -110,9 +111,9 @@ class _Checking:
         results, current = self.results, not self.unchecked
         if results.sha256 is not None:
             self.check_checksum("sha256", results.sha256, results_file.checksum(results))
-        elif not self.outdated:
+        elif self.rules.whole:
             self.mismatches.note("sha256", "is absent, which every file of this version has")
-        check_options(results.protocol, self.mismatches, complete=not self.outdated)
+        check_options(results.protocol, self.mismatches, complete=self.rules.whole)
         options = protocol_of(results.protocol)
         if options is not None:
             self.check_checksum("protocol/hash", results.protocol.hash, options.hash)
@@ -129,14 +130,14 @@ class _Checking:
             setup=setup_of(results, self.mismatches),
             options=options,
             n_texts=sum(corpus.n_texts for corpus in results.corpora),
-            outdated=self.outdated,
+            rules=self.rules,
             words=current,
         )
         names: dict[Basis, list[str]] = {"recomputed": [], "partly": [], "stated": [], "without": []}
         for claim in results.claims:
             names[check.check(claim)].append(named(claim))
         self.check_holm(results.claims)
-        if not self.outdated:
+        if self.rules.whole:
             check_run(results, self.mismatches)
             check_series(results, self.mismatches)
             check_walks(results, self.mismatches)
@@ -231,5 +232,5 @@ def _holm_of(family: Sequence[ClaimRecord]) -> list[tuple[str, str]]:
     return [
         (named(claim), f"p_holm is {digits(claim.p_holm)}, and Holm's adjustment gives {digits(right)}")
         for claim, right in zip(family, adjusted, strict=True)
-        if not same(claim.p_holm, right)
+        if not same_p(claim.p_holm, right)
     ]

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from math import expm1, inf, isfinite, log, nan
+from math import expm1, inf, isfinite, log, nan, sqrt
 
 import numpy as np
 from layerclaims.statistics.estimate import (
@@ -282,4 +282,11 @@ def _bca(
         ]
         for sign, bounds in ((1, rising), (-1, falling))
     )
-    return replace(undefined, low=float(low), high=float(high), bias_correction=z0, acceleration=a)
+    return replace(
+        undefined,
+        low=float(low),
+        high=float(high),
+        bias_correction=z0,
+        acceleration=a,
+        standard_error=sqrt(squares),
+    )

@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-Statistic = Literal["accuracy", "lowest recall", "difference", "page trend", "half the drop"]
+Statistic = Literal[
+    "accuracy",
+    "lowest recall",
+    "difference",
+    "page trend",
+    "page trend over labels",
+    "half the drop",
+    "share above chance",
+    "beyond half the drop",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +115,12 @@ def compute(recipe: Recipe, series: Mapping[str, AnswerCounts], *, confidence: f
 
     Statistics: "accuracy" of one series; "difference" of the accuracies of two, paired by document where they
     are of one corpus, else two independent samples; "lowest recall" of one series over its labels; "page trend"
-    of three series or more of one corpus, in order; "half the drop" of four, two of either corpus in turn: half
-    of the first difference minus the second. The generator depends on the seed and the recipe, so that every
+    of three series or more of one corpus, in order; "page trend over labels" of one series, whose labels are three or
+    more; "half the drop" of four, two of either corpus in turn: half
+    of the first difference minus the second; "share above chance" of two of one corpus: how far the first lies above
+    chance, one over the number of labels, over how far the second does; "beyond half the drop" of three: the first
+    and second of the corpus that is transferred to, and the third of the one before, first - (second + third) / 2. The
+    generator depends on the seed and the recipe, so that every
     estimate can be had alone. KeyError for a series that is not there, ValueError for a statistic that is none.
     """
     statistic, names = recipe.statistic, recipe.series
@@ -160,6 +173,11 @@ def compute(recipe: Recipe, series: Mapping[str, AnswerCounts], *, confidence: f
         return page_trend(
             np.stack([sums[:, 0] / sums[:, 1] for sums in paired(*chosen)], axis=1), confidence=confidence
         )
+    if statistic == "page trend over labels":
+        (one,) = chosen
+        if not one.total.all():
+            raise ValueError("a trend over labels needs answers of every document on every label")
+        return page_trend(one.correct / one.total, confidence=confidence)
     if statistic == "half the drop":
         main, transfer = (np.concatenate(paired(*chosen[i::2]), axis=1) for i in (0, 1))
         return bootstrap_two_samples(
@@ -170,6 +188,29 @@ def compute(recipe: Recipe, series: Mapping[str, AnswerCounts], *, confidence: f
             rng=rng,
             support=(-1.5, 1.5),
             vectors=min(_fewest(main[:, 1::2]), _fewest(transfer[:, 1::2])),
+        )
+    if statistic == "share above chance":
+        chance = 1 / chosen[0].correct.shape[1]
+        columns = np.concatenate(paired(*chosen), axis=1)
+        return bootstrap_documents(
+            columns,
+            lambda sums: _share_above(_accuracy(sums[..., :2]) - chance, _accuracy(sums[..., 2:]) - chance),
+            confidence=confidence,
+            rng=rng,
+            support=(-1, 2),
+            vectors=_fewest(columns[:, [1, 3]]),
+        )
+    if statistic == "beyond half the drop":
+        known, every, before = chosen
+        transfer = np.concatenate(paired(known, every), axis=1)
+        return bootstrap_two_samples(
+            transfer,
+            before.columns,
+            lambda x, y: _accuracy(x[..., :2]) - (_accuracy(x[..., 2:]) + _accuracy(y)) / 2,
+            confidence=confidence,
+            rng=rng,
+            support=(-1, 1),
+            vectors=min(_fewest(transfer[:, [1, 3]]), _fewest(before.columns[:, 1])),
         )
     raise ValueError(f"{statistic!r} is not a statistic that can be computed from counts")
 
@@ -190,6 +231,11 @@ def sample_of(series: Sequence[AnswerCounts]) -> tuple[int, int]:
     corpora = {one.corpus: [s for s in series if s.corpus == one.corpus] for one in series}
     columns = [paired(*members) for members in corpora.values()]
     return min(len(one[0]) for one in columns), sum(int(c[:, 1].sum()) for one in columns for c in one)
+
+
+def _share_above(first: Floats, second: Floats) -> Floats:
+    """One skill over another; NaN where the other is none."""
+    return np.where(second > 0, first / np.where(second > 0, second, 1.0), np.nan)
 
 
 def _half_minus(sums: Floats) -> Floats:

@@ -18,6 +18,7 @@ Method = Literal[
     "bound",
     "jackknife",
     "highest jackknife",
+    "lowest jackknife",
     "chi-square",
     "Page",
 ]
@@ -42,7 +43,7 @@ class Estimate:
     replicates: Floats | None = field(default=None, compare=False, repr=False)  # sorted, NaN last
     bias_correction: float = 0.0  # z0 of BCa
     acceleration: float = 0.0  # a of BCa
-    standard_error: float = nan  # of the jackknife
+    standard_error: float = nan  # of the jackknife; of BCa that of leaving out a document
     freedom: float = nan  # degrees, of "chi-square"
     support: tuple[float, float] = (-inf, inf)  # values that the statistic can take at all
     members: tuple["Estimate", ...] = field(
@@ -53,34 +54,53 @@ class Estimate:
     def p_value(self, threshold: float, side: Side) -> float:
         """p of H0 "value <= threshold" (side "above") or "value >= threshold" (side "below").
 
-        The smallest level at which the interval's bound on that side clears the threshold. A bootstrap
-        of B resamples never claims less than 1/(B+1). NaN when the estimate or the threshold is NaN.
+        The smallest level at which the interval's bound on that side clears the threshold. Beyond the outermost of
+        B resamples, where counting them gives no less than 1/(B+1), it is the tail that the standard error gives,
+        if that is smaller. 0 where no value of the statistic lies on the other side. NaN when the estimate, a bound
+        of its interval or the threshold is NaN.
         """
-        from scipy import special
-
         if side not in ("above", "below"):
             raise ValueError(f"side is 'above' or 'below', not {side!r}")
+        return self._p_value(threshold, side, tail_level(self.confidence))
+
+    def _p_value(self, threshold: float, side: Side, level: float) -> float:
+        """`p_value`, where the bound that has to clear the threshold is that at one-sided `level`."""
+        from scipy import special
+
         value, (lowest, highest) = self.value, self.support
-        if np.isnan(value) or np.isnan(threshold):
+        if np.isnan([value, threshold, self.low, self.high]).any():
             return nan
         sign = 1.0 if side == "above" else -1.0
         impossible = threshold < lowest if side == "above" else threshold > highest
         if self.members:
-            tested = [member.p_value(threshold, side) for member in self.members]
-            every = (
-                "below" if self.method == "highest jackknife" else "above"
-            )  # the side on which all must lie
-            return max(tested) if side == every else min(1.0, len(tested) * min(tested))
+            all_of_them = side == ("below" if self.method == "highest jackknife" else "above")
+            k = 1 if all_of_them else len(self.members)
+            tested = np.array([member._p_value(threshold, side, level / k) for member in self.members])
+            return float(tested.max() if all_of_them else np.minimum(1.0, k * tested.min()))
         if self.method == "BCa":
             assert self.replicates is not None
             resamples = self.replicates.size
             if impossible:
-                return 1 / (resamples + 1)
+                return 0.0
             # an undefined replicate is greater than nothing: it speaks against either side
             against = resamples - int(np.sum(sign * self.replicates > sign * threshold))
-            return bca_p_value(
+            counted = bca_p_value(
                 sign * self.bias_correction, sign * self.acceleration, resamples, self.n_documents, against
             )
+            # the bound has to clear the threshold by the replicates themselves
+            if against or counted >= level or not self.standard_error > 0:
+                return counted
+            distance = sign * (value - threshold) / self.standard_error
+            n = self.n_documents
+            return min(counted, float(special.stdtr(n - 1, -sqrt((n - 1) / n) * distance)))
+        if self.method == "percentile":
+            assert self.replicates is not None
+            resamples = self.replicates.size
+            against = resamples - int(np.sum(sign * self.replicates > sign * threshold))
+            counted = min(1.0, (against + 1) / (resamples + 1))
+            if against or counted >= level or not (spread := float(self.replicates.std())) > 0:
+                return counted
+            return min(counted, float(special.ndtr(-sign * (value - threshold) / spread)))
         if impossible:
             return 0.0
         if self.method == "exact":
@@ -103,6 +123,11 @@ class Estimate:
         if self.method == "Page":
             return float(special.ndtr(-sign * (value - threshold) / self.standard_error))
         return 1.0  # "bound"
+
+    @property
+    def sides(self) -> int:
+        """How many bounds share the error that `confidence` allows: 1 where each has all of it to itself."""
+        return 1 if self.method in ("chi-square", "Page", "percentile") else 2
 
     @property
     def _groups(self) -> int:

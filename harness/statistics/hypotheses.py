@@ -108,7 +108,10 @@ def page_trend(values: Floats, *, confidence: float = 0.95) -> Estimate:
     n, k = values.shape
     centred = np.arange(1, k + 1) - (k + 1) / 2
     # less the mean rank; SciPy's ranks would load all of scipy.stats, half a second
-    ranks = np.sign(values[:, :, None] - values[:, None, :]).sum(2) / 2
+    ranks = np.empty_like(values)
+    for row, of in zip(values, ranks, strict=True):
+        ordered = np.sort(row)
+        of[:] = (np.searchsorted(ordered, row, "left") + np.searchsorted(ordered, row, "right") - k) / 2
     mean = float(12 / (k * (k**2 - 1)) * (ranks @ centred).mean())
     error = 1 / sqrt(n * (k - 1))
     reach = error * float(ndtri(confidence))

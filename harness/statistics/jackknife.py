@@ -70,6 +70,7 @@ def jackknife_groups(
 def jackknife_highest(
     values: Floats,
     *,
+    whole: Floats | None = None,
     confidence: float = 0.95,
     support: tuple[float, float] = (-inf, inf),
     n_documents: int | None = None,
@@ -80,27 +81,70 @@ def jackknife_highest(
     t" says that each is, so the upper bound is the highest of theirs, uncorrected (intersection-union); "the
     highest exceeds t" says that some number does, so the lower bound is the highest of theirs at level alpha/(2k)
     (Bonferroni). The highest of several near-equal numbers lies above all of them by sampling alone, which the
-    jackknife of the highest itself does not see.
+    jackknife of the highest itself does not see. `whole` [k] are the numbers on all documents, else the means.
     """
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 2 or not values.shape[1]:
-        raise ValueError(f"values are [groups, numbers], not of shape {values.shape}")
-    k = values.shape[1]
-
-    def each(confidence: float) -> tuple[Estimate, ...]:
-        return tuple(
-            jackknife_groups(column, confidence=confidence, support=support, n_documents=n_documents)
-            for column in values.T
-        )
-
-    members = each(confidence)
+    members, strict = (
+        _members(values, whole, confidence=level, support=support, n_documents=n_documents)
+        for level in _levels(confidence, values)
+    )
     return Estimate(
         value=float(np.max([member.value for member in members])),
-        low=float(np.max([member.low for member in each(1 - (1 - confidence) / k)])),
+        low=float(np.max([member.low for member in strict])),
         high=float(np.max([member.high for member in members])),
         confidence=confidence,
         method="highest jackknife",
         n_documents=members[0].n_documents,
         support=support,
         members=members,
+    )
+
+
+def jackknife_lowest(
+    values: Floats,
+    *,
+    whole: Floats | None = None,
+    confidence: float = 0.95,
+    support: tuple[float, float] = (-inf, inf),
+    n_documents: int | None = None,
+) -> Estimate:
+    """`jackknife_highest` for the lowest of k numbers: "exceeds t" needs all of them, "is below t" needs one."""
+    members, strict = (
+        _members(values, whole, confidence=level, support=support, n_documents=n_documents)
+        for level in _levels(confidence, values)
+    )
+    return Estimate(
+        value=float(np.min([member.value for member in members])),
+        low=float(np.min([member.low for member in members])),
+        high=float(np.min([member.high for member in strict])),
+        confidence=confidence,
+        method="lowest jackknife",
+        n_documents=members[0].n_documents,
+        support=support,
+        members=members,
+    )
+
+
+def _levels(confidence: float, values: Floats) -> tuple[float, float]:
+    """The confidence at which all of k numbers are tested, and that at which one of them is found."""
+    values = np.asarray(values)
+    if values.ndim != 2 or not values.shape[1]:
+        raise ValueError(f"values are [groups, numbers], not of shape {values.shape}")
+    return confidence, 1 - (1 - confidence) / values.shape[1]
+
+
+def _members(
+    values: Floats,
+    whole: Floats | None,
+    *,
+    confidence: float,
+    support: tuple[float, float],
+    n_documents: int | None,
+) -> tuple[Estimate, ...]:
+    columns = np.asarray(values, dtype=np.float64).T
+    centres = [None] * len(columns) if whole is None else [float(value) for value in whole]
+    return tuple(
+        jackknife_groups(
+            column, value=centre, confidence=confidence, support=support, n_documents=n_documents
+        )
+        for column, centre in zip(columns, centres, strict=True)
     )

@@ -1,15 +1,22 @@
 """Criterion: a success region, and on which side of its border an interval lies."""
 
 import math
+import sys
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from layerclaims.runtime.text import number
-from layerclaims.statistics.estimate import Estimate
+from layerclaims.statistics.estimate import Estimate, Method, Side
 from layerclaims.statistics.hypotheses import equivalent
 
 MINIMUM_DOCUMENTS = 30  # below it the bootstrap's coverage was never measured
-Relation = Literal[">", "<", "inside", "contains"]
+Relation = Literal[">", "<", "inside", "contains", "not above"]
+CONTROLS: Final = (
+    "contains",
+    "not above",
+)  # relations of a control, which refutes nothing and has no p-value
+CONTROL_CONFIDENCE: Final = 0.998  # of a control that must not lie above a value: one side of 99.9 %
+SMALLEST_P: Final = sys.float_info.min  # a tail that no float can hold is not 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +40,8 @@ class Criterion:
     def holds(self, estimate: Estimate) -> bool | None:
         """True: the interval lies inside the region; False: inside its complement; None: neither.
 
-        A control that must contain a value and does not makes the measurement doubtful, and refutes nothing:
-        None.
+        A control that must contain a value, or not lie above it, makes the measurement doubtful where it does
+        otherwise, and refutes nothing: None.
         """
         low, high = estimate.low, estimate.high
         if not (math.isfinite(low) and math.isfinite(high)):
@@ -46,16 +53,29 @@ class Criterion:
             return True if high < border else False if low >= border else None
         if self.relation == "contains":
             return True if low <= border <= high else None
+        if self.relation == "not above":
+            return True if low <= border else None
         return equivalent(estimate, self._margin).holds
 
     def p_value(self, estimate: Estimate) -> float | None:
-        """p of "outside the region"; None for a control, and where the estimate is not finite."""
-        if self.relation == "contains" or math.isnan(estimate.value):
+        """p of "outside the region", in (0, 1]: below alpha exactly where the region holds.
+
+        At an interval of 1 - alpha, whose bounds share its error, twice the one-sided p-value; an equivalence, at
+        1 - 2 alpha, has the larger of both one-sided ones. None for a control, and where the estimate is not finite.
+        """
+        if self.relation in CONTROLS or math.isnan(estimate.value):
             return None
         if self.relation == "inside":
-            return equivalent(estimate, self._margin).p_value
-        p = estimate.p_value(self.bounds[0], "above" if self.relation == ">" else "below")
-        return None if math.isnan(p) else p
+            p = equivalent(estimate, self._margin).p_value
+        else:
+            side: Side = "above" if self.relation == ">" else "below"
+            p = estimate.sides * estimate.p_value(self.bounds[0], side)
+        return None if math.isnan(p) else min(1.0, max(SMALLEST_P, p))
+
+    def level(self, method: Method | None, confidence: float) -> float:
+        """The alpha at which an interval of that method and confidence decides, as `p_value` is held against it."""
+        two = self.relation == "inside" or method == "percentile"
+        return (1 - confidence) / (2 if two else 1)
 
     @property
     def _margin(self) -> float:

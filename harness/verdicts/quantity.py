@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from layerclaims.runtime.text import number
 from layerclaims.statistics.counts import Recipe
-from layerclaims.verdicts.criterion import Criterion, Relation
+from layerclaims.verdicts.criterion import CONTROL_CONFIDENCE, Criterion, Relation
 from layerclaims.verdicts.evidence import Finding
 
 
@@ -56,6 +56,7 @@ class Quantity:
 
     name: str  # short, as in "accuracy on unit vectors"
     equivalence: bool = False  # its interval is 1 - 2 alpha then
+    control: bool = False  # it must not lie above a value, with an interval of its own
     several: bool = False  # it stands for several numbers, each of which has to hold
 
     @property
@@ -67,6 +68,9 @@ class Quantity:
     def recipe(self) -> Recipe | None:
         """How it follows from counts per document; None where it does not."""
         return None
+
+    def check(self, study: Any) -> None:
+        """Raise NotTestedError where the size of the model alone would decide it; before anything is measured."""
 
     def find(self, study: Any) -> Sequence[Finding]:
         """The number of a study, which measures what is not yet there. Raises NotTestedError."""
@@ -80,9 +84,13 @@ class Quantity:
         """The claim needs it below the threshold."""
         return Condition(quantity=self, relation="<", threshold=threshold)
 
-    def contains(self, value: Threshold) -> "Condition":
-        """A control: its interval must contain the value."""
-        return Condition(quantity=self, relation="contains", threshold=value)
+    def not_above(self, value: Threshold) -> "Condition":
+        """A control: its interval, one-sided at 99.9 %, must not lie above the value."""
+        return Condition(quantity=replace(self, control=True), relation="not above", threshold=value)
+
+    def confidence(self, alpha: float) -> float:
+        """Of its interval."""
+        return CONTROL_CONFIDENCE if self.control else 1 - (2 * alpha if self.equivalence else alpha)
 
     def inside(self, margin: float) -> "Condition":
         """The claim needs equivalence: the 1 - 2 alpha interval within ±margin."""

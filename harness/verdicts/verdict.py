@@ -64,6 +64,9 @@ def _undecided(part: Part) -> str:
         return (
             f"{finding}: a control that should be {number(criterion.bounds[0])} is not, so something leaks."
         )
+    if criterion.relation == "not above":
+        bound = number(criterion.bounds[0])
+        return f"{finding}: a control that should be at {bound} lies above it, so something leaks."
     if criterion.relation == "inside" and estimate.method in ("exact", "bound"):
         return f"{finding}: no document differs, so the comparison says nothing."
     sentence = f"{finding}: neither {criterion} nor its opposite"

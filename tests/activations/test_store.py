@@ -163,6 +163,14 @@ class TestDamage:
             with pytest.raises(LayerclaimsError, match="is damaged"):
                 ActivationStore.open(directory)
 
+    def test_a_number_of_the_manifest_that_was_changed_is_seen(self, directory):
+        path = directory / MANIFEST
+        content = json.loads(path.read_text())
+        content["token_ids"][0][0] += 1
+        path.write_text(json.dumps(content))
+        with pytest.raises(LayerclaimsError, match="is damaged"):
+            ActivationStore.open(directory)
+
     def test_a_shard_of_another_shape_is_refused(self, directory):
         path, place = directory / shard_name(2), shard_place(KEY, shard_name(2))
         write_whole(path, save({TENSOR: torch.zeros(STATES, 1, HIDDEN, POSITIONS)}, metadata={PLACE: place}))

@@ -8,10 +8,12 @@ docs/calibration.md is written from there.
 import argparse
 import json
 import os
+import subprocess
 import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from math import isfinite
 from multiprocessing import get_context
@@ -21,13 +23,15 @@ from unittest import mock
 import numpy as np
 from layerclaims.metrics import geometry
 from layerclaims.verdicts.calibration import FILE, share_of
-from layerclaims.verdicts.verdict import Verdict
+from layerclaims.verdicts.declaration import declared
+from layerclaims.verdicts.registry import registered
+from layerclaims.verdicts.verdict import Verdict, decide
 
 from tests.claims.plants import LARGE, PLANTS, SECOND, plant_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 ALPHA = 0.05
-BORDER, ELSEWHERE = 400, 100  # plants at a knob; with two knobs a side, 200 more on each
+ELSEWHERE = 100  # plants at a knob that is not the border; with two knobs a side, 200 on each
 FITTED = 0.5  # of these where every plant takes probes to be fitted
 KEPT = 5  # plants at the border whose verdict and estimate are kept, so that a changed statistic shows
 COUNTED = {
@@ -40,10 +44,12 @@ COUNTED = {
 def judged(row, knob, seed, *, second=False, **size):
     """Verdict, the estimate that the knob turns, and its threshold, of one plant."""
     plant = plant_of(row, second=second)
+    study = plant.draw(seed, knob, **size)
     with mock.patch.object(geometry, "check_installed"):  # paths are drawn: UMAP itself is not needed
-        found = plant.draw(seed, knob, **size).judge(row)
-    part = found.evidence.parts[plant.part]
-    return found.verdict, part.finding.estimate.value, part.criterion.bounds[-1]
+        rule = declared(registered(row).test, study=study)
+        evidence = study.evidence(replace(rule, controls=(), facts=()))  # which decide nothing
+    part = evidence.parts[plant.part]
+    return decide(evidence)[0], part.finding.estimate.value, part.criterion.bounds[-1]
 
 
 def cell(row, knob, pool, n, *, second):
@@ -69,7 +75,7 @@ def calibrated(row, pool, *, second=False):
     """What is kept of a row's plant, or of that of its second condition."""
     plant = plant_of(row, second=second)
     share = FITTED if plant.fitted else 1
-    numbers = [int(share * (BORDER if knob == plant.border else ELSEWHERE)) for knob in plant.knobs]
+    numbers = [int(share * (plant.plants if knob == plant.border else ELSEWHERE)) for knob in plant.knobs]
     cells = [cell(row, knob, pool, n, second=second) for knob, n in zip(plant.knobs, numbers, strict=True)]
     return {
         "plant": plant.what,
@@ -94,6 +100,21 @@ def quiet():
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for the life of the worker
 
 
+def commit():
+    """The commit whose rules are measured; files that the run itself writes do not count as changes."""
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", *arguments], cwd=DOCS, check=True, capture_output=True, encoding="utf-8"
+        ).stdout.strip()
+
+    changed = git(
+        "status", "--porcelain", "--untracked-files=no", "--", "../harness", "../claims", "../tests/claims"
+    )
+    others = [line for line in changed.splitlines() if not line.endswith(FILE.name)]
+    return git("rev-parse", "--short=10", "HEAD") + (" with changes" if others else "")
+
+
 def read():
     return json.loads(FILE.read_text(encoding="utf-8"))["rows"] if FILE.exists() else {}
 
@@ -107,11 +128,13 @@ def write(rows):
 
 def page(rows):
     """docs/calibration.md."""
+    commits = sorted({found["commit"] for found in rows.values()})
     lines = [
         "# How often verdicts are wrong",
         "",
-        "This page is written by `make calibrate`. Do not edit it. Each claim judges simulated data sets whose truth",
-        "is known. We call such a data set a plant.",
+        f"This page is written by `make calibrate` of commit {', '.join(commits)}. Do not edit it.",
+        "",
+        "Each claim judges simulated data sets whose truth is known. We call such a data set a plant.",
         "",
         "In the first table the truth lies exactly at the pass mark. Such a case is neither true nor false, so",
         "REPLICATED and NOT_REPLICATED are both wrong there. No other truth is mistaken as often, and alpha =",
@@ -172,12 +195,15 @@ def main(arguments=None):
     parser.add_argument("--rows", nargs="+", choices=PLANTS, metavar="ID", help="only these (default: all)")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args(arguments)
+    of = commit()
+    print(f"calibrating {len(options.rows or PLANTS)} rows of commit {of}", flush=True)
     with ProcessPoolExecutor(options.processes, get_context("spawn"), quiet) as pool:
         for row in options.rows or PLANTS:
             start = time.monotonic()
             found = calibrated(row, pool)
             if row in SECOND:
                 found["second"] = calibrated(row, pool, second=True)
+            found["commit"] = of
             rows = read()  # anew: another run may be at work on other rows
             rows[row] = found
             write(rows)

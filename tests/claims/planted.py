@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from layerclaims.errors import NotTestedError
 from layerclaims.experiments.study import Study
 from layerclaims.protocol import Protocol
 from layerclaims.verdicts.verdict import Verdict
@@ -234,6 +235,9 @@ def published(of: Study) -> Study:
 
 
 def verdict(claim: str, of: Study) -> tuple[Verdict, str]:
-    """Verdict and reason of one row."""
-    found = of.judge(claim)
+    """Verdict and reason of one row; NOT_TESTED where the model is too small for it."""
+    try:
+        found = of.judge(claim)
+    except NotTestedError as error:
+        return Verdict.NOT_TESTED, str(error)
     return found.verdict, found.reason

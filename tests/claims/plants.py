@@ -13,12 +13,13 @@ from typing import Literal
 
 import numpy as np
 from layerclaims.experiments.study import Study
-from layerclaims.metrics import norms
+from layerclaims.metrics import growth as laws
 from scipy import optimize
 
 from tests.claims.synthetic import Drawn, InMemory, answers, gaussian
 
 LABELS, TOTALS, FOLDS = 5, 10, 5
+MANY = 4000  # plants at the border of rows that hold their level only nearly
 LARGE = 2000  # documents from which the true value of planted states is taken
 
 
@@ -41,6 +42,7 @@ class Plant:
     )
     fitted: bool = False  # whether drawing leaves probes to be fitted
     part: int = 0  # which of the row's conditions the knob turns; the others hold clearly
+    plants: int = 400  # that are drawn at the border
 
     @property
     def knobs(self) -> tuple[float, ...]:
@@ -62,7 +64,8 @@ def drawn(seed, documents, means, *, totals=TOTALS, other=None):
 
 
 def separable(seed, accuracy):
-    return drawn(seed, 60, {"raw": accuracy}, other=[{"shuffled": 1 / LABELS}])
+    means = {"raw": accuracy, "control task": accuracy / 2, "lda": accuracy, "nearest mean": accuracy}
+    return drawn(seed, 60, means, other=[{"shuffled": 1 / LABELS}, {"all positions": accuracy}])
 
 
 def every_layer(seed, recall):
@@ -70,7 +73,8 @@ def every_layer(seed, recall):
     rng = np.random.default_rng([seed, 18])
     size = {"documents": 60, "labels": 1, "totals": TOTALS}
     columns = answers(rng, *[0.9] * (LABELS - 1), recall, **size)
-    return Drawn(seed=seed, labels=LABELS, counts={"raw": np.hstack(columns)}, totals=TOTALS)
+    counts = {name: np.hstack(columns) for name in ("raw", "all positions")}
+    return Drawn(seed=seed, labels=LABELS, counts=counts, totals=TOTALS)
 
 
 def tree(seed, accuracy):
@@ -84,8 +88,9 @@ def more_data(seed, gain):
 
 
 def longer_context(seed, gain):
-    names = ["raw", "context 20", "context 10", "context 5"]
-    return drawn(seed, 80, {name: 0.85 - gain * i / 3 for i, name in enumerate(names)})
+    """At equal numbers of training vectors; with all of them, and on the first tokens, the longest gains .05 more."""
+    means = {"raw": 0.9, "raw, early positions": 0.9, "own context": 0.85, "context 5": 0.85 - gain}
+    return drawn(seed, 80, means)
 
 
 def larger_model(seed, fall):
@@ -128,6 +133,56 @@ def corpora_differ(seed, drop):
     return drawn(seed, 100, {"raw": 0.93}, other=[{"transfer": 0.93 - drop}, {"transfer back": 0.8}])
 
 
+def unseen(seed, accuracy):
+    return drawn(seed, 60, {"seen tokens": 0.9, "unseen tokens": accuracy})
+
+
+LENSES = 9  # states before the last one
+
+
+def lens(seed, *, mean, trend):
+    """First choices that meet the output's, one position of each of 120 documents: evenly rising over the states.
+
+    Between two choices Page's trend is what the share rises by from the first state to the last, times a constant.
+    """
+    rng = np.random.default_rng([seed, 23])
+    places = np.arange(LENSES) - (LENSES - 1) / 2
+    means = mean + places * trend * (LENSES**2 - 1) / (6 * (places**2).sum())
+    best, s = means.max(), 9  # correlation 1/(1 + 9) = .1
+    shares = rng.beta(best * s, (1 - best) * s, size=(120, 1))
+    agreed = rng.binomial(1, shares * means / best)
+    return Drawn(seed=seed, labels=LENSES + 2, counts={"logit lens": agreed}, totals=1)
+
+
+def lens_agrees(seed, mean):
+    return lens(seed, mean=mean, trend=0.2)
+
+
+def lens_rises(seed, trend):
+    return lens(seed, mean=0.25, trend=trend)
+
+
+def skill_of_means(seed, share):
+    """How far LDA lies above chance, over how far the probe does: .9 of the answers."""
+    means = {"raw": 0.9, "lda": above_chance(share, 0.9), "nearest mean": above_chance(share / 2, 0.9)}
+    return drawn(seed, 60, means)
+
+
+def skill_of_a_tenth(seed, share):
+    return drawn(seed, 60, {"raw": 0.9, "a tenth of the dimensions": above_chance(share, 0.9)})
+
+
+def above_chance(share, accuracy):
+    """The accuracy that lies a share as far above chance as another one."""
+    return 1 / LABELS + share * (accuracy - 1 / LABELS)
+
+
+def known_tokens(seed, beyond):
+    """A drop from .9 to .7; on known tokens accuracy exceeds the middle, .8, by the knob."""
+    transfer = {"transfer, seen tokens": 0.8 + beyond, "transfer": 0.7}
+    return drawn(seed, 100, {"raw": 0.9}, other=[transfer])
+
+
 def transfer(seed, accuracy):
     return drawn(seed, 60, {"transfer": accuracy})
 
@@ -153,10 +208,9 @@ def punctuation(seed, cut):
 
 
 def stable(seed, deviation):
-    """The standard deviation of accuracy over the folds, of 40 documents each, by the accuracy that brings it."""
-    documents, within = 200, 0.1 * (LABELS * TOTALS - 1) + 1  # 1 + (m - 1) x correlation
-    variance = deviation**2 * documents / FOLDS * LABELS * TOTALS / within  # p (1 - p)
-    accuracy = 0.5 + np.sqrt(0.25 - variance)
+    """The standard deviation of accuracy over the folds, brought about by the number of their documents."""
+    accuracy, within = 0.7, 0.1 * (LABELS * TOTALS - 1) + 1  # 1 + (m - 1) x correlation
+    documents = FOLDS * round(accuracy * (1 - accuracy) * within / (LABELS * TOTALS * deviation**2))
     rng = np.random.default_rng([seed, 21])
     shares = rng.beta(9 * accuracy, 9 * (1 - accuracy), size=documents)  # correlation 1/(1 + 9) = .1
     right = rng.binomial(LABELS * TOTALS, shares)
@@ -167,22 +221,21 @@ def stable(seed, deviation):
 
 
 def growth(seed, share):
-    """Mean norms of states 1..L: from a straight line (0) to an exponential (2), both laws equally wrong at 1."""
-    layers = np.arange(1, 9)
-    line, curve = 1.0 + 0.6 * layers, np.exp(0.2 * layers)
+    """Log mean norms of states 1..L: cubic (0) to exponential (2), which errs like the best rival at 1."""
+    layers = np.arange(1, 13)
+    cubic, exponential = np.log(1.0 + 0.05 * layers**3), 0.3 * layers
 
     def advantage(share):
-        linear, log_linear = norms.fit_errors((1 - share) * line + share * curve)
-        return linear - log_linear
+        return float(laws.advantage(np.exp((1 - share) * cubic + share * exponential)))
 
-    even = optimize.brentq(advantage, 0, 1)
+    even = optimize.brentq(advantage, 0, 1, xtol=1e-10)
     share = even * share if share <= 1 else even + (1 - even) * (share - 1)
-    mean = (1 - share) * line + share * curve
+    mean = np.exp((1 - share) * cubic + share * exponential)
     rng = np.random.default_rng([seed, 19])
     documents = 80
-    noise = np.exp(0.05 * rng.normal(size=(documents, 1)) + 0.05 * rng.normal(size=(documents, 8)))
+    noise = np.exp(0.05 * rng.normal(size=(documents, 1)) + 0.05 * rng.normal(size=(documents, 12)))
     sums = np.hstack([np.ones((documents, 1)), mean * noise, np.ones((documents, 1))])
-    return Drawn(seed=seed, labels=9, sums=sums)
+    return Drawn(seed=seed, labels=13, sums=sums)
 
 
 def last_norm(seed, ratio):
@@ -211,39 +264,45 @@ def folds_of(rng, weights, error):
 
 
 def recurring(seed, frequency):
-    """One dimension is among the top ten of `frequency` of 12 layers, all else in one layer only; drawn weights."""
+    """One dimension is among the top ten of `frequency` of 12 layers, all else in one layer only; drawn weights.
+
+    With probes of shuffled labels it is in five of 12.
+    """
     layers, own = 12, 10
     d = 1 + layers * own
     weights = np.full((d, layers), 0.5)
     for layer in range(layers):
         weights[1 + own * layer :][:own, layer] = 1 + 0.03 * np.arange(own)
     # the tenth place is at 1: in the layers one after the other the dimension passes it
+    shuffled = weights.copy()
     weights[0] = 1 + 0.1 * np.clip(frequency * layers - np.arange(layers) - 0.5, -1, 1)
+    shuffled[0] = 1 + 0.1 * np.clip(5 - np.arange(layers) - 0.5, -1, 1)
     counts = {"raw": np.full((60, layers), TOTALS)}
     rng = np.random.default_rng([seed, 24])
-    return Drawn(seed=seed, labels=layers, counts=counts, weights=folds_of(rng, weights, 0.02))
+    return Drawn(
+        seed=seed,
+        labels=layers,
+        counts=counts,
+        weights=folds_of(rng, weights, 0.02),
+        shuffled=np.stack([shuffled] * FOLDS),
+    )
 
 
 def ordered(seed, advantage):
-    """Drift of PCA over that of t-SNE: one path, in which t-SNE scatters `advantage` more, and noise on both."""
+    """Paths of five samples, each reduced by itself: one straight path, which each reducer scatters by its own share.
+
+    PCA's and t-SNE's err alike, each by itself, so that where both scatter alike neither is better on average.
+    """
     states = 10
     fixed, rng = np.random.default_rng(25), np.random.default_rng([seed, 26])
     line = np.stack([np.arange(states) - 4.5, np.zeros(states)], axis=1)
     scatter = 2 * fixed.normal(size=(states, 2))
-
-    def path(share):
-        whole = (1 - share) * line + share * scatter
-        errors = 0.3 * np.sqrt(FOLDS) * rng.normal(size=(FOLDS, states, 2))
-        return np.stack([whole + errors.mean(axis=0), *folds_of_errors(whole, errors)])
-
-    # t-SNE's and UMAP's paths also move by themselves, anew in each reduction
-    own = {name: 0.1 * rng.normal(size=(1 + FOLDS, states, 2)) for name in ("t-SNE", "UMAP")}
-    paths = {"PCA": path(0.4), "t-SNE": path(0.4 + advantage) + own["t-SNE"], "UMAP": path(0.9) + own["UMAP"]}
+    shares = {"PCA": 0.4, "t-SNE": 0.4 + advantage, "UMAP": 0.9}
+    paths = {
+        name: (1 - share) * line + share * scatter + 0.4 * rng.normal(size=(FOLDS, states, 2))
+        for name, share in shares.items()
+    }
     return Drawn(seed=seed, labels=states, paths=paths)
-
-
-def folds_of_errors(whole, errors):
-    return whole + (errors.sum(axis=0) - errors) / (len(errors) - 1)
 
 
 # --- states, measured as those of a model
@@ -328,7 +387,7 @@ def dominating(seed, size, documents=300):
     return InMemory(gaussian(rng, offsets, documents=documents, positions=6), seed=seed)
 
 
-def distributed(seed, evenness, documents=300):
+def distributed(seed, evenness, documents=600):
     """What 32 dimensions tell of six layers falls off geometrically, by exp(-1 / evenness) from one to the next."""
     sizes = np.exp(-np.arange(32) / evenness)
     offsets = 2.2 * sizes / np.sqrt((sizes**2).sum()) * balanced(32)
@@ -358,17 +417,39 @@ def recurring_runs(seed, unlike, documents=100):
 
 
 def turning(seed, degrees, documents=60):
-    """Three strong directions of five layers, of eight dimensions, turn by so many degrees from layer to layer."""
+    """Ten strong directions of four layers, of 22 dimensions, turn by so many degrees from layer to layer."""
     rng = np.random.default_rng([seed, 37])
-    strong = rng.normal(size=(documents, 5, 3)) + 0.5 * rng.normal(size=(documents, 1, 3))
+    sizes = np.linspace(1.5, 0.7, 10)
+    strong = sizes * (rng.normal(size=(documents, 6, 10)) + 0.5 * rng.normal(size=(documents, 1, 10)))
     states = []
-    for i in range(5):
+    for i in range(4):
         turn = np.radians(degrees * i)
-        x = 0.15 * rng.normal(size=(documents, 5, 8))
-        x[..., :3] += np.cos(turn) * strong
-        x[..., 3:6] += np.sin(turn) * strong
+        x = 0.15 * rng.normal(size=(documents, 6, 22))
+        x[..., :10] += np.cos(turn) * strong
+        x[..., 10:20] += np.sin(turn) * strong
         states.append(x)
     return InMemory(np.stack([*states, states[-1]]), seed=seed)
+
+
+def shapes_of_layers(seed, spread, documents=60):
+    """Four layers at one place, whose eight dimensions vary by up to exp(+-spread), each layer's in its own order."""
+    fixed, rng = np.random.default_rng(41), np.random.default_rng([seed, 42])
+    ladder = np.linspace(-1, 1, 8)
+    states = []
+    for _ in range(4):
+        sd = np.exp(spread * fixed.permutation(ladder))
+        own = rng.normal(size=(documents, 6, 8)) + 0.3 * rng.normal(size=(documents, 1, 8))
+        states.append(sd * own)
+    return InMemory(np.stack([*states, states[-1]]), seed=seed)
+
+
+def early_norms(seed, step, documents=60):
+    """Norms of nine states, log-normal (.3), each state's larger than the last one's by exp(.3 x step)."""
+    rng = np.random.default_rng([seed, 43])
+    x = rng.normal(size=(10, documents, 6, 8))
+    sizes = np.exp(0.2 * rng.normal(size=(1, documents, 1)) + 0.22 * rng.normal(size=(10, documents, 6)))
+    sizes *= np.exp(0.3 * step * np.arange(10))[:, None, None]
+    return InMemory(x / np.linalg.norm(x, axis=-1, keepdims=True) * sizes[..., None], seed=seed)
 
 
 def ranks(seed, evenness, documents=60):
@@ -404,7 +485,8 @@ PLANTS = {
         draw=more_data, outside=(-0.04, 0.0), border=0.01, inside=(0.05, 0.12),
     ),
     "longer-context-higher-accuracy": Plant(
-        what="As above, 80 documents, with four contexts. The knob is the gain from 5 tokens to 30.",
+        what="As above, 80 documents. The knob is the gain from 5 tokens to the run's own context, at equal numbers of "
+        "training vectors.",
         draw=longer_context, outside=(-0.04, 0.0), border=0.01, inside=(0.03, 0.08),
     ),
     "larger-model-lower-accuracy": Plant(
@@ -427,9 +509,10 @@ PLANTS = {
         draw=random_vectors, outside=(0.45, 0.32), border=LOW, inside=(0.24, 0.15),
     ),
     "layer-norms-grow-exponentially": Plant(
-        what="Norm sums of 80 documents and eight layers, log-normal (.05 shared by a document's layers, .05 by "
-        "layer), around means from a straight line (knob 0) to an exponential (2); at 1 both laws err alike.",
-        draw=growth, outside=(0.0, 0.9), border=1.0, inside=(1.1, 2.0), part=1,
+        what="Norm sums of 80 documents and twelve layers, log-normal (.05 shared by a document's layers, .05 by "
+        "layer), around means whose logarithm goes from that of a cubic law (knob 0) to that of an exponential (2); "
+        "at 1 the exponential errs like the best other law.",
+        draw=growth, outside=(0.0, 0.9), border=1.0, inside=(1.1, 2.0), part=1, plants=MANY,
     ),
     "last-layer-norm-dominates": Plant(
         what="Norm sums of 60 documents, log-normal (.3 shared by a document's states, .3 by state), that rise by a "
@@ -449,10 +532,9 @@ PLANTS = {
         draw=tightening, outside=(5.0, 1.6), border=1.15, inside=(0.8, 0.2), truth="large",
     ),
     "pca-orders-layers-better": Plant(
-        what="Paths of ten centroids as PCA, t-SNE and UMAP give them, on all documents and without each fold: "
-        "errors of the folds' documents, .3 in all, and .1 for what t-SNE and UMAP do differently at each "
-        "run. PCA's path is a straight one mixed with random points (.4 of the way); the knob is how much "
-        "further t-SNE's goes.",
+        what="Paths of ten centroids as PCA, t-SNE and UMAP give them of five samples: each reducer mixes a straight "
+        "path with the same random points, and errs by itself in each sample (.4). PCA mixes .4 of the way, UMAP .9; "
+        "the knob is how much further than PCA t-SNE goes, so that at 0 both are alike.",
         draw=ordered, outside=(-0.4, -0.1), border=0.0, inside=(0.15, 0.5),
     ),
     "layer-zero-closes-a-ring": Plant(
@@ -475,13 +557,13 @@ PLANTS = {
     "few-dimensions-recur": Plant(
         what="Weights of five folds' probes, 121 dimensions and 12 layers, drawn: ten dimensions of its own stand "
         "out in each layer, and one passes their tenth place in one layer after the other, in so many of them "
-        "as the knob says; each fold's documents err by themselves.",
+        "as the knob says; each fold's documents err by themselves. With probes of shuffled labels it does in 5 of 12.",
         draw=recurring, outside=(0.0833, 0.25), border=0.4167, inside=(0.5833, 1.0),
     ),
     "masking-recurring-dimensions-is-negligible": Plant(
         what="Right answers of 200 documents x 5 layers x 30 vectors, as above; .95 unmasked. The knob is what the "
         "mask costs.",
-        draw=masking, outside=(0.05, 0.02), border=0.01, inside=(0.005, 0.0),
+        draw=masking, outside=(0.05, 0.02), border=0.01, inside=(0.005, 0.0), plants=MANY,
     ),
     "attribution-sign-flips-with-depth": Plant(
         what="As above, 100 documents, 32 dimensions; in the layers of the first third 12 dimensions lie above the "
@@ -508,32 +590,69 @@ PLANTS = {
         draw=punctuation, outside=(-0.1, -0.04), border=0.0, inside=(0.04, 0.09),
     ),
     "accuracy-stable-across-runs": Plant(
-        what="Right answers of 200 documents in five folds, beta-binomial. The knob is the standard deviation of a "
-        "fold's accuracy, brought about by how far accuracy is from 1.",
-        draw=stable, outside=(0.026, 0.014), border=0.01, inside=(0.006, 0.002),
+        what="Right answers in five folds, .7 of all, beta-binomial. The knob is the standard deviation of a fold's "
+        "accuracy, brought about by the number of its documents: 248 at the border.",
+        draw=stable, outside=(0.04, 0.014), border=0.01, inside=(0.006, 0.002),
     ),
     "top-dimensions-recur-across-runs": Plant(
         what="States of 100 documents x 4 positions x 64 dimensions, of which some differ more between the six "
         "layers, by up to exp(2 x knob); a probe of each fold's 20 documents. Truth is the mean overlap of "
         "runs of that size.",
-        draw=recurring_runs, outside=(0.0, 0.25), border=0.51, inside=(1.0, 2.0), fitted=True, truth="mean",
+        draw=recurring_runs, outside=(0.0, 0.25), border=0.51, inside=(1.0, 4.5), fitted=True, truth="mean",
     ),
     "layers-occupy-different-subspaces": Plant(
-        what="States of 60 documents x 5 positions x 8 dimensions, three of them strong, .15 of noise on all; the "
-        "strong ones turn by so many degrees from layer to layer as the knob says. Truth is the mean number "
-        "at that size: both angles hold the sampling noise of halves of 30 documents, and the noise hides "
-        "part of the turn.",
-        draw=turning, outside=(2.0, 6.5), border=7.49, inside=(9.0, 12.0), truth="mean",
+        what="States of 60 documents x 6 positions x 22 dimensions, ten of them strong, .15 of noise on all; the "
+        "strong ones turn by so many degrees from layer to layer as the knob says, into ten others.",
+        draw=turning, outside=(4.0, 11.0), border=13.05, inside=(15.5, 25.0), truth="large",
     ),
     "each-layer-uses-a-subspace": Plant(
         what="States of 60 documents x 5 positions x 16 dimensions, normal with variances that fall off by exp(-1 "
         "/ knob); of four layers one is the most even.",
         draw=ranks, outside=(4.0, 2.8), border=2.555, inside=(2.3, 1.5), truth="large",
     ),
+    "layers-differ-beyond-their-means": Plant(
+        what="States of 60 documents x 6 positions x 8 dimensions of four layers at one place, whose dimensions vary "
+        "by up to exp(+-knob), in another order in each layer. Truth is the mean accuracy of classifiers of 48 "
+        "documents.",
+        draw=shapes_of_layers, outside=(0.0, 0.22), border=0.3145, inside=(0.42, 0.8), truth="mean",
+    ),
+    "early-norms-overlap": Plant(
+        what="Norms of 60 documents x 6 positions, nine states, log-normal (.2 shared by a document, .22 by vector). "
+        "Each state's norms are larger than the last one's by exp(.3 x knob).",
+        draw=early_norms, outside=(4.0, 2.4), border=1.957, inside=(1.6, 0.5), truth="large",
+    ),
+    "unembedding-fits-the-last-layer-only": Plant(
+        what="Whether nine states name the output's token, at one position of each of 120 documents, beta-binomial "
+        "with correlation .1; clearly rising. The knob is the mean agreement.",
+        draw=lens_agrees, outside=(0.7, 0.56), border=0.5, inside=(0.44, 0.3),
+    ),
+    "unseen-tokens-are-classified": Plant(
+        what="Right answers of 60 documents, as above; .9 on seen tokens. The knob is accuracy on unseen ones.",
+        draw=unseen, outside=(0.25, 0.36), border=FAR, inside=(0.44, 0.6),
+    ),
+    "layer-means-suffice": Plant(
+        what="Right answers of 60 documents, as above; .9 of the layer probe. The knob is how far LDA is above "
+        "chance, over how far the probe is.",
+        draw=skill_of_means, outside=(0.5, 0.74), border=0.8, inside=(0.86, 1.0),
+    ),
+    "new-tokens-explain-the-drop": Plant(
+        what="Right answers of 100 documents of either corpus; a drop from .9 to .7. The knob is how much more than "
+        "half of it is absent on known tokens.",
+        draw=known_tokens, outside=(-0.1, -0.04), border=0.0, inside=(0.04, 0.09),
+    ),
+    "a-tenth-of-the-dimensions-suffices": Plant(
+        what="As for the layer means; the knob is that of the probes of a tenth of the dimensions.",
+        draw=skill_of_a_tenth, outside=(0.5, 0.74), border=0.8, inside=(0.86, 1.0),
+    ),
 }  # fmt: skip
 
 # of rows whose second condition has been planted as well: the knob turns that one, and the first holds clearly
 SECOND = {
+    "unembedding-fits-the-last-layer-only": Plant(
+        what="As for the first condition; agreement is .25 on average. The knob is Page's trend over the states: the "
+        "mean rank correlation of agreement and state.",
+        draw=lens_rises, outside=(-0.2, -0.07), border=0.0, inside=(0.07, 0.2), part=1,
+    ),
     "random-vectors-fail": Plant(
         what="As for the first condition, 60 documents. The knob is accuracy of a probe that was trained on random "
         "vectors; that of the states is at chance on them.",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from layerclaims.corpora.corpus import PUBLISHED
 from layerclaims.experiments import fitted
+from layerclaims.experiments.conditions import shuffled_labels
 from layerclaims.experiments.measurement import Measurement, Values
 from layerclaims.experiments.norms import norms_by_state
 from layerclaims.experiments.probes import RAW
@@ -54,6 +55,7 @@ class Drawn(Study):
         totals: int = 10,
         sums: np.ndarray | None = None,
         weights: np.ndarray | None = None,
+        shuffled: np.ndarray | None = None,
         paths: Mapping[str, np.ndarray] | None = None,
         parameters: int = 1,
         name: ProtocolName = "rigorous",
@@ -61,17 +63,23 @@ class Drawn(Study):
         """`counts` name -> right answers [documents, labels] of `totals` each; `weights` [fits, d, labels].
 
         The fits are the folds' probes; as published, runs. `sums` [documents, states] of norms, the last ones
-        those of the final-normed state; `paths` reducer -> centroids [1 + folds, states, 2].
+        those of the final-normed state; `shuffled` are the weights of
+        the probes of shuffled labels; `paths` reducer -> centroids [folds, states, 2].
         """
         super().__init__(Protocol(n_texts=200, seed=seed, name=name), cache_dir=Path("not used"))
         self._labels, self._counts, self._totals = labels, dict(counts or {}), totals
         self._sums, self._weights, self._paths = sums, weights, dict(paths or {})
+        self._shuffled = shuffled
         self._parameters = parameters
 
     @property
     def facts(self) -> ModelFacts:
         d = 32 if self._weights is None else self._weights.shape[1]
         return replace(facts(self._labels - 1, d), n_parameters=self._parameters)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self._labels, self.facts.hidden_size
 
     @property
     def states(self) -> list[int]:
@@ -81,9 +89,11 @@ class Drawn(Study):
         if measurement is accuracy_by_model:
             return measurement.compute(self)
         if measurement is norms_by_state:
-            return Values(arrays={"sums": self._sums}, facts={})
+            return Values(arrays={"sums": self._sums, "sums of all positions": self._sums}, facts={})
+        if measurement is shuffled_labels and self._shuffled is not None:
+            return Values(arrays={"weights": self._shuffled}, facts={})
         if measurement.name.startswith("reduced-"):
-            reducer = measurement.name.removeprefix("reduced-").removesuffix("-folds")
+            reducer = measurement.name.removeprefix("reduced-")
             return Values(arrays={"centroids": self._paths[reducer]}, facts={})
         folds = self.protocol.folds
         weights = np.ones((folds, 32, self._labels)) if self._weights is None else self._weights
@@ -153,6 +163,9 @@ class States:
         self.facts = facts(self.n_blocks, self.hidden_size)
         self.manifest = {"key": name}
         self.key, self.digest = name, name
+        # words that say nothing of the states, most of them several times
+        shape = (self.n_documents, self.n_positions)
+        self.token_ids = np.random.default_rng(40).integers(0, 4 * self.n_documents, size=shape)
 
     def state(self, i: int, documents: Any = None) -> np.ndarray:
         return self._states[i].copy() if documents is None else self._states[i][documents]

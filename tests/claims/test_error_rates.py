@@ -5,6 +5,7 @@ alpha bounds that rate. The numbers that the package carries have to be what the
 """
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -66,32 +67,22 @@ def test_what_was_calibrated_is_what_is_planted(row, second):
     assert found["border"] == plant.border
 
 
-# found in two plants of three only, by calibration: with five folds the bounds are wide, the more so where five of 32
-# dimensions hold all, or where accuracy is so near to 1 that few documents have all the errors
-UNDECIDED = {("contribution-is-distributed", N), ("accuracy-stable-across-runs", R)}
-# found in 46 plants of 50 by calibration: all of five would be chance
-SELDOM_UNDECIDED = {("top-dimensions-recur-across-runs", N)}
-
-
 @every_plant
 def test_a_clear_truth_is_found(row, second):
     plant = plant_of(row, second=second)
     for knob, expected, opposite in ((plant.knobs[0], N, R), (plant.knobs[-1], R, N)):
         found = verdicts(row, knob, CLEAR, second=second)
         assert found[opposite] == 0, (knob, found)
-        if (row, expected) not in UNDECIDED:
-            # the shuffled-label control of a separable model misses chance on one run in twenty
-            missed = "separable" in row or (row, expected) in SELDOM_UNDECIDED
-            assert found[expected] >= len(CLEAR) - missed, (knob, found)
+        # nine plants of ten are found by calibration where few are: all of five would be chance
+        assert found[expected] >= len(CLEAR) - 1, (knob, found)
 
 
 @every_plant
 def test_a_clear_truth_was_found_in_four_of_five_plants_or_more(row, second):
-    """By calibration; the shuffled-label control of a separable model misses chance on one run in twenty."""
+    """By calibration."""
     cells = kept(row, second=second)["cells"]
-    for cell, name, expected in ((cells[0], "not_replicated", N), (cells[-1], "replicated", R)):
-        share = 0.6 if (row, expected) in UNDECIDED else 0.8
-        assert cell[name] >= share * cell["plants"], cell
+    for cell, name in ((cells[0], "not_replicated"), (cells[-1], "replicated")):
+        assert cell[name] >= 0.8 * cell["plants"], cell
 
 
 @every_plant
@@ -112,6 +103,12 @@ def test_a_truth_near_the_border_is_undecided_oftener_than_decided_wrongly(row, 
     ):
         assert cell[wrong] <= ALPHA * cell["plants"]
         assert cell["inconclusive"] + cell[right] > cell[wrong]
+
+
+def test_the_commit_of_every_calibration_is_stated():
+    for row in KEPT.values():
+        assert re.fullmatch("[0-9a-f]{10}( with changes)?", row["commit"])
+        assert row["commit"] in (DOCS / "calibration.md").read_text(encoding="utf-8")
 
 
 @every_plant

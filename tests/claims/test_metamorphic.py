@@ -55,9 +55,9 @@ seeds = st.integers(0, 10**6)
 
 
 def states(seed, *, documents=40):
-    """Six layers on a growing, bent path in 12 dimensions, told apart well but not always."""
+    """Six layers on a growing, bent path in 30 dimensions, told apart well but not always."""
     rng = np.random.default_rng(seed)
-    steps = rng.normal(size=(6, 12))
+    steps = rng.normal(size=(6, 30))
     steps *= 2.2 * 1.15 ** np.arange(6)[:, None] / np.linalg.norm(steps, axis=1, keepdims=True)
     return gaussian(rng, np.cumsum(steps, axis=0), documents=documents, positions=4)
 
@@ -89,7 +89,7 @@ def assert_same(before, after, *, value, bounds):
 @given(seed=seeds)
 def test_turning_all_states_concerns_no_norm_distance_or_angle(seed):
     x = states(seed)
-    turn = np.linalg.qr(np.random.default_rng(seed + 1).normal(size=(12, 12)))[0]
+    turn = np.linalg.qr(np.random.default_rng(seed + 1).normal(size=(30, 30)))[0]
     before, after = (found(InMemory(y, seed=seed), NORMS + GEOMETRY) for y in (x, x @ turn))
     assert_same(before, after, value=2e-3, bounds=2e-3)
 
@@ -98,7 +98,7 @@ def test_turning_all_states_concerns_no_norm_distance_or_angle(seed):
 @given(seed=seeds)
 def test_turning_all_states_leaves_accuracy_but_for_the_axes_of_the_penalty(seed):
     x, other = states(seed), states(seed + 1)
-    turn = np.linalg.qr(np.random.default_rng(seed + 2).normal(size=(12, 12)))[0]
+    turn = np.linalg.qr(np.random.default_rng(seed + 2).normal(size=(30, 30)))[0]
     before = found(InMemory(x, other, seed=seed), ACCURACY[:4])
     assert_same(
         before, found(InMemory(x @ turn, other @ turn, seed=seed), ACCURACY[:4]), value=0.03, bounds=0.05

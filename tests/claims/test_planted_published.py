@@ -49,8 +49,8 @@ DICTATED = {
         **READ_BY_LENGTH,
         # standardised features put the two states on either side of the origin: unit vectors tell them apart
         "norm-is-a-feature": N,
-        "layer-norms-grow-exponentially": U,
-        "last-layer-norm-dominates": R,
+        "layer-norms-grow-exponentially": Verdict.NOT_TESTED,  # of two states
+        "last-layer-norm-dominates": Verdict.NOT_TESTED,
     },
     "shifted": {
         **SEPARATED,

@@ -61,7 +61,7 @@ def test_the_corpora_are_not_mixed_up(seed):
 def test_what_only_a_document_of_its_own_would_give_away_is_not_learned(seed, tmp_path):
     """Every document has its own means, in so many dimensions that all can be learned by heart."""
     rng = np.random.default_rng(seed)
-    study = InMemory(gaussian(rng, np.zeros((3, 150)), documents=40, own=3.0), seed=seed)
+    study = InMemory(gaussian(rng, np.zeros((3, 300)), documents=80, own=3.0), seed=seed)
     assert verdict("layers-linearly-separable", study) is N
     assert study.counts(RAW).accuracy < 0.45
     states = study.store("main")._states

@@ -16,6 +16,7 @@ from layerclaims.cli.main import main
 from layerclaims.report import render, rerender
 from layerclaims.results import file as results
 from layerclaims.results.checking import checked
+from layerclaims.results.records import SCHEMA_VERSION
 
 from tests.computed_results import computed
 
@@ -284,7 +285,7 @@ def a_large_count(made: dict[str, Any]) -> str:
 
 HOSTILE: dict[str, Callable[[dict[str, Any]], str]] = {
     "ninety megabytes of lists": lambda _: "[" + "[]," * 30_000_000 + "[]]",
-    "many numbers": lambda _: '{"schema_version": 3, "x": [' + "9," * 30_000_000 + "9]}",
+    "many numbers": lambda _: f'{{"schema_version": {SCHEMA_VERSION}, "x": [' + "9," * 30_000_000 + "9]}",
     "many names": lambda _: "{" + ",".join(f'"{n}":1' for n in range(3_000_000)) + "}",
     "deep lists": lambda _: "[" * 100_000 + "]" * 100_000,
     "a deep value": option("[" * 900 + "]" * 900),
@@ -293,7 +294,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], str]] = {
     "a number of 5,000 digits": numbers("9" * 5_000),
     "a huge exponent": numbers("1e999"),
     "a version of 4,000 digits": lambda made: json.dumps(made).replace(
-        '"schema_version": 3', f'"schema_version": {"9" * 4000}'
+        f'"schema_version": {SCHEMA_VERSION}', f'"schema_version": {"9" * 4000}'
     ),
     "10,000 claims": many_claims,
     "a large count": a_large_count,

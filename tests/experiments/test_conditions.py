@@ -11,8 +11,11 @@ from layerclaims.errors import NotTestedError
 from layerclaims.experiments import conditions
 from layerclaims.experiments.norms import norms_by_state
 from layerclaims.experiments.series import (
+    ALL_POSITIONS,
+    EARLY,
     MIXED_ON_MAIN,
     MIXED_ON_TRANSFER,
+    OWN_CONTEXT,
     RAW,
     SIZES,
     STRIPPED,
@@ -33,6 +36,7 @@ from layerclaims.statistics.counts import paired
 from tests import tiny
 
 N_TEXTS, CONTEXT = 40, 12
+COUNTED = CONTEXT - 1  # positions of a document: the first one is left out
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +115,7 @@ def rows_of(x):
 def test_every_document_is_tested_once_where_documents_are_few(study):
     for one in (TREE, SIZES[2], at_context(5), TRANSFER_OWN, MIXED_ON_MAIN, MIXED_ON_TRANSFER, STRIPPED):
         series = study.counts(one)
-        positions = 5 if one is at_context(5) else CONTEXT
+        positions = 4 if one is at_context(5) else COUNTED
         np.testing.assert_array_equal(series.total, np.full((N_TEXTS, study.n_labels), positions))
         assert series.corpus == ("transfer" if one in (TRANSFER_OWN, MIXED_ON_TRANSFER) else "main")
 
@@ -127,7 +131,7 @@ def test_as_many_folds_are_fitted_as_hold_forty_documents():
     ):
         order, parts = fold_order(documents, folds, 0)
         vectors = Vectors(x=np.zeros((documents, 2, 1, 1), dtype=np.float32), rows=order, folds=parts)
-        assert len(conditions._chosen(vectors)) == expected
+        assert len(conditions.chosen_folds(vectors)) == expected
 
 
 @pytest.mark.parametrize(("one", "share"), [(SIZES[3], 0.5), (SIZES[0], 1 / 16)])
@@ -148,13 +152,44 @@ def test_a_smaller_training_set_is_that_share_of_what_the_probe_may_see(fresh, f
 
 def test_a_shorter_context_sees_and_is_asked_the_first_positions_only(fresh, fits):
     fresh.counts(at_context(5))
-    vectors = fresh.rows("main")
-    d = vectors.x.shape[-1]
-    first = rows_of(vectors.x[:, :, :5].reshape(-1, d))
-    for seen, _ in fits:
-        assert rows_of(seen) <= first
-    # a state after some blocks tells where it stands; an embedding does not
-    assert not rows_of(vectors.x[:, -1, :5].reshape(-1, d)) & rows_of(vectors.x[:, -1, 5:].reshape(-1, d))
+    states = fresh.store("main").state(fresh.n_labels - 1)
+    early, late = (rows_of(part.reshape(-1, states.shape[-1])) for part in (states[:, 1:5], states[:, 5:]))
+    last = fresh.n_labels - 1  # a state after some blocks tells where it stands; an embedding does not
+    for seen, labels in fits:
+        assert rows_of(seen[labels == last]) <= early
+        assert not rows_of(seen[labels == last]) & late
+
+
+def test_contexts_are_compared_at_equal_numbers_of_training_vectors(fresh, fits):
+    """Four positions of each document: of the first four, of the first nine, of all."""
+    for one in (at_context(5), at_context(10), OWN_CONTEXT):
+        fits.clear()
+        series = fresh.counts(one)
+        rows = fresh.rows("main")
+        assert [len(seen) for seen, _ in fits] == [
+            4 * (N_TEXTS - len(range(*part.indices(N_TEXTS)))) * rows.n_labels for part in rows.folds
+        ]
+        of = {at_context(5): 4, at_context(10): 9}.get(one, COUNTED)
+        assert (series.total == of).all(), "each is asked all of its own positions"
+        for fold, (seen, _) in enumerate(fits):
+            allowed, _ = take(rows, rows.training(fold))
+            assert rows_of(seen) <= rows_of(allowed)
+    (whole, _), *_ = fits
+    last = fresh.store("main").state(fresh.n_labels - 1)
+    assert rows_of(whole) & rows_of(last[:, 5:].reshape(-1, last.shape[-1])), "drawn from all, not the first"
+
+
+def test_the_early_positions_are_those_of_the_shortest_context(study):
+    early, raw = study.counts(EARLY), study.counts(RAW)
+    assert (early.total == 4).all()
+    assert (early.correct <= raw.correct).all()
+    assert (raw.correct - early.correct <= COUNTED - 4).all()
+
+
+def test_with_the_first_position_there_is_one_more_to_answer_for(fresh, fits):
+    assert (fresh.counts(ALL_POSITIONS).total == CONTEXT).all()
+    first = rows_of(fresh.store("main").state(1)[:, 0])
+    assert all(rows_of(seen) & first for seen, _ in fits)
 
 
 def test_contexts_rise_to_the_run_s_own():
@@ -163,9 +198,9 @@ def test_contexts_rise_to_the_run_s_own():
 
     names = {n: named(n) for n in (30, 12, 5)}
     assert named(30, name="as-published") == {10: "context 10", 20: "context 20", 30: "raw"}
-    assert names[30] == {5: "context 5", 10: "context 10", 20: "context 20", 30: "raw"}
-    assert names[12] == {5: "context 5", 10: "context 10", 12: "raw"}
-    assert names[5] == {5: "raw"}
+    assert names[30] == {5: "context 5", 10: "context 10", 20: "context 20", 30: "own context"}
+    assert names[12] == {5: "context 5", 10: "context 10", 12: "own context"}
+    assert names[5] == {5: "own context"}
 
 
 def test_a_context_that_is_the_shortest_has_nothing_to_be_compared_with(place):
@@ -193,7 +228,7 @@ def test_one_probe_answers_for_both_corpora_without_punctuation(fresh, fits):
     assert len(fits) == fresh.protocol.folds
     assert (stripped.corpus, transfer.corpus) == ("main", "transfer")
     # a document of the other corpus is unseen by all
-    assert (transfer.total == CONTEXT * fresh.protocol.folds).all()
+    assert (transfer.total == COUNTED * fresh.protocol.folds).all()
     whole, left = paired(fresh.counts(RAW), stripped)
     assert len(whole) == len(left) >= N_TEXTS / 2, "the same texts are compared"
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import namedtuple
+from itertools import pairwise
 
 import pytest
 from layerclaims import RAW, TRANSFER, accuracy, difference, measurement, quarter
@@ -50,6 +51,27 @@ def test_what_a_measurement_is_made_of_comes_before_it(study):
     declaration = Declaration(conditions=(difference(RAW, TRANSFER, name="lost").above(0.02),))
     assert plan.needed(study, [declaration]) == (layer_probe, transferred)
     assert plan.roles_of(study, [declaration]) == ("main", "transfer")
+
+
+@pytest.mark.parametrize("name", ["rigorous", "as-published"])
+def test_claims_of_one_corpus_follow_each_other_the_cheap_ones_first(name):
+    """Norms take a pass of the states, everything else more; probes come after what needs none."""
+    costs = {row: plan.cost(rule(row), Protocol(name=name)) for row in post_claims()}
+    order = sorted(costs, key=costs.get)
+    tested = [row for row in order if costs[row] != ((), 0.0)]
+    assert set(tested[:2]) == {"layer-norms-grow-exponentially", "last-layer-norm-dominates"}
+    assert order.index("layer-zero-closes-a-ring") < order.index("layers-linearly-separable")
+    assert order.index("layers-linearly-separable") < order.index("accuracy-drops-on-another-corpus")
+    corpora = [costs[row][0] for row in order]
+    assert len(set(corpora)) == 1 + sum(a != b for a, b in pairwise(corpora))
+
+
+def test_a_claim_whose_rule_is_not_known_comes_last():
+    assert plan.cost(None, Protocol()) > max(plan.cost(rule(row), Protocol()) for row in post_claims())
+
+
+def test_what_every_model_of_a_run_takes_counts():
+    assert plan.cost(rule("larger-model-lower-accuracy"), Protocol())[1] >= layer_probe.weight
 
 
 def test_a_rule_that_is_not_known_may_read_both_corpora(study):

@@ -1,5 +1,6 @@
 """The published procedure: each ingredient is what the authors ran, on the rigorous protocol's captures."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -329,13 +330,15 @@ class TestRows:
             study.counts(series)
 
     def test_are_decided_by_a_probe_that_did_not_converge(self, study):
+        judged = 0
         for claim in registry.post_claims().keys() - NEVER:
-            if claim in ("larger-model-lower-accuracy", "pca-orders-layers-better"):  # models, UMAP
-                continue
-            found = study.judge(claim)
-            assert "converge" not in found.reason
-            certificate = found.evidence.certificate
-            assert certificate is None or not certificate.converged
+            with contextlib.suppress(NotTestedError):  # one model, which is small
+                found = study.judge(claim)
+                assert "converge" not in found.reason
+                certificate = found.evidence.certificate
+                assert certificate is None or not certificate.converged
+                judged += 1
+        assert judged > 10
         assert study.judge("layers-linearly-separable").verdict is not Verdict.INCONCLUSIVE
 
     def test_of_sweeps_are_the_authors_numbers_of_texts_and_tokens(self, study):

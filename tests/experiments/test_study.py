@@ -16,6 +16,7 @@ from layerclaims.protocol import Protocol
 from tests import tiny
 
 N_TEXTS, CONTEXT = 40, 8
+COUNTED = CONTEXT - 1  # positions of a document: the first one is left out
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +52,13 @@ def test_every_document_is_a_test_document_once(study):
     for one in (RAW, UNIT, NORM, SHUFFLED, RANDOM, MASKED):
         series = study.counts(one)
         np.testing.assert_array_equal(series.documents, study.store("main").document_ids)
-        np.testing.assert_array_equal(series.total, np.full((N_TEXTS, study.n_labels), CONTEXT))
+        np.testing.assert_array_equal(series.total, np.full((N_TEXTS, study.n_labels), COUNTED))
 
 
 def test_a_vector_of_the_other_corpus_is_judged_by_every_fold(study):
     series = study.counts(TRANSFER)
     assert series.corpus == "transfer"
-    np.testing.assert_array_equal(series.total, np.full((N_TEXTS, study.n_labels), CONTEXT * 5))
+    np.testing.assert_array_equal(series.total, np.full((N_TEXTS, study.n_labels), COUNTED * 5))
 
 
 def test_any_measurement_can_be_had_alone_and_is_the_same(study, protocol, tmp_path, cache):
@@ -115,15 +116,23 @@ def test_the_label_of_a_vector_is_its_state(study):
     rows = vectors.labels.reshape(vectors.x.shape[:3])
     for state in range(study.n_labels):
         np.testing.assert_array_equal(
-            vectors.x[rows == state].reshape(N_TEXTS, CONTEXT, -1), store.state(state)[vectors.rows]
+            vectors.x[rows == state].reshape(N_TEXTS, COUNTED, -1), store.state(state)[vectors.rows, 1:]
         )
+
+
+def test_the_first_position_counts_as_published_and_where_it_is_asked_for(study, protocol, cache):
+    store = study.store("main")
+    published = Study(dataclasses.replace(protocol, name="as-published"), cache_dir=cache)
+    for vectors in (study.rows("main", first=0), published.rows("main")):
+        np.testing.assert_array_equal(vectors.x[:, 1], store.state(1)[vectors.rows])
+    assert study.rows("main").x.shape[2] == COUNTED, "the matrix with it does not stand for the one without"
 
 
 def test_the_last_label_is_the_raw_state_and_not_the_normed_one(study):
     vectors, store = study.rows("main"), study.store("main")
     last = vectors.x[:, -1]
-    np.testing.assert_array_equal(last, store.state(store.n_blocks)[vectors.rows])
-    assert np.abs(last - store.state(store.final)[vectors.rows]).max() > 0
+    np.testing.assert_array_equal(last, store.state(store.n_blocks)[vectors.rows, 1:])
+    assert np.abs(last - store.state(store.final)[vectors.rows, 1:]).max() > 0
 
 
 @pytest.mark.parametrize(

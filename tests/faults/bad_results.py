@@ -8,12 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from layerclaims.results.records import SCHEMA_VERSION
+
 from tests.faults.bad_inputs import BadInput
 from tests.faults.outputs import written
 from tests.faults.world import World
 
 COMMANDS = ("verify", "compare", "report")
 MOST = 90_000_000  # bytes, below the limit that a reader has
+VERSION = f'"schema_version": {SCHEMA_VERSION}'.encode()
 Change = Callable[[bytes], bytes]
 
 
@@ -61,18 +64,18 @@ JSON: dict[str, Change] = {
     "null": lambda _: b"null",
     "a list": lambda _: b"[]",
     "an empty object": lambda _: b"{}",
-    "only a version": lambda _: b'{"schema_version": 3}',
-    "a newer version": _by(b'"schema_version": 3', b'"schema_version": 99'),
-    "a version that is a text": _by(b'"schema_version": 3', b'"schema_version": "3"'),
-    "a version of 5,000 digits": _by(b'"schema_version": 3', b'"schema_version": ' + b"9" * 5000),
-    "a version of 1e400": _by(b'"schema_version": 3', b'"schema_version": 1e400'),
+    "only a version": lambda _: b"{" + VERSION + b"}",
+    "a newer version": _by(VERSION, b'"schema_version": 99'),
+    "a version that is a text": _by(VERSION, b'"schema_version": "3"'),
+    "a version of 5,000 digits": _by(VERSION, b'"schema_version": ' + b"9" * 5000),
+    "a version of 1e400": _by(VERSION, b'"schema_version": 1e400'),
     "90 MB of []": lambda _: b"[" + b"[]," * (MOST // 3) + b"[]]",
-    "90 MB of claims": lambda _: b'{"schema_version": 3, "claims": [' + b"{}," * (MOST // 3) + b"{}]}",
+    "90 MB of claims": lambda _: b"{" + VERSION + b', "claims": [' + b"{}," * (MOST // 3) + b"{}]}",
     "90 MB of brackets": lambda _: b"[" * MOST,
     "90 MB of digits": lambda _: b"9" * MOST,
     "90 MB of one text": lambda _: b'"' + b"x" * MOST + b'"',
-    "nested deeply": lambda _: b'{"schema_version": 3, "claims": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
-    "a name twice": _by(b'"schema_version": 3', b'"schema_version": 3, "schema_version": 3'),
+    "nested deeply": lambda _: b"{" + VERSION + b', "claims": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+    "a name twice": _by(VERSION, VERSION + b", " + VERSION),
     "NaN": _first("estimate", float("nan")),
     "infinity": _first("estimate", float("inf")),
     "10**400": _first("estimate", 10**400),

@@ -1,7 +1,6 @@
 """Attribution: planted weights give known shares, counts, lists and overlaps; the null distributions are right."""
 
 from itertools import combinations
-from math import comb
 
 import numpy as np
 import pytest
@@ -15,11 +14,10 @@ from layerclaims.metrics.attribution import (
     largest_share,
     negative_share_by_thirds,
     negative_shares,
-    null_overlap,
     null_recurrence,
     overlap,
     overlap_resolution,
-    overlaps_without_each,
+    overlap_with,
     recurrence,
     top_dimensions,
     variation,
@@ -191,24 +189,35 @@ def test_overlap_of_equal_and_of_disjoint_runs():
         overlap([[1]])
 
 
-def test_overlap_of_runs_has_a_jackknife():
+def test_one_dimension_that_differs_in_one_run_is_the_least_step_of_the_overlap():
+    """Each run left out in turn."""
     runs = [list(range(10))] * 4 + [list(range(1, 11))]
-    values = overlaps_without_each(runs)
+    values = np.array([overlap([*runs[:g], *runs[g + 1 :]]) for g in range(5)])
     assert values[-1] == 1
     assert 1 - values[0] == pytest.approx(overlap_resolution(5))
-    same = overlaps_without_each([list(range(10))] * 5)
-    estimate = jackknife_groups(same, value=1.0, support=(0, 1), resolution=overlap_resolution(5))
+    estimate = jackknife_groups(np.ones(5), value=1.0, support=(0, 1), resolution=overlap_resolution(5))
     assert 0.3 < estimate.low < 1
 
 
-def test_null_overlap_has_the_mean_of_its_exact_distribution():
-    """Two runs: |A & B| is hypergeometric."""
-    d, n = 30, 10
-    p = np.array([comb(n, k) * comb(d - n, n - k) for k in range(n + 1)]) / comb(d, n)
-    values = np.arange(n + 1) / (2 * n - np.arange(n + 1))
-    exact = values[np.searchsorted(np.cumsum(p), 0.95)]
-    assert null_overlap(d, 2, rng=np.random.default_rng(0)) == pytest.approx(exact)
-    assert null_overlap(4, 3, rng=np.random.default_rng(0)) == 1.0  # all dimensions in every list
+def test_runs_are_held_against_the_others_of_another_list_and_not_against_their_own():
+    runs = [[1, 2], [3, 4], [5, 6]]
+    assert overlap_with(runs, runs) == 0, "each is the same as its own alone"
+    others = [[7, 8], [1, 2], [3, 9]]  # 1st run with the 2nd: all; 2nd run with the 3rd: 1 of 3
+    assert overlap_with(runs, others) == pytest.approx((1 + 1 / 3) / 6)
+    assert overlap_with(runs, others) == pytest.approx(overlap_with(others, runs))
+
+
+def test_lists_that_are_all_alike_overlap_wholly_with_each_other():
+    assert overlap_with([[1, 2]] * 3, [[2, 1]] * 3) == 1
+
+
+def test_an_overlap_with_others_needs_as_many_of_them_and_no_empty_list():
+    assert np.isnan(overlap_with([[1], [2]], [[1], []]))
+    for others in ([[1]], [[1], [2], [3]]):
+        with pytest.raises(ValueError, match="equally many"):
+            overlap_with([[1], [2]], others)
+    with pytest.raises(ValueError, match="at least 2"):
+        overlap_with([[1]], [[1]])
 
 
 def test_cumulative_curves_of_even_shares_are_diagonals():

@@ -1,12 +1,15 @@
 """Geometry: planted paths are found, scikit-learn agrees on PCA, and turning or scaling all states changes nothing."""
 
+import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layerclaims.errors import LayerclaimsError
+from layerclaims.metrics import geometry
 from layerclaims.metrics.geometry import (
     PathMoments,
     ReducerMissingError,
@@ -304,15 +307,34 @@ def test_tsne_of_one_dimension_and_of_few_vectors():
 
 def test_without_umap_the_message_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
-    with pytest.raises(ReducerMissingError, match=r"pip install 'layerclaims\[umap\]'"):
+    with pytest.raises(ReducerMissingError, match="pip install umap-learn"):
         reduced_centroids(np.random.default_rng(0).standard_normal((3, 5, 4)), "UMAP", seed=0)
     assert issubclass(ReducerMissingError, LayerclaimsError)
 
 
-def test_umap_where_it_is_installed():
-    pytest.importorskip("umap")
-    sample = np.stack([s[:, 1:].reshape(-1, D) for s in drifting(np.random.default_rng(0))])
-    assert np.isfinite(reduced_centroids(sample, "UMAP", seed=0)).all()
+def test_umap_sees_a_drift_repeats_itself_and_warns_of_nothing():
+    rng = np.random.default_rng(0)
+    sample = np.stack([s[:, 1:].reshape(-1, D) for s in drifting(rng, noise=1.0, n=6)])
+    one, two = (reduced_centroids(sample, "UMAP", seed=3) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert drift_correlation(one) > 0.7
+    # the search for neighbours that UMAP would make itself, and compile first, finds the same
+    x = sample.reshape(-1, D).astype(np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from umap import UMAP
+
+        graphs = [
+            UMAP(random_state=3, n_epochs=1, **given).fit(x.astype(np.float32)).graph_
+            for given in ({}, {"precomputed_knn": geometry._neighbours(x, 15)})
+        ]
+    assert abs(graphs[0] - graphs[1]).max() < 1e-4
+
+
+def test_import_of_the_package_does_not_import_umap():
+    """It takes seconds, and few runs need it."""
+    code = "import sys, layerclaims.quantities.geometry, layerclaims.recording.figures; print('umap' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_a_directory_called_umap_is_no_umap(tmp_path, monkeypatch):

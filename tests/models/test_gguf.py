@@ -29,8 +29,8 @@ def string(body):
     return struct.pack("<Q", len(body)) + body
 
 
-def write(path, *, metadata=(), tensors=()):
-    """A tiny Llama as a GGUF file, with further entries and tensors."""
+def write(path, *, metadata=(), tensors=(), tied=False):
+    """A tiny Llama as a GGUF file, with further entries and tensors; `tied` has no output head of its own."""
     made = tiny.model("llama")
     writer = GGUFWriter(str(path), "llama")
     writer.add_name("tiny")
@@ -62,7 +62,7 @@ def write(path, *, metadata=(), tensors=()):
     held = {
         "token_embd.weight": made.model.embed_tokens.weight,
         "output_norm.weight": made.model.norm.weight,
-        "output.weight": made.lm_head.weight,
+        **({} if tied else {"output.weight": made.lm_head.weight}),
     }
     for i, block in enumerate(made.model.layers):
         held |= {f"blk.{i}.{NAMES[name[:-7]]}.weight": weight for name, weight in block.named_parameters()}
@@ -138,6 +138,18 @@ class TestTensors:
         made = tiny.model("llama").model
         assert torch.equal(plain[0, 0], made.embed_tokens.weight[3:15])
         torch.testing.assert_close(made.norm(plain[-2]), plain[-1])
+
+    @pytest.mark.parametrize("tied", [False, True])
+    def test_are_what_states_are_unembedded_with(self, tied, tmp_path):
+        made = tiny.model("llama")
+        path = write(tmp_path / "m.gguf", tied=tied)
+        loaded = LanguageModel.load(resolve(str(path)), device="cpu", head=True)
+        ids = torch.arange(3, 15)[None]
+        last = loaded.states(ids)[-2, 0]
+        head = made.model.embed_tokens.weight if tied else made.lm_head.weight
+        expected = (made.model.norm(last) @ head.T).detach()
+        assert loaded.facts.tied_embeddings is tied
+        torch.testing.assert_close(loaded.unembedding(ids)(last), expected, rtol=1e-4, atol=1e-5)
 
     def test_a_tokenizer_beside_the_file_is_not_read_in_place_of_its_own(self, tmp_path):
         ids = Tokenizer(resolve(str(write(tmp_path / "m.gguf"))))("river stone")

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from layerclaims.errors import LayerclaimsError
+from layerclaims.models.loading import Module
 from layerclaims.models.model import LanguageModel
 from layerclaims.models.source import resolve
 
@@ -81,7 +82,7 @@ class TestRefused:
     def load(self, path, model, monkeypatch):
         """Load a model whose class is changed after it is made."""
         source = resolve(str(tiny.save(model, path)))
-        monkeypatch.setattr("layerclaims.models.model.load_module", lambda *_, **__: model)
+        monkeypatch.setattr("layerclaims.models.model.load_module", lambda *_, **__: Module(causal=model))
         return LanguageModel.load(source, device="cpu")
 
     def test_a_stream_of_another_width_than_the_configuration_says(self, tmp_path, monkeypatch):

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from layerclaims.results.file import read_results
+from layerclaims.results.checking import checked
+from layerclaims.results.file import read_results, sealed, write
 from layerclaims.verdicts import registry
 
 from tests import tiny
@@ -233,7 +234,7 @@ class TestABaseline:
         claims[worse].update(verdict="REPLICATED", estimate=middle, interval=[middle - 1, middle + 1])
         results["claims"] = [claims[worse]]
         path = place.path / "regressing.json"
-        path.write_text(json.dumps({**results, "sha256": None}))
+        write(path, sealed(checked(results)))
         before = path.read_bytes()
         chosen = f"test_{worse.replace('-', '_')}"
         run = place.run("-k", chosen, "--baseline", str(path), "--save-baseline", str(path))

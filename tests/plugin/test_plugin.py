@@ -24,6 +24,14 @@ class TestARun:
         assert [c["id"] for c in first.results["claims"]] == list(first.verdicts)
         assert set(first.verdicts) == set(registry.post_claims())
 
+    def test_judges_cheap_claims_first_and_reports_in_the_order_of_the_suite(self, first: Run) -> None:
+        assert list(first.claims) == list(registry.post_claims())
+        places = {claim: place for place, claim in enumerate(first.live)}
+        assert places["last-layer-norm-dominates"] < places["each-layer-uses-a-subspace"]
+        assert places["each-layer-uses-a-subspace"] < places["layers-linearly-separable"]
+        others = sorted(places[row] for row in places if "corpus" in row or "transfer" in row)
+        assert others == list(range(others[0], others[-1] + 1)), "one matrix is held at a time"
+
     def test_shows_each_verdict_as_it_comes(self, first: Run) -> None:
         assert first.live == first.verdicts
 

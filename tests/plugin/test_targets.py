@@ -5,6 +5,8 @@ import re
 from typing import Any
 
 import pytest
+from layerclaims.results.checking import checked
+from layerclaims.results.file import sealed, write
 from layerclaims.results.verify import verify_file
 
 from tests import tiny
@@ -85,7 +87,7 @@ class TestBaseline:
         _pretend(claims[better], "NOT_REPLICATED")
         results["claims"].remove(claims[new])
         changed = place.path / "changed.json"
-        changed.write_text(json.dumps({**results, "sha256": None}))
+        write(changed, sealed(checked(results)))
         chosen = " or ".join(f"test_{name.replace('-', '_')}" for name in (worse, known, better, new, same))
         run = place.run("-k", chosen, "--baseline", str(changed))
         assert run.status == 1
@@ -105,7 +107,7 @@ class TestBaseline:
         results = json.loads((place.path / "baseline.json").read_text())
         results["protocol"]["context"] += 1
         other = place.path / "longer.json"
-        other.write_text(json.dumps({**results, "sha256": None}))
+        write(other, sealed(checked(results)))
         run = place.run("-k", "random_vectors_fail", "--baseline", str(other))
         assert "the context differs" in run.out
         assert run.status == 1

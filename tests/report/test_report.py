@@ -152,7 +152,9 @@ def pages(directory: Path) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def large_pdf(directory: Path) -> tuple[Path, float, float]:
     """28 claims under both protocols, rendered in a process of its own: path, seconds of CPU, peak MiB."""
-    made = results.write(directory / "large" / "results.json", checked(sample_results.everything()))
+    made = results.write(
+        directory / "large" / "results.json", results.sealed(checked(sample_results.everything()))
+    )
     program = (
         "import resource, sys\nfrom layerclaims.report import render as report\n"
         "from layerclaims.results import file as results\n"
@@ -177,12 +179,14 @@ def large_pdf(directory: Path) -> tuple[Path, float, float]:
 
 @pytest.fixture(scope="module")
 def small_pdf(directory: Path) -> Path:
-    return report.render(checked(sample_results.ten()), directory / "ten-pdf", ("pdf",))[0]
+    return report.render(results.sealed(checked(sample_results.ten())), directory / "ten-pdf", ("pdf",))[0]
 
 
 @pytest.fixture(scope="module")
 def hostile_pdf(directory: Path) -> Path:
-    return report.render(checked(sample_results.hostile()), directory / "hostile-pdf", ("pdf",))[0]
+    return report.render(
+        results.sealed(checked(sample_results.hostile())), directory / "hostile-pdf", ("pdf",)
+    )[0]
 
 
 class TestPdf:
@@ -230,7 +234,8 @@ class TestPdf:
             "> .01",
             ".19",
             "As published",
-            "Untrained",
+            "Also passes",
+            "walk 2 %",
             "layerclaims verify report.pdf",
         ):
             assert wanted in second, wanted
@@ -245,6 +250,8 @@ class TestPdf:
             "@software{layerclaims",
             "Measured error rates: falsely replicated 3 % [1, 6], falsely not replicated 0 % [0, 1.8] (200 planted",
             "An untrained network satisfies it too, so it says little about training.",
+            "Would structureless data pass? random walk 98 %, means only 0 % (50 draws each). A random walk through",
+            "(98 % of draws) passes this rule too, so passing it says little about trained layers.",
             "What would change the verdict",
             "predicted state",
             "about 900 documents",
@@ -291,7 +298,7 @@ class TestPdf:
     def test_the_results_are_attached_and_can_be_read_back(self, small_pdf: Path, tmp_path: Path) -> None:
         assert "results.json" in run("pdfdetach", "-list", small_pdf)
         run("pdfdetach", "-save", "1", "-o", tmp_path / "out.json", small_pdf)
-        made = checked(sample_results.ten())
+        made = results.sealed(checked(sample_results.ten()))
         assert (tmp_path / "out.json").read_text() == results.dumps(made)
         assert results.plain(results.read_results(small_pdf)) == results.plain(made)
         import pikepdf
@@ -302,7 +309,7 @@ class TestPdf:
     def test_equal_results_give_equal_bytes_at_any_time_and_place(
         self, small_pdf: Path, tmp_path: Path
     ) -> None:
-        made = results.write(tmp_path / "results.json", checked(sample_results.ten()))
+        made = results.write(tmp_path / "results.json", results.sealed(checked(sample_results.ten())))
         program = (
             "import sys\nfrom layerclaims.report import render as report\n"
             "from layerclaims.results import file as results\n"
@@ -329,7 +336,7 @@ class TestPdf:
         assert b"/JavaScript" not in hostile_pdf.read_bytes()
         assert b"/Launch" not in hostile_pdf.read_bytes()
         assert results.plain(results.read_results(hostile_pdf)) == results.plain(
-            checked(sample_results.hostile())
+            results.sealed(checked(sample_results.hostile()))
         )
 
     @pytest.mark.parametrize("name", ["all-not-tested", "single-claim", "long-name", "no-claims", "deep"])
@@ -386,14 +393,17 @@ class TestMarkdown:
             if line.endswith(("</details>", "</summary>")):
                 assert following == ""
 
-    def test_error_rates_and_the_untrained_twin_have_a_column_where_there_are_any(
+    def test_error_rates_null_models_and_the_untrained_twin_have_a_column_where_there_are_any(
         self, pages: dict[str, Path]
     ) -> None:
         text = (pages["ten"] / "summary.md").read_text()
-        assert "| Post | Untrained | Error rates |" in text
-        assert "| .8322 | ✅ holds | 3 % / 0 % |" in text
+        assert "| Post | Also passes | Untrained | Error rates |" in text
+        assert "| .8322 | walk 2 % | ✅ holds | 3 % / 0 % |" in text
+        assert "What structureless data pass too" in text
         without = (pages["single-claim"] / "summary.md").read_text()
         assert "Untrained" not in without
+        assert "Also passes" not in without
+        assert "structureless" not in without
         assert "Error rates" not in without
 
     def test_says_what_the_post_reports(self, pages: dict[str, Path]) -> None:
@@ -785,10 +795,16 @@ class TestInTheBrowser:
     ) -> None:
         with Visit(browser, pages["ten"] / "report.html") as visit:
             visit.page.click("#layers-linearly-separable > summary")
-            assert "holds" in visit.page.inner_text("#layers-linearly-separable .cell-twin")
+            cell = visit.page.inner_text("#layers-linearly-separable .cell-twin")
+            assert "walk 2 %" in cell
+            assert "holds" in cell
             text = visit.page.inner_text("#layers-linearly-separable .body")
             assert "falsely replicated 3 % [1, 6]" in text
             assert "An untrained network satisfies it too" in text
+            assert "random walk 2 %, means only 0 % (50 draws each)." in text
+            assert "passes this rule too" not in text
+            visit.page.click("#no-dimension-dominates > summary")
+            assert "passes this rule too" in visit.page.inner_text("#no-dimension-dominates .body")
         with Visit(browser, pages["single-claim"] / "report.html") as visit:
             assert visit.page.locator(".cell-twin, .beside").count() == 0
 

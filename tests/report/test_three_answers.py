@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 from layerclaims.errors import LayerclaimsError
-from layerclaims.report import answers, protocols
+from layerclaims.report import answers, moves, protocols
 from layerclaims.report import render as report
 from layerclaims.report.answers import (
     GONE,
@@ -237,7 +237,7 @@ class TestSentence:
             "by unit-normalising goes from .270 to .004; nothing else moves it."
         )
 
-    @pytest.mark.parametrize("name", protocols.WORDS)
+    @pytest.mark.parametrize("name", moves.WORDS)
     def test_can_speak_of_every_ingredient(self, name: str) -> None:
         made = walk(("published", 0.3), (name, 0.1))
         text = protocols.contrast(*pair(N, R), made)
@@ -313,11 +313,11 @@ WALKS = [
     TWO,
     THREE,
     STILL,
-    *(walk(("published", 0.3), (name, 0.1)) for name in protocols.WORDS),
+    *(walk(("published", 0.3), (name, 0.1)) for name in moves.WORDS),
 ]
 WALKS += [
     walk(("published", 0.3), (one, 0.15), (other, 0.0))
-    for one, other in itertools.combinations(protocols.WORDS, 2)
+    for one, other in itertools.combinations(moves.WORDS, 2)
 ]
 TEXTS = [
     NEVER_PUBLISHED,
@@ -550,7 +550,7 @@ class TestFirstPageInPrint:
 
 class TestRecords:
     def test_walks_are_written_read_and_described_by_the_schema(self, tmp_path: Path) -> None:
-        made = checked(sample_results.three_answers())
+        made = results.sealed(checked(sample_results.three_answers()))
         read = results.read_results(results.write(tmp_path / "results.json", made))
         assert results.plain(read)["walks"] == results.plain(made)["walks"]
         jsonschema.Draft202012Validator(results.schema()).validate(results.plain(made))

@@ -17,12 +17,14 @@ from layerclaims.report import render as report
 from layerclaims.results import file as results
 from layerclaims.results.checking import checked
 from layerclaims.results.compare import compare
-from layerclaims.results.verify import verify_file
+from layerclaims.results.verify import verify, verify_file
 from layerclaims.verdicts.verdict import Verdict
 
 from tests import sample_results
 
-OLDER = sorted((Path(__file__).parent / "results_v1").glob("*.json"))
+OLDER = sorted(
+    Path(__file__).parent.glob("results_v*/*.json")
+)  # of every earlier version that had files of its own
 
 
 def refused(path: Path) -> str:
@@ -38,7 +40,7 @@ def refused(path: Path) -> str:
 class TestWriting:
     @pytest.mark.parametrize("name", sample_results.BUILDERS)
     def test_what_is_written_is_read_back(self, name: str, tmp_path: Path) -> None:
-        made = checked(sample_results.BUILDERS[name]())
+        made = results.sealed(checked(sample_results.BUILDERS[name]()))
         path = results.write(tmp_path / "deep" / "results.json", made)
         assert results.plain(results.read_results(path)) == results.plain(made)
         assert results.read_results(path) == results.read_results(path)
@@ -99,7 +101,7 @@ class TestReading:
             (b"\x89PNG\r\n\x1a\n\x00\xff", "not JSON text"),
             (b"[1, 2]", "no schema_version"),
             (b"{}", "no schema_version"),
-            (b'{"schema_version": 4, "claims": "new"}', "update layerclaims"),
+            (b'{"schema_version": 99, "claims": "new"}', "update layerclaims"),
             (b'{"schema_version": "1"}', "sound"),
             (b'{"schema_version": 1, "schema_version": 1}', "twice"),
             (b'{"schema_version": 1, "x": NaN}', "NaN"),
@@ -146,6 +148,7 @@ class TestReading:
             (("claims", 0, "parts", 0, "holds"), 1),
             (("claims", 0, "controls", 0, "interval"), [0.9, 0.1]),
             (("claims", 0, "calibration", "false_replicated"), 1.5),
+            (("claims", 0, "nulls", 0, "passed"), 1.5),
             (("claims", 0, "unknown"), None),
             (("selected",), {"claims": 3, "of": 2}),
             (("protocol", "options", 0, "value"), [{"deep": float("inf")}]),
@@ -247,11 +250,11 @@ class TestSchema:
         assert not jsonschema.Draft202012Validator(results.schema()).is_valid(made)
 
 
-@pytest.mark.parametrize("path", OLDER, ids=[path.stem for path in OLDER])
-class TestFilesOfVersionOne:
+@pytest.mark.parametrize("path", OLDER, ids=[f"{path.parent.name}-{path.stem}" for path in OLDER])
+class TestFilesOfEarlierVersions:
     def test_are_read_without_loss(self, path: Path) -> None:
         read = results.read_results(path)
-        assert read.schema_version == 1
+        assert read.schema_version == int(path.parent.name.removeprefix("results_v"))
         assert results.dumps(read) == path.read_text()
 
     def test_are_verified(self, path: Path) -> None:
@@ -259,6 +262,21 @@ class TestFilesOfVersionOne:
         assert outcome.mismatches == ()
         assert "sha256" in outcome.checksums
         assert "VERIFIED" in outcome.text()
+
+    def test_are_held_to_the_p_values_that_they_were_written_under(self, path: Path) -> None:
+        run = results.plain(results.read_results(path))
+        tested = [
+            part
+            for claim in run["claims"]
+            for part in claim["parts"]
+            if part["recipe"] and part["p_value"] and part["method"] in ("BCa", "lowest BCa")
+        ]
+        assert tested
+        for part in tested[:5]:
+            part["p_value"] *= 2  # as a later version has it
+            found = verify(results.sealed(checked(run))).mismatches
+            assert any(f"{part['name']}: the p-value is" in line for line in found)
+            part["p_value"] /= 2
 
     def test_are_the_same_as_themselves(self, path: Path) -> None:
         changes = compare(results.read_results(path), results.read_results(path))
@@ -274,6 +292,19 @@ class TestFilesOfVersionOne:
             assert f'id="{claim.id}"' in page
             assert claim.source in page
         assert summary.count("\n| ") >= len(read.claims)
+
+
+def test_a_published_verdict_of_version_three_does_not_need_a_probe_that_converged() -> None:
+    run = results.plain(results.read_results(Path(__file__).parent / "results_v3" / "both.json"))
+    for claim in run["claims"]:
+        if claim["protocol"] == "as-published" and claim["probe"]:
+            claim["probe"]["converged"] = False
+    run["walks"] = []
+    assert verify(results.sealed(checked(run))).mismatches == ()
+    run["schema_version"] = 2
+    assert any(
+        "its parts give INCONCLUSIVE" in line for line in verify(results.sealed(checked(run))).mismatches
+    )
 
 
 def test_the_fixtures_hold_every_verdict_and_what_only_some_runs_have() -> None:
@@ -315,5 +346,12 @@ def test_a_file_that_was_changed_is_refused_by_all_but_verify(tmp_path: Path) ->
     path = results.write(tmp_path / "results.json", results.sealed(checked(sample_results.single_claim())))
     assert results.read_results(path).sha256
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1', 1))
-    with pytest.raises(LayerclaimsError, match="was changed after it was written"):
-        results.read_results(path)
+    assert "was changed after it was written: its checksum is not" in refused(path)
+
+
+def test_a_file_whose_checksum_was_taken_out_is_refused_by_all_but_verify(tmp_path: Path) -> None:
+    made = checked(sample_results.single_claim())
+    for content in (made, checked({**results.plain(made), "sha256": None})):
+        path = results.write(tmp_path / "results.json", content)
+        assert "was changed after it was written: it has no checksum" in refused(path)
+        assert any("sha256" in line for line in verify_file(path).mismatches)

@@ -74,14 +74,25 @@ def mismatches(run: Run) -> tuple[str, ...]:
     return verify(sealed(checked(run))).mismatches
 
 
+def of_both(run: Run, name: str, p_value: float) -> None:
+    """Another p-value of a claim and its first part."""
+    for one in (claim(run, name), claim(run, name)["parts"][0]):
+        one["p_value"] = p_value
+
+
 def removed(run: Run, name: str) -> None:
     """A claim less, with Holm's adjustment made anew."""
     run["claims"] = [one for one in run["claims"] if one["id"] != name]
+    holm_anew(run)
+    run["walks"] = [walk for walk in run["walks"] if walk["claim"] != name]
+
+
+def holm_anew(run: Run) -> None:
+    """Holm's adjustment of the p-values that there are."""
     for protocol in ("rigorous", "as-published"):
         family = [one for one in run["claims"] if one["protocol"] == protocol]
         for one, p in zip(family, holm([one["p_value"] for one in family]), strict=True):
             one["p_holm"] = p
-    run["walks"] = [walk for walk in run["walks"] if walk["claim"] != name]
 
 
 def invented(run: Run) -> None:
@@ -126,17 +137,38 @@ FORGERIES: dict[str, tuple[Callable[[Run], object], str]] = {
         reason=re.sub(r"\d(?= \[)", lambda m: str(9 - int(m[0])), claim(r, LINEAR)["reason"], count=1)), "reason"),
     "reason of a number that is only stated": (lambda r: claim(r, LARGEST).update(
         reason=claim(r, LARGEST)["reason"].replace(".05", ".5")), "reason"),
+    "p-value of a stated part removed": (
+        lambda r: (claim(r, LARGEST)["parts"][0].update(p_value=None), claim(r, LARGEST).update(p_value=None),
+                   holm_anew(r)), "has no p-value"),
+    "p-value of a stated part": (
+        lambda r: (of_both(r, LARGEST, 0.051), holm_anew(r)), "which its interval contradicts"),
+    "p-value in a far tail": (lambda r: (of_both(r, LINEAR, 1e-20), holm_anew(r)), "the counts give"),
+    "half a p-value": (
+        lambda r: (of_both(r, NORM, claim(r, NORM)["p_value"] / 2), holm_anew(r)), "the counts give"),
+    "p-value of a control": (lambda r: claim(r, LINEAR)["parts"][1].update(p_value=0.5), "p-value is 0.5"),
+    "interval of a control": (
+        lambda r: claim(r, LINEAR)["parts"][1].update(confidence=0.95), "confidence is 0.95"),
+    "control that has to contain chance": (
+        lambda r: claim(r, LINEAR)["parts"][1].update(relation="contains"), "the rule is not above"),
+    "confidence of a stated number": (
+        lambda r: (claim(r, LARGEST)["parts"][0].update(confidence=0.9), claim(r, LARGEST).update(confidence=0.9)),
+        "does not follow from alpha"),
     "error rates": (lambda r: claim(r, LINEAR)["calibration"].update(false_replicated=0.0), "calibration"),
     "plants": (lambda r: claim(r, LINEAR)["calibration"].update(plants=10_000), "calibration"),
     "error rates removed": (lambda r: claim(r, LINEAR).update(calibration=None), "calibration"),
     "error rates of a published rule": (lambda r: claim(r, LINEAR, "as-published").update(
         calibration=claim(r, LINEAR)["calibration"]), "calibration"),
+    "draws of a null model": (lambda r: claim(r, LINEAR)["nulls"][0].update(draws=10_000), "null models"),
+    "share of a null model": (lambda r: claim(r, LINEAR)["nulls"][0].update(passed=0.05), "null models"),
+    "null models removed": (lambda r: claim(r, LINEAR).update(nulls=[]), "null models"),
+    "null models of a published rule": (lambda r: claim(r, LINEAR, "as-published").update(
+        nulls=claim(r, LINEAR)["nulls"]), "null models"),
     "model": (lambda r: r["model"].update(name="gpt2-xl"), "model/name"),
     "corpus": (lambda r: r["corpora"][0].update(name="pile"), "corpora, main"),
     "texts": (lambda r: r["corpora"][0].update(n_texts=5000), "asked for 60"),
     "option removed": (lambda r: r["protocol"]["options"].remove(option(r, "corpus")), "do not state 'corpus'"),
     "option twice": (lambda r: r["protocol"]["options"].append({**option(r, "model"), "value": "gpt2"}), "2 times"),
-    "claim removed": (lambda r: (removed(r, NORM), whole(r)), "of the post's 28 claims are not in the file"),
+    "claim removed": (lambda r: (removed(r, NORM), whole(r)), "claims are not in the file"),
     "claim removed from a selection": (lambda r: removed(r, NORM), "7 claims were run, and the file has 6"),
     "claim removed under one protocol": (
         lambda r: (r["claims"].remove(claim(r, LARGEST, "as-published")), whole(r)), "under as-published"),

@@ -324,7 +324,7 @@ class TestPdf:
         assert any(NORM in line for line in verify_file(path).mismatches)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema_version": 4}', b"%PDF-1.7 nothing"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema_version": 99}', b"%PDF-1.7 nothing"])
 def test_what_is_no_results_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
@@ -347,7 +347,7 @@ class TestUnknownClaims:
 
     def test_are_known_where_they_are_given(self, honest: Run) -> None:
         run = copy.deepcopy(honest)
-        claim(run, LINEAR).update(id="my-claim", source="our paper", calibration=None)
+        claim(run, LINEAR).update(id="my-claim", source="our paper", calibration=None, nulls=[])
         theirs = registry.post_claims()[LINEAR]
         own = replace(theirs, claim=replace(theirs.claim, id="my-claim", source="our paper", where="table 2"))
         claim(run, "my-claim").update(where="table 2")

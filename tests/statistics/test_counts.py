@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from layerclaims.statistics.counts import AnswerCounts, Recipe, compute, paired
+from layerclaims.statistics.hypotheses import page_trend
 
 
 def series(rng, accuracy, *, n=60, labels=4, per=10, corpus="main", documents=None):
@@ -48,6 +49,28 @@ class TestAccuracy:
         )
         one, two = estimate("accuracy", "raw", raw=raw), estimate("accuracy", "raw", raw=doubled)
         assert (one.low, one.high) == pytest.approx((two.low, two.high))
+
+
+class TestTrendOverLabels:
+    def rising(self, rng, rise):
+        total = np.full((60, 6), 3)
+        shares = 0.5 + rise * np.linspace(-0.5, 0.5, 6)
+        return AnswerCounts(
+            corpus="main", documents=np.arange(60), correct=rng.binomial(total, shares), total=total
+        )
+
+    def test_is_pages_trend_along_the_labels_of_each_document(self, rng):
+        lens = self.rising(rng, 0.6)
+        shares = np.stack([lens.correct[:, i] / 3 for i in range(6)], axis=1)
+        assert estimate("page trend over labels", "lens", lens=lens) == page_trend(shares)
+        assert estimate("page trend over labels", "lens", lens=lens).low > 0.1
+        assert estimate("page trend over labels", "lens", lens=self.rising(rng, -0.6)).high < -0.1
+
+    def test_needs_answers_on_every_label(self, rng):
+        lens = self.rising(rng, 0.6)
+        lens.correct[3, 2] = lens.total[3, 2] = 0
+        with pytest.raises(ValueError, match="every document on every label"):
+            estimate("page trend over labels", "lens", lens=lens)
 
 
 class TestDifference:

@@ -474,11 +474,12 @@ def test_the_lowest_and_the_standard_deviation_have_p_values_that_agree_too():
         assert_agrees(spread, threshold, 0.05)  # one-sided
 
 
-def test_a_p_value_rises_with_the_threshold_and_never_passes_the_resolution_of_the_bootstrap():
+def test_a_p_value_rises_with_the_threshold_and_is_not_floored_by_the_number_of_resamples():
     estimate = of_counts(documents(np.random.default_rng(0), 40, 0.8), resamples=499)
     p_values = [estimate.p_value(threshold, "above") for threshold in np.linspace(-0.1, 1.1, 300)]
     assert p_values == sorted(p_values)
-    assert p_values[0] == 1 / 500
+    assert p_values[0] == 0  # no accuracy lies below 0
+    assert 0 < estimate.p_value(0.1, "above") < estimate.p_value(0.3, "above") < 1e-5
     assert p_values[-1] == 1
     assert estimate.p_value(nan, "above") is nan
     with pytest.raises(ValueError, match="above"):

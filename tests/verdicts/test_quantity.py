@@ -35,7 +35,7 @@ def test_a_condition_becomes_numbers_with_the_set_up_of_a_run():
 
 def test_a_condition_reads_like_a_rule():
     assert str(accuracy(RAW, name="accuracy").above(quarter(0.25))) == "accuracy > quarter(.250)"
-    assert str(accuracy(SHUFFLED, name="accuracy").contains(CHANCE)) == "accuracy contains chance"
+    assert str(accuracy(SHUFFLED, name="accuracy").not_above(CHANCE)) == "accuracy not above chance"
     assert str(difference(RAW, UNIT, name="lost").inside(0.01)) == "lost inside ±.010"
 
 
@@ -43,6 +43,13 @@ def test_an_equivalence_has_the_interval_of_its_test():
     condition = difference(RAW, UNIT, name="lost").inside(0.01)
     assert condition.quantity.equivalence
     assert not difference(RAW, UNIT, name="lost").above(0.01).quantity.equivalence
+
+
+def test_a_control_has_an_interval_of_its_own_whatever_alpha_is():
+    condition = accuracy(SHUFFLED, name="accuracy").not_above(CHANCE)
+    assert [condition.quantity.confidence(alpha) for alpha in (0.05, 0.01)] == [0.998, 0.998]
+    assert accuracy(SHUFFLED, name="accuracy").above(CHANCE).quantity.confidence(0.01) == 0.99
+    assert difference(RAW, UNIT, name="lost").inside(0.01).quantity.confidence(0.01) == 0.98
 
 
 def test_a_threshold_may_be_what_chance_reaches_in_a_model_of_that_size():

@@ -170,6 +170,7 @@ def strip(
         ">": (ends[0], high),
         "<": (low, ends[0]),
         "contains": (ends[0], ends[0]),
+        "not above": (low, ends[0]),
     }[relation]
     add(
         root,

@@ -1,0 +1,196 @@
+"""Wrong verdicts: regions, controls, comparison with a baseline, verification of a file."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+_CLAIM = "verdicts/test_claim.py"
+_P = "verdicts/test_p_values.py"
+_ROW = "results/test_every_row.py"
+_COMPARE = "results/test_compare.py"
+
+JUDGING: Final = (
+    Mutant(
+        name="at the border is above",
+        file="verdicts/criterion.py",
+        before="return True if low > border else",
+        after="return True if low >= border else",
+        tests=(f"{_CLAIM}::TestOnePart::test_that_touches_its_border_is_not_above_it",),
+        wrong="an interval that touches the bar clears it",
+    ),
+    Mutant(
+        name="below is above",
+        file="verdicts/criterion.py",
+        before="return True if high < border else False if low >= border else None",
+        after="return True if low > border else False if high <= border else None",
+        tests=(f"{_CLAIM}::TestOnePart::test_below",),
+        wrong="the comparison of claims that want little is flipped",
+    ),
+    Mutant(
+        name="value above the bar",
+        file="verdicts/criterion.py",
+        before="return True if low > border else False if high <= border else None",
+        after="return True if estimate.value > border else False if high <= border else None",
+        tests=(f"{_P}::test_is_below_alpha_exactly_where_the_region_holds",),
+        wrong="the value decides and not the interval",
+    ),
+    Mutant(
+        name="control below chance leaks",
+        file="verdicts/criterion.py",
+        before="            return True if low <= border else None\n",
+        after="            return True if low <= border <= high else None\n",
+        tests=(f"{_P}::test_a_control_lies_above_its_value_or_refutes_nothing",),
+        wrong="a shuffled-label control below chance is taken for a leak",
+    ),
+    Mutant(
+        name="control never leaks",
+        file="verdicts/criterion.py",
+        before="            return True if low <= border else None\n",
+        after="            return True\n",
+        tests=(f"{_P}::test_a_control_lies_above_its_value_or_refutes_nothing",),
+        wrong="a shuffled-label control above chance is no leak",
+    ),
+    Mutant(
+        name="control at 95 %",
+        file="verdicts/criterion.py",
+        before="CONTROL_CONFIDENCE: Final = 0.998",
+        after="CONTROL_CONFIDENCE: Final = 0.95",
+        tests=(
+            "quantities/test_of_planted_values.py::test_an_equivalence_has_twice_the_error_on_one_side_and_a_control_hardly_any",
+        ),
+        wrong="one sound run in forty is said to leak",
+    ),
+    Mutant(
+        name="alpha halved",
+        file="verdicts/quantity.py",
+        before="(2 * alpha if self.equivalence else alpha)",
+        after="(2 * alpha if self.equivalence else alpha / 2)",
+        tests=(
+            "quantities/test_of_planted_values.py::test_an_equivalence_has_twice_the_error_on_one_side_and_a_control_hardly_any",
+        ),
+        wrong="intervals have half of the error that is stated",
+    ),
+    Mutant(
+        name="quarter over chance",
+        file="verdicts/quantity.py",
+        before="return chance + share * (1 - chance)",
+        after="return chance + share",
+        tests=(f"{_P}::test_a_quarter_goes_from_chance_to_perfect",),
+        wrong="a quarter is one of everything and not of the way from chance to perfect",
+    ),
+    Mutant(
+        name="chance of blocks",
+        file="verdicts/quantity.py",
+        before="    chance = 1 / setup.n_labels\n",
+        after="    chance = 1 / (setup.n_labels - 1)\n",
+        tests=(f"{_P}::test_a_quarter_goes_from_chance_to_perfect",),
+        wrong="chance is one over the number of blocks",
+    ),
+    Mutant(
+        name="thirty documents are few",
+        file="verdicts/verdict.py",
+        before="if finding.n_documents < MINIMUM_DOCUMENTS:",
+        after="if finding.n_documents < MINIMUM_DOCUMENTS - 1:",
+        tests=(f"{_CLAIM}::TestOverrides::test_fewer_than_30_documents_decide_nothing",),
+        wrong="29 documents are enough",
+    ),
+    Mutant(
+        name="any probe decides",
+        file="verdicts/verdict.py",
+        before="stalled and evidence.needs_convergence:",
+        after="stalled and evidence.needs_convergence is None:",
+        tests=(f"{_CLAIM}::TestOverrides::test_a_probe_that_did_not_converge_decides_nothing",),
+        wrong="a probe that did not converge decides",
+    ),
+    Mutant(
+        name="any part will do",
+        file="verdicts/verdict.py",
+        before="        if outcome is False:\n",
+        after="        if outcome is False and not any(outcomes):\n",
+        tests=(f"{_CLAIM}::TestSeveralParts::test_need_each_to_hold",),
+        wrong="one part that holds outweighs one that does not",
+    ),
+    Mutant(
+        name="verify passes over the first row",
+        file="results/verify.py",
+        before="        for claim in results.claims:\n            names[check.check(claim)]",
+        after="        for claim in results.claims[1:]:\n            names[check.check(claim)]",
+        tests=(f"{_ROW}::test_a_verdict_that_its_parts_do_not_give_is_seen",),
+        wrong="the first row is not verified",
+    ),
+    Mutant(
+        name="verify passes over Holm",
+        file="results/verify.py",
+        before="        self.check_holm(results.claims)\n",
+        after="",
+        tests=(f"{_ROW}::test_the_adjusted_p_value_of_every_row_is_seen",),
+        wrong="adjusted p-values are not verified",
+    ),
+    Mutant(
+        name="verify passes over parts",
+        file="results/claim_check.py",
+        before="        if part.holds != state:\n",
+        after="        if part.holds != state and part.recipe is None:\n",
+        tests=(f"{_ROW}::test_a_part_that_says_otherwise_than_its_interval_is_seen",),
+        wrong="whether a part holds is verified where nothing can be recomputed only",
+    ),
+    Mutant(
+        name="verify to one digit",
+        file="results/agreement.py",
+        before="RELATIVE, ABSOLUTE = 1e-8, 1e-9",
+        after="RELATIVE, ABSOLUTE = 1e-1, 1e-1",
+        tests=(
+            "results/test_verify.py::test_a_change_is_seen[estimate of both]",
+            "results/test_verify.py::test_a_change_is_seen[estimate of a part]",
+        ),
+        wrong="numbers that differ in the second digit agree",
+    ),
+    Mutant(
+        name="any checksum",
+        file="results/verify.py",
+        before="        if stated == right:\n",
+        after="        if stated:\n",
+        tests=("results/test_verify.py::TestChecksum",),
+        wrong="a file's checksum is not held against its content",
+    ),
+    Mutant(
+        name="any attachment",
+        file="results/verify.py",
+        before="if identifier == results_file.identifier(content):",
+        after="if identifier:",
+        tests=("results/test_verify.py::TestPdf::test_an_attachment_in_place_of_another_is_seen",),
+        wrong="results that a PDF was not made from pass as attached to it",
+    ),
+    Mutant(
+        name="regressions improve",
+        file="results/compare.py",
+        before="        worse = RANK[now] < RANK[old]\n",
+        after="        worse = RANK[now] > RANK[old]\n",
+        tests=(f"{_COMPARE}::TestVerdicts::test_need_evidence_to_get_worse",),
+        wrong="better and worse change places",
+    ),
+    Mutant(
+        name="change without evidence",
+        file="results/compare.py",
+        before="            and _separate(b, n)\n",
+        after="",
+        tests=(f"{_COMPARE}::TestVerdicts::test_need_evidence_to_get_worse",),
+        wrong="another sample of documents is a regression",
+    ),
+    Mutant(
+        name="exit status 0",
+        file="results/compare.py",
+        before='change.status == "regressed" or change.lost for change in changes))',
+        after="change.lost for change in changes))",
+        tests=(f"{_COMPARE}::TestSimulation::test_whole_runs_of_two_seeds_and_of_a_changed_model",),
+        wrong="a regression ends with exit status 0",
+    ),
+    Mutant(
+        name="a gate that compares nothing",
+        file="results/compare.py",
+        before="nothing = bool(incomparable) and all(incomparable)",
+        after="nothing = False",
+        tests=(f"{_COMPARE}::TestComparability::test_ends_where_the_estimand_changes",),
+        wrong="a baseline with which nothing can be compared passes",
+    ),
+)

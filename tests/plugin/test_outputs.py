@@ -61,7 +61,7 @@ def breaks(place: Place) -> None:
 @pytest.fixture(scope="session")
 def flat(place: Place) -> Path:
     """A model whose blocks add nothing: its states are equal in all layers."""
-    model = tiny.model("gpt2", n_layer=2, n_embd=16)
+    model = tiny.model("gpt2", n_layer=2, n_embd=24)
     for block in model.transformer.h:
         for last in (block.attn.c_proj, block.mlp.c_proj):
             last.weight.data.zero_()

@@ -51,11 +51,11 @@ class TestSeveralModels:
 
 class TestUntrainedTwin:
     def test_is_judged_by_the_same_rows_and_shown_beside_the_model(self, place: Place, first: Run) -> None:
-        chosen = "norm_is_a_feature or pca_shows_drift or larger_model"
+        chosen = "norm_is_a_feature or each_layer_uses or larger_model"
         # with seed 0 the twin would be the tiny model itself, whose weights were drawn by it
         run = place.run("-k", chosen, "--control", "untrained", "--verdicts-only", "--seed", "7")
         assert run.status == 0
-        for name in ("norm-is-a-feature", "pca-shows-drift"):
+        for name in ("norm-is-a-feature", "each-layer-uses-a-subspace"):
             twin = run.claims[name]["control_untrained"]
             assert twin["estimate"] != run.claims[name]["estimate"]
             low, high = twin["interval"]

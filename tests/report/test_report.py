@@ -250,7 +250,8 @@ class TestPdf:
             "@software{layerclaims",
             "Measured error rates: falsely replicated 3 % [1, 6], falsely not replicated 0 % [0, 1.8] (200 planted",
             "An untrained network satisfies it too, so it says little about training.",
-            "Would structureless data pass? random walk 98 %, means only 0 % (50 draws each). A random walk through",
+            "Would structureless data pass, rigorous? random walk 2 %, means only 0 % (50 draws each).",
+            "random walk 98 %, means only 0 % (50 draws each). A random walk through the layers",
             "(98 % of draws) passes this rule too, so passing it says little about trained layers.",
             "What would change the verdict",
             "predicted state",
@@ -260,9 +261,11 @@ class TestPdf:
 
     def test_the_contents_give_the_pages_where_claims_stand(self, small_pdf: Path) -> None:
         text = run("pdftotext", "-layout", small_pdf, "-").split("\f")
+        heading = re.compile(r"^\s*Contents$", re.MULTILINE)
+        contents = next(heading.split(page)[1] for page in text if heading.search(page))
         listed = {
             title.strip(): int(page)
-            for line in text[0].split("Contents")[1].split("layerclaims ")[0].splitlines()
+            for line in contents.splitlines()
             for title, page in re.findall(r"(\S.*?) {2,}(\d+)", line)
         }
         assert len(listed) == 10 + 4 + 1 + 5
@@ -856,4 +859,6 @@ class TestInTheBrowser:
 
 
 def test_the_results_of_the_page_and_the_attachment_are_one(small_pdf: Path) -> None:
-    assert json.loads(results.read_bytes(small_pdf)) == results.plain(checked(sample_results.ten()))
+    assert json.loads(results.read_bytes(small_pdf)) == results.plain(
+        results.sealed(checked(sample_results.ten()))
+    )

@@ -265,7 +265,7 @@ class TestPdf:
         contents = next(heading.split(page)[1] for page in text if heading.search(page))
         listed = {
             title.strip(): int(page)
-            for line in contents.splitlines()
+            for line in contents.strip("\n").split("\n\n\n")[0].splitlines()
             for title, page in re.findall(r"(\S.*?) {2,}(\d+)", line)
         }
         assert len(listed) == 10 + 4 + 1 + 5

@@ -512,7 +512,7 @@ PLANTS = {
         what="Norm sums of 80 documents and twelve layers, log-normal (.05 shared by a document's layers, .05 by "
         "layer), around means whose logarithm goes from that of a cubic law (knob 0) to that of an exponential (2); "
         "at 1 the exponential errs like the best other law.",
-        draw=growth, outside=(0.0, 0.9), border=1.0, inside=(1.1, 2.0), part=1, plants=MANY,
+        draw=growth, outside=(0.0, 0.9), border=1.0, inside=(1.1, 2.0), part=1, plants=1000,
     ),
     "last-layer-norm-dominates": Plant(
         what="Norm sums of 60 documents, log-normal (.3 shared by a document's states, .3 by state), that rise by a "
@@ -592,7 +592,7 @@ PLANTS = {
     "accuracy-stable-across-runs": Plant(
         what="Right answers in five folds, .7 of all, beta-binomial. The knob is the standard deviation of a fold's "
         "accuracy, brought about by the number of its documents: 248 at the border.",
-        draw=stable, outside=(0.04, 0.014), border=0.01, inside=(0.006, 0.002),
+        draw=stable, outside=(0.04, 0.014), border=0.01, inside=(0.006, 0.002), plants=MANY,
     ),
     "top-dimensions-recur-across-runs": Plant(
         what="States of 100 documents x 4 positions x 64 dimensions, of which some differ more between the six "

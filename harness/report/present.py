@@ -53,7 +53,16 @@ LONGEST_NAME, LONGEST_LABEL = 240, 80
 LONGEST_SECTION = 40  # as much as a running head holds
 WITH_THE_PROCEDURE = 3  # the schema version from which on as published means what the authors ran
 # the order of the post; other sections come after, as they are met
-SECTIONS = ("separability", "norm", "geometry", "attribution", "transfer", "stability", "subspaces")
+SECTIONS = (
+    "separability",
+    "norm",
+    "geometry",
+    "attribution",
+    "transfer",
+    "stability",
+    "subspaces",
+    "plans and caveats",
+)
 
 
 def present(results: Results, *, interactive: bool) -> Report:

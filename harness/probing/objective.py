@@ -29,7 +29,8 @@ Rows = Sequence[slice]
 BLOCK = 1024  # rows of a pass that stay in cache between the two products that need them
 PIECE = 4  # blocks that one thread takes at a time
 LANES = 16  # classes are padded to a multiple: a matrix product 31 columns wide runs at half speed
-LARGE = 10**7  # values that a sample holds at least: on fewer a start saves nothing
+LARGE = 10**7  # values that a sample holds at least, or
+MANY = 2**14  # rows that it holds at least: on fewer a start saves nothing
 SAMPLES = 1 / 16, 1 / 4  # shares of the rows to start on
 GRAM_ROWS = 20_000  # enough for a Gram matrix that only conditions the problem
 
@@ -130,7 +131,8 @@ class Objective:
         self.x, self.unit = as_tensor(X), unit
         self.blocks = self._cut(sets)
         self.parts = self._prepare(len(sets), standardise)
-        worth = [share for share in SAMPLES if share * min(part.n for part in self.parts) * self.d >= LARGE]
+        fewest = min(part.n for part in self.parts)
+        worth = [share for share in SAMPLES if share * fewest >= min(LARGE / self.d, MANY)]
         self.samples = {share: self._sample(share) for share in [*worth, 1.0]}
 
     def _cut(self, sets: Sequence[TrainingSet]) -> dict[tuple[int, ...], list[_Block]]:

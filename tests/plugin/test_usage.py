@@ -49,7 +49,7 @@ USAGE = {
     "a seed that is too large": (["--seed", str(2**64)], "is not possible: it has to be 0 to 4294967295"),
     "too many folds": (["--folds", str(10**9)], "is not possible: it has to be 2 to 20"),
     "no context": (["--context", "0"], "--context '0' is not possible"),
-    "hardly a level": (["--alpha", "1e-320"], "is not possible: it has to be .000001 to .5"),
+    "hardly a level": (["--alpha", "1e-320"], "is not possible: it has to be .000001 to .25"),
     "no level": (["--alpha", "nan"], "--alpha 'nan' is not possible: it has to be a number"),
     "an endless level": (["--alpha", "inf"], "--alpha 'inf' is not possible: it has to be a number"),
     "an empty cache": (["--cache-dir", ""], "--cache-dir is empty"),

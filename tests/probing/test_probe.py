@@ -340,6 +340,14 @@ class TestSamples:
         cold = LayerProbe().fit(X, y).certificate
         assert started.iterations < cold.iterations
 
+    def test_of_many_vectors_spare_iterations_in_few_dimensions_too(self, monkeypatch):
+        monkeypatch.setattr(layerclaims.probing.objective, "LARGE", 10**7)  # more values than there are
+        X, y = blobs(0, n=80_000, d=8, k=5, spread=0.6, scale=np.geomspace(0.01, 100, 8))
+        started = LayerProbe(tolerance=1e-4).fit(X, y).certificate
+        monkeypatch.setattr(layerclaims.probing.objective, "MANY", 10**7)
+        cold = LayerProbe(tolerance=1e-4).fit(X, y).certificate
+        assert started.iterations < cold.iterations
+
     def test_that_hold_no_vector_of_a_label_do_no_harm(self):
         X, y = blobs(3, n=6000)
         order = np.argsort(y, kind="stable")  # whole blocks of one label

@@ -330,10 +330,12 @@ def test_shapes_do_not_know_places():
         assert accuracy(study, series) < 2 * CHANCE
 
 
-def test_shapes_know_shapes_which_no_linear_probe_does():
+@pytest.mark.parametrize("growth", [1.0, 6.0])
+def test_shapes_know_shapes_which_no_linear_probe_does(growth):
     deviations = np.ones((4, D))
     for layer in range(4):
         deviations[layer, 2 * layer : 2 * layer + 2] = 12.0
+    deviations *= growth ** np.arange(4)[:, None]
     study = InMemory(of_shapes(np.random.default_rng(0), deviations))
     assert accuracy(study, SHAPES) > 0.9
     assert accuracy(study, SHAPES_OF_ONE_SIZE) > 0.9

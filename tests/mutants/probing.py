@@ -224,7 +224,7 @@ PROBING: Final = (
         file="probing/gaussian.py",
         before="(sizes / sizes[own][:, None]) ** 2",
         after="1.0",
-        tests=(f"{_GLUE}::test_shapes_of_one_size_do_not_know_sizes",),
+        tests=(f"{_GLUE}::test_shapes_know_shapes_which_no_linear_probe_does",),
         wrong="vectors keep their size where shapes lose theirs",
     ),
     Mutant(

@@ -37,9 +37,9 @@ def test_each_fold_starts_with_a_seed_of_its_own(monkeypatch):
 
     def reduced(vectors, reducer, *, seed):
         seeds.append(seed)
-        return np.zeros((len(vectors), 2))
+        return np.zeros((*vectors.shape[:2], 2))
 
-    monkeypatch.setattr(geometry, "reduced_centroids", reduced)
+    monkeypatch.setattr(geometry, "reduced", reduced)
     InMemory(states(), seed=2**32 - 2).values(reduction("t-SNE"))
     assert len(set(seeds)) == 5
     assert max(seeds) < 2**32

@@ -38,6 +38,8 @@ def planes(study: Study) -> Values:
     for i in study.states:
         state = store.state(i)
         raw.append(tokens.take(state, unit=False))
+        if not np.isfinite(raw[-1]).all():
+            raise NotTestedError(f"Some vectors of state {i} have values that are not finite.")
         unit.append(tokens.take(standardised(state, scale), unit=True))
     found = {RAW: np.stack(raw[1:]), UNIT: np.stack(unit[1:]), WITH_FIRST: np.stack(unit)}
     arrays: dict[str, NDArray[Any]] = {}

@@ -51,6 +51,7 @@ def pictures(study: Study, *, reduced: bool) -> PicturesRecord:
 
 
 def _pca(study: Study, title: str, kind: str) -> PictureRecord:
+    study.check(planes)
     found = study.values(planes)
     places, shares = found.arrays[f"{kind}/places"], found.arrays[f"{kind}/shares"]
     grid = on_grid(places, alike=False)

@@ -63,7 +63,11 @@ def text() -> str:
     from layerclaims.results.file import schema
 
     whole = schema()
-    found = {name: one for of in (figure_records, picture_records, walk_records, records) for name, one in vars(of).items()}
+    found = {
+        name: one
+        for of in (figure_records, picture_records, walk_records, records)
+        for name, one in vars(of).items()
+    }
     blocks = [HEAD + f"The version of the schema is {records.SCHEMA_VERSION}.\n", "## Results\n"]
     blocks += [f"{records.Results.__doc__}\n", *_table(records.Results, whole)]
     for name, part in whole["$defs"].items():

@@ -1,5 +1,6 @@
 """The post's pictures: a sample of vectors of all layers in the plane of their first two principal components."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -34,9 +35,11 @@ def planes(study: Study) -> Values:
     )
     if not len(tokens.documents):
         raise NotTestedError("The texts have no position that counts.")
+    documents, own = np.unique(tokens.documents, return_inverse=True)
+    tokens = replace(tokens, documents=own)
     scale, raw, unit = feature_scale(study), [], []
     for i in study.states:
-        state = store.state(i)
+        state = store.state(i, documents)  # of which alone the disk is read
         raw.append(tokens.take(state, unit=False))
         if not np.isfinite(raw[-1]).all():
             raise NotTestedError(f"Some vectors of state {i} have values that are not finite.")
@@ -47,4 +50,4 @@ def planes(study: Study) -> Values:
         plane = principal_plane(vectors)
         arrays[f"{kind}/places"] = plane.places.astype(np.float32)
         arrays[f"{kind}/shares"] = plane.shares
-    return Values(arrays=arrays, facts={"documents": len(np.unique(tokens.documents))})
+    return Values(arrays=arrays, facts={"documents": len(documents)})

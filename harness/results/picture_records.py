@@ -16,15 +16,15 @@ class AxisRecord(Record):
     """An axis of a picture: cell k of the grid stands for low + k * step."""
 
     share: Share  # of the sample's variance that lies along it
-    low: Number
-    step: Number
+    low: Number  # where cell 0 lies, in units of the vectors
+    step: Number  # from a cell to the next
 
 
 class PictureRecord(Record):
     """A sample of vectors in a plane: of each state the same tokens, places in whole numbers from 0 to 999."""
 
     title: str
-    method: Literal["PCA", "t-SNE", "UMAP"]
+    method: Literal["PCA", "t-SNE", "UMAP"]  # by which the vectors were put into the plane
     n_documents: Count  # that the vectors are of
     states: Some[Count]  # 0 is the embedding
     x: Counts  # [states, tokens], cells from left to right
@@ -54,9 +54,9 @@ class PictureRecord(Record):
 class PicturesRecord(Record):
     """The pictures of a model's states under one protocol."""
 
-    protocol: ProtocolName
+    protocol: ProtocolName  # whose vectors they are
     first_position: Count  # of a text that is drawn: 1 leaves out position 0
-    pictures: Many[PictureRecord]
+    pictures: Many[PictureRecord]  # those that could be drawn
     missing: dict[str, str]  # a picture's title -> why it is not there
 
     @model_validator(mode="after")

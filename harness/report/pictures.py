@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from layerclaims.report.escaping import clean
 from layerclaims.report.plots.scatter import colour_bar, scatter
 from layerclaims.report.views import Gallery
-from layerclaims.report.wording import PROTOCOLS
+from layerclaims.report.wording import PROTOCOLS, sentence
 from layerclaims.results.picture_records import PictureRecord, PicturesRecord
 from layerclaims.results.records import Results
 
@@ -47,13 +47,9 @@ def _gallery(
         bar=colour_bar(last, interactive=interactive) if panels else "",
         caption=tuple(_caption(record, drawn)),
         missing=tuple(
-            f"Left out: {clean(title, LONGEST_TITLE)}, since {_clause(why)}." for title, why in missing
+            f"Not drawn: {clean(title, LONGEST_TITLE)}. {sentence(clean(why))}" for title, why in missing
         ),
     )
-
-
-def _clause(why: str) -> str:
-    return clean(why).rstrip(".")
 
 
 def _alt(picture: PictureRecord, title: str) -> str:
@@ -72,7 +68,9 @@ def _caption(record: PicturesRecord, drawn: list[PictureRecord]) -> Iterator[str
     yield "A point is one vector, coloured by the state that it belongs to."
     linear = [picture for picture in drawn if picture.axes]
     other = [picture for picture in drawn if not picture.axes]
-    where = "every position counts" if record.first_position == 0 else "position 0 of each text is left out"
+    where = "position 0 of each text is left out"
+    if record.first_position == 0:
+        where = "every position counts, also position 0, whose vectors are far longer than the rest in many models"
     if linear:
         yield f"PCA shows the same {_tokens(linear[0])} in every state; {where}."
         sizes = {picture.states[0] == 0: f"{picture.x.size:,} vectors" for picture in linear}

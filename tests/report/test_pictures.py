@@ -188,7 +188,7 @@ class TestReport:
             made["pictures"][0]["missing"][one["title"]] = "UMAP is not installed"
         made["pictures"][0]["pictures"] = []
         page = report.html(checked(made))
-        assert "Left out: UMAP, unit vectors with state 0, since UMAP is not installed." in page
+        assert "Not drawn: UMAP, unit vectors with state 0. UMAP is not installed." in page
         assert not SHOWN.findall(page)
 
     def test_one_drawing_that_fails_costs_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ class TestReport:
         (gallery,) = present(checked(run()), interactive=True).galleries
         assert len(gallery.panels) == 4
         assert gallery.missing == (
-            "Left out: UMAP, unit vectors with state 0, since ZeroDivisionError: no width.",
+            "Not drawn: UMAP, unit vectors with state 0. ZeroDivisionError: no width.",
         )
 
     def test_a_file_without_pictures_has_no_section_for_them(self) -> None:

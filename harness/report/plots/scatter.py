@@ -23,7 +23,7 @@ from layerclaims.results.picture_records import CELLS, AxisRecord, PictureRecord
 from layerclaims.runtime.text import short
 from numpy.typing import NDArray
 
-SIDE, LEFT, TOP, RIGHT, BOTTOM = 200.0, 46.0, 6.0, 8.0, 38.0  # the square and its margins, in user units
+SIDE, LEFT, TOP, RIGHT, BOTTOM = 200.0, 50.0, 6.0, 16.0, 38.0  # the square and its margins, in user units
 PAD: Final = 28  # cells of the grid between the outermost points and the edge
 DOT: Final = 13  # diameter of a point, in cells
 BAR = 9.0  # height of the colours' scale, which is as wide as a picture

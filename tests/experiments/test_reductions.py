@@ -32,6 +32,13 @@ def test_what_one_fold_says_changes_no_other_folds_reduction():
     assert changed == [2]
 
 
+def test_the_places_of_the_first_folds_sample_are_kept():
+    found = InMemory(states()).values(reduction("PCA"))
+    assert found.arrays["places"].shape == (6, 32, 2)  # four tokens of each of eight documents
+    np.testing.assert_array_equal(found.arrays["places"].mean(axis=1), found.arrays["centroids"][0])
+    assert found.facts == {"documents": 8}
+
+
 def test_each_fold_starts_with_a_seed_of_its_own(monkeypatch):
     seeds = []
 

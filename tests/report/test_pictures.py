@@ -154,6 +154,7 @@ class TestColours:
 
     def test_the_dark_page_has_a_rule_for_every_shade(self) -> None:
         assert all(f".fig-l{shade} " in dark_style() for shade in range(LEVELS))
+        assert dark_style() in report.html(checked(run()))
 
 
 class TestReport:

@@ -367,7 +367,36 @@ def sample(
         "claims": claims,
         "documents": documents,
         "figures": {name: figure for name, figure in figures.items() if name in used},
+        "pictures": [pictures(protocol, n_blocks) for protocol in protocols],
     }  # fmt: skip
+
+
+TITLES = (
+    "PCA, vectors as they are", "PCA, unit vectors", "PCA, unit vectors with state 0",
+    "t-SNE, unit vectors with state 0", "UMAP, unit vectors with state 0",
+)  # fmt: skip
+
+
+def pictures(protocol: str, n_blocks: int, *, tokens: int = 6, reduced_tokens: int = 4) -> dict[str, Any]:
+    """Pictures of states along a bow, each around its own place."""
+    random_, made = random.Random(n_blocks), []
+    for title in TITLES:
+        method = title.partition(",")[0]
+        states = list(range(0 if "state 0" in title else 1, n_blocks + 1))
+        n = tokens if method == "PCA" else reduced_tokens
+        places = [(900 * i / n_blocks + 50, 200 + 3000 * (i / n_blocks) * (1 - i / n_blocks)) for i in states]
+        x, y = (
+            [[min(999, max(0, round(random_.gauss(middle, 60)))) for _ in range(n)] for middle in axis]
+            for axis in zip(*places, strict=True)
+        )
+        axes = [
+            {"share": 0.431, "low": -120.5, "step": 0.75}, {"share": 0.0821, "low": -31.25, "step": 0.125},
+        ] if method == "PCA" else []  # fmt: skip
+        made.append({
+            "title": title, "method": method, "n_documents": n - 1, "states": states, "x": x, "y": y, "axes": axes,
+        })  # fmt: skip
+    first = 0 if protocol == "as-published" else 1
+    return {"protocol": protocol, "first_position": first, "pictures": made, "missing": {}}
 
 
 def claim(
@@ -763,6 +792,10 @@ def hostile(name: str = HOSTILE, protocols: tuple[str, ...] = ("rigorous",)) -> 
             control["name"] = control["note"] = name
         for null in entry["nulls"]:
             null |= {"name": name, "passed": 1.0}
+    for one in made["pictures"]:
+        one["missing"] = {name: name}
+        for picture in one["pictures"]:
+            picture["title"] = name
     for figure in made["figures"].values():
         figure["title"] = figure["caption"] = figure["alt"] = figure["x"]["label"] = figure["y"]["label"] = (
             name

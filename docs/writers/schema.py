@@ -59,11 +59,15 @@ def _table(record: type, schema: dict[str, Any]) -> Iterator[str]:
 
 def text() -> str:
     """The whole page."""
-    from layerclaims.results import figure_records, records
+    from layerclaims.results import figure_records, picture_records, records, walk_records
     from layerclaims.results.file import schema
 
     whole = schema()
-    found = {**vars(figure_records), **vars(records)}
+    found = {
+        name: one
+        for of in (figure_records, picture_records, walk_records, records)
+        for name, one in vars(of).items()
+    }
     blocks = [HEAD + f"The version of the schema is {records.SCHEMA_VERSION}.\n", "## Results\n"]
     blocks += [f"{records.Results.__doc__}\n", *_table(records.Results, whole)]
     for name, part in whole["$defs"].items():

@@ -28,14 +28,14 @@ def layer_geometry(study: Study) -> Values:
     path = {kind: geometry.PathMoments(paths) for kind in (RAW, UNIT)}
     angles, ranks = subspaces.Subspaces(), []
     every = WithFirst(layers, halves)
-    scale = _scale(study)
+    scale = feature_scale(study)
     with screen.Progress("geometry", store.n_states, "states") as bar:
         for i in range(store.n_states):
             state = store.state(i)
             first = study.first_position
             raw = moments.state_moments(state, folds, unit=False, first=first)
             path[RAW].update(i, raw)
-            scaled = _scaled(state, scale)
+            scaled = standardised(state, scale)
             unit = moments.state_moments(scaled, folds, halves, unit=True, first=first)
             path[UNIT].update(i, unit)
             every.update(i, raw, unit, state[:, :first], scaled[:, :first])
@@ -63,7 +63,7 @@ def layer_geometry(study: Study) -> Values:
     )
 
 
-def _scale(study: Study) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def feature_scale(study: Study) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Mean and deviation [d] of each feature over all states, as published; None for vectors as they are."""
     if not study.protocol.published:
         return None
@@ -76,9 +76,10 @@ def _scale(study: Study) -> tuple[NDArray[np.float64], NDArray[np.float64]] | No
     return mean, np.sqrt(np.maximum(variance, 0))
 
 
-def _scaled(
+def standardised(
     state: NDArray[np.float32], scale: tuple[NDArray[np.float64], NDArray[np.float64]] | None
 ) -> NDArray[np.float32]:
+    """A state whose features are standardised by what `feature_scale` gave; as it is where that is None."""
     if scale is None:
         return state
     mean, sd = scale
@@ -87,12 +88,15 @@ def _scaled(
 
 @cache
 def reduction(reducer: geometry.Reducer) -> Measurement:
-    """Centroids of the states in two dimensions, [folds, S, 2]: a sample of each fold's unit vectors by itself."""
+    """Centroids of the states in two dimensions, [folds, S, 2]: a sample of each fold's unit vectors by itself.
+
+    Also the places of the first fold's sample, [S, tokens, 2], and of how many documents it is.
+    """
 
     @measurement(
         "main",
         name=f"reduced-{reducer}",
-        version=2,
+        version=3,
         weight=0.1 if reducer == "PCA" else 0.4,
         check=lambda _: geometry.check_installed(reducer),
     )
@@ -105,14 +109,18 @@ def reduction(reducer: geometry.Reducer) -> Measurement:
             first=study.first_position,
             rng=study.rng(14),
         )
-        scale = _scale(study)
-        vectors = np.stack([tokens.take(_scaled(store.state(i), scale), unit=True) for i in study.states])
-        centroids = []
+        scale = feature_scale(study)
+        vectors = np.stack(
+            [tokens.take(standardised(store.state(i), scale), unit=True) for i in study.states]
+        )
+        places = []
         with screen.Progress(f"{reducer} of the layers", folds, "reductions") as bar:
             for fold in range(folds):
                 sample, seed = vectors[:, tokens.folds == fold], (study.protocol.seed + fold) % 2**32
-                centroids.append(geometry.reduced_centroids(sample, reducer, seed=seed))
+                places.append(geometry.reduced(sample, reducer, seed=seed))
                 bar.advance()
-        return Values(arrays={"centroids": np.stack(centroids)}, facts={})
+        centroids = np.stack([sample.mean(axis=1) for sample in places])
+        drawn = len(np.unique(tokens.documents[tokens.folds == 0]))
+        return Values(arrays={"centroids": centroids, "places": places[0]}, facts={"documents": drawn})
 
     return reduced

@@ -197,12 +197,12 @@ def sample_tokens(
     )
 
 
-def reduced_centroids(vectors: NDArray[Any], reducer: Reducer, *, seed: int) -> Floats:
-    """The layers' centroids after reducing a sample to two dimensions: vectors [S, m, d] -> [S, 2].
+def reduced(vectors: NDArray[Any], reducer: Reducer, *, seed: int) -> Floats:
+    """A sample reduced to two dimensions: vectors [S, m, d] -> places [S, m, 2].
 
-    All three reducers see the same vectors, so that their `drift_correlation` can be compared. t-SNE is
-    scikit-learn's (Barnes-Hut, perplexity 30, started from PCA): at this size openTSNE is not faster. Both
-    t-SNE and UMAP read the first 50 principal components. Deterministic for a given seed.
+    All three reducers see the same vectors, so that the `drift_correlation` of the layers' means can be
+    compared. t-SNE is scikit-learn's (Barnes-Hut, perplexity 30, started from PCA): at this size openTSNE is not
+    faster. Both t-SNE and UMAP read the first 50 principal components. Deterministic for a given seed.
 
     ReducerMissingError when UMAP is not installed; ValueError for fewer than 4 vectors.
     """
@@ -219,7 +219,7 @@ def reduced_centroids(vectors: NDArray[Any], reducer: Reducer, *, seed: int) -> 
         x = _tsne(x, seed)
     elif reducer == "UMAP":
         x = _umap(x, seed)
-    return np.asarray(_two_columns(x).reshape(states, m, 2).mean(axis=1), dtype=np.float64)
+    return np.asarray(_two_columns(x).reshape(states, m, 2), dtype=np.float64)
 
 
 def check_installed(reducer: Reducer) -> None:

@@ -11,6 +11,7 @@ from layerclaims.experiments.walks import WALKS, walk
 from layerclaims.protocol import DISPLAYED, ProtocolName
 from layerclaims.recording.environment import environment, git_commit
 from layerclaims.recording.exhibits import Exhibits, left_out
+from layerclaims.recording.pictures import REDUCTIONS, pictures
 from layerclaims.results.figure_records import FIGURES, FigureRecord
 from layerclaims.results.file import plain, sealed
 from layerclaims.results.records import (
@@ -23,8 +24,8 @@ from layerclaims.results.records import (
     Results,
     SelectedRecord,
     SeriesRecord,
-    WalkRecord,
 )
+from layerclaims.results.walk_records import WalkRecord
 from layerclaims.statistics.hypotheses import holm
 from layerclaims.verdicts.verdict import Verdict
 
@@ -48,7 +49,7 @@ def assemble(
     claims: list[ClaimRecord] = []
     study = next(iter(studies.values()))
     protocol = study.protocol
-    name = "both" if len(studies) > 1 else protocol.name
+    run = "both" if len(studies) > 1 else protocol.name
     documents: dict[str, SeriesRecord] = {}
     figures: dict[str, FigureRecord] = {}
     for record in records:
@@ -84,7 +85,7 @@ def assemble(
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             harness=HarnessRecord(version=__version__, git_commit=git_commit()),
             protocol=ProtocolRecord.model_validate(
-                {**protocol.as_json(), "name": name, "options": list(options)}
+                {**protocol.as_json(), "name": run, "options": list(options)}
             ),
             model=ModelRecord(
                 # the store may have been captured under another name of the same weights
@@ -107,6 +108,9 @@ def assemble(
             **more,
             documents=documents,
             figures=figures,
+            pictures=tuple(
+                pictures(one, reduced=REDUCTIONS in exhibited[name].figures) for name, one in studies.items()
+            ),
         )
     )
 

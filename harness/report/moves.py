@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from layerclaims.report.escaping import clean
-from layerclaims.results.records import WalkRecord, WalkStepRecord
+from layerclaims.results.walk_records import WalkRecord, WalkStepRecord
 from layerclaims.runtime.text import undotted
 
 LONGEST_CHOICE: Final = 120

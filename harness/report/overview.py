@@ -12,13 +12,16 @@ from layerclaims.verdicts.verdict import Verdict
 
 CLOSE = 2.0  # half-widths: a decided verdict nearer to its threshold than this is named as a close call
 
+STATES = "The states, seen"  # heading of the pictures
+
 
 def contents(
-    sections: dict[str, list[Assessment]], *, both: bool
+    sections: dict[str, list[Assessment]], *, both: bool, states: bool
 ) -> tuple[tuple[tuple[int, str, str], ...], ...]:
     """Return the table of contents in two columns of about the same length, never split inside a section."""
     blocks = [[(1, "answers", "Three answers to each claim")]] if both else []
     blocks += [[(1, "verdicts", "Verdicts")]]
+    blocks += [[(1, "states", STATES)]] if states else []
     for index, (name, claims) in enumerate(sections.items(), 1):
         blocks.append(
             [(1, f"section-{index}", name.capitalize())] + [(2, claim.id, claim.title) for claim in claims]

@@ -8,6 +8,7 @@ from layerclaims.report import answers, structureless
 from layerclaims.report import protocols as between
 from layerclaims.report.escaping import clean, cleaned, quoted
 from layerclaims.report.overview import bibtex, certainty, contents, facts, headline, tally, with_selection
+from layerclaims.report.pictures import galleries
 from layerclaims.report.plots import figure as figures
 from layerclaims.report.plots import forest
 from layerclaims.report.plots.path import has_panels
@@ -73,6 +74,7 @@ def present(results: Results, *, interactive: bool) -> Report:
     data = data.model_copy(update={"model": data.model.model_copy(update={"name": model})})
     drawn: set[str] = set()
     numbers = itertools.count(1)
+    states = galleries(data, numbers, interactive=interactive)  # they stand before the claims
     grouped: dict[str, list[ClaimRecord]] = {}
     for claim in data.claims:
         grouped.setdefault(claim.id, []).append(claim)
@@ -149,7 +151,8 @@ def present(results: Results, *, interactive: bool) -> Report:
             for severity, verdict in enumerate(FINDINGS_FIRST)
             if (members := tuple(claim for claim in claims if claim.severity == severity))
         ),
-        contents=contents(sections, both=both),
+        galleries=states,
+        contents=contents(sections, both=both, states=bool(states)),
         certainty=tuple(certainty(claims, protocols)) if claims else (),
         facts=tuple(facts(data)),
         options=tuple(

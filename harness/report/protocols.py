@@ -12,7 +12,8 @@ from layerclaims.report.escaping import clean
 from layerclaims.report.moves import LONGEST_CHOICE, Causes, causes, decimal, gap
 from layerclaims.report.views import WalkLine
 from layerclaims.report.wording import measured, rule_text
-from layerclaims.results.records import ClaimRecord, PartRecord, WalkRecord
+from layerclaims.results.records import ClaimRecord, PartRecord
+from layerclaims.results.walk_records import WalkRecord
 from layerclaims.verdicts.verdict import Verdict
 
 JUDGED: Final = (Verdict.REPLICATED, Verdict.NOT_REPLICATED, Verdict.INCONCLUSIVE)

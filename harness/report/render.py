@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerclaims.errors import LayerclaimsError
 from layerclaims.report.escaping import clean, md_code, md_escape, trusted, unbroken
-from layerclaims.report.plots import forest
+from layerclaims.report.plots import forest, layers
 from layerclaims.report.present import present
 from layerclaims.report.renderer import KEY, renderer
 from layerclaims.report.views import Report
@@ -120,7 +120,8 @@ class PangoMissingError(LayerclaimsError):
 
 def html(results: Results) -> str:
     """Return the page: one self-contained HTML document, the same for equal results."""
-    script, style = _static("page.js"), _faces() + _static("base.css") + _static("page.css")
+    script = _static("page.js")
+    style = _faces() + _static("base.css") + _static("page.css") + layers.dark_style()
     policy = (
         "default-src 'none'; img-src data:; font-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src 'sha256-{_sha256(style)}'; script-src 'sha256-{_sha256(script)}'"

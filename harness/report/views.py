@@ -78,6 +78,18 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """The states of the model under one protocol, drawn: one numbered figure of several pictures."""
+
+    number: int  # 0 where no picture could be drawn
+    protocol_name: str  # empty where the run has one protocol
+    panels: tuple[tuple[str, str], ...]  # title, SVG
+    bar: str  # SVG of the colours' scale
+    caption: tuple[str, ...]  # sentences
+    missing: tuple[str, ...]  # a sentence for each picture that is not there
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableLine:
     """A part or a control under one protocol: a line of a claim's table."""
 
@@ -207,6 +219,7 @@ class Report:
     older: bool  # whether as published meant scikit-learn's defaults when the file was written
     answers: tuple[AnswerGroup, ...]  # empty under one protocol alone
     groups: tuple[tuple[Verdict, tuple[Assessment, ...]], ...]  # failures first
+    galleries: tuple[Gallery, ...]  # the states, drawn; one for each protocol
     contents: tuple[tuple[tuple[int, str, str], ...], ...]  # columns of (level, anchor, text)
     headline: str
     certainty: tuple[tuple[str, str], ...]  # label, sentence: what the run is sure of, and what not

@@ -128,6 +128,7 @@ Counts = Annotated[
         {"type": "array", "items": {"anyOf": [_COUNT, {"type": "array", "items": _COUNT}]}},
     ),
 ]
+ClaimId = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 # a JSON array, which Python reads as a list; a million wrong items make one complaint
 Many = Annotated[tuple[Item, ...], Field(strict=False, fail_fast=True)]

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, Self
 import numpy as np
 from layerclaims.protocol import ProtocolName
 from layerclaims.results.fields import (
+    ClaimId,
     Count,
     Counts,
     Integer,
@@ -19,10 +20,11 @@ from layerclaims.results.fields import (
     Record,
     Sha256,
     Share,
-    Some,
     Threshold,
 )
 from layerclaims.results.figure_records import FigureRecord
+from layerclaims.results.picture_records import PicturesRecord
+from layerclaims.results.walk_records import AblationRecord, WalkRecord
 from layerclaims.statistics.estimate import Method
 from layerclaims.verdicts.criterion import Relation
 from layerclaims.verdicts.verdict import Verdict
@@ -38,19 +40,6 @@ MOST_PARTS: Final = 100
 MOST_NULLS: Final = 20
 # the authors chose other texts for transfer
 CorpusRole = Literal["main", "transfer", "transfer as published"]
-ClaimId = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
-Ingredient = Literal[
-    "published",  # the procedure as it is
-    "steps",
-    "solver",
-    "features",
-    "split",
-    "mask",
-    "contribution",
-    "vectors",
-    "positions",
-    "rigorous",  # whatever is left between the two
-]
 Named = Annotated[Verdict, Field(strict=False)]  # a verdict by its name
 
 
@@ -267,51 +256,6 @@ class ClaimRecord(Record):
     survives_holm: bool | None = None  # null: not REPLICATED, or without a p-value
 
 
-class IngredientsRecord(Record):
-    """How vectors are split, scaled, labelled and classified."""
-
-    split: Literal["document", "vector"]
-    features: Literal["standardised", "as they come"]
-    last: Literal["raw", "final"]
-    solver: Literal["converged", "defaults"]
-
-
-class AblationRecord(Record):
-    """A protocol with at most one ingredient of the other's, on one fold of at most 200 documents."""
-
-    start: ProtocolName
-    changed: Literal["split", "features", "last", "solver"] | None
-    ingredients: IngredientsRecord
-    accuracy: Share
-    interval: Interval | None
-    converged: bool
-    unit_accuracy: Share
-    unit_interval: Interval | None
-    unit_converged: bool | None = None
-    n_documents: Count | None = None
-
-
-class WalkStepRecord(Record):
-    """One step of a walk: the number with one more ingredient taken from the rigorous protocol."""
-
-    ingredient: Ingredient
-    choice: str  # what is chosen, in words: "probe solved to its tolerance"
-    value: Number
-    interval: Interval | None
-    converged: bool | None
-
-
-class WalkRecord(Record):
-    """How a row's number goes from the published procedure to the rigorous protocol, one ingredient at a time."""
-
-    claim: ClaimId
-    quantity: str  # "accuracy lost by unit-normalising"
-    steps: Some[
-        WalkStepRecord
-    ]  # cumulative, in order; the first is "published", the last the rigorous number
-    alone: Many[WalkStepRecord] = ()  # single changes of the published procedure, where the run has them
-
-
 class SeriesRecord(Record):
     """What one probe got right, by document; `correct` and `total` count by label too, or over all labels."""
 
@@ -375,6 +319,10 @@ class Results(Record):
     ] = ()
     documents: dict[str, SeriesRecord]  # by "PROTOCOL/SERIES"
     figures: dict[str, FigureRecord]
+    pictures: Annotated[
+        Many[PicturesRecord],
+        Field(max_length=2, description="The states themselves, drawn; once for each protocol of the run."),
+    ] = ()
     sha256: Annotated[Sha256 | None, Field(description="SHA-256 of the canonical text of all the rest.")] = (
         None
     )

@@ -149,3 +149,22 @@ def check_series(results: Results, mismatches: Mismatches) -> None:
         mismatches.note(f"documents/{name}", "are counts on which no claim rests")
     for name in sorted(set(results.figures) - {one for claim in results.claims for one in claim.figures}):
         mismatches.note(f"figures, {name}", "is shown with no claim")
+
+
+def check_pictures(results: Results, mismatches: Mismatches) -> None:
+    """Pictures are of a protocol of the run, once each, and of states and texts that the run has."""
+    seen = set[str]()
+    for one in results.pictures:
+        where = f"pictures, {one.protocol}"
+        if one.protocol in seen:
+            mismatches.note(where, "stand twice in the file")
+        if results.protocol.name not in ("both", one.protocol):
+            mismatches.note(where, f"do not belong to a run of protocol {results.protocol.name}")
+        seen.add(one.protocol)
+        for picture in one.pictures:
+            if len(set(picture.states)) < len(picture.states) or max(picture.states) > results.model.n_blocks:
+                mismatches.note(where, f"{shown(picture.title)} has states that the model does not have")
+            if not 0 < picture.n_documents <= min(results.protocol.n_texts, picture.x.shape[1]):
+                mismatches.note(
+                    where, f"{shown(picture.title)} is of more texts than tokens, or than were read"
+                )

@@ -10,7 +10,7 @@ STATED: Final = (
     "which weights and texts were read (revisions, hashes, numbers of parameters and of skipped texts)",
     "numbers that follow from no counts, but for their agreement with one another and with the rule",
     "certificates of probes, controls, facts, verdicts on an untrained twin, reasons of what was not tested",
-    "figures but for recalls, and the steps of a walk between its ends",
+    "pictures of the states, figures but for recalls, and the steps of a walk between its ends",
 )
 
 

@@ -23,6 +23,7 @@ from layerclaims.results.records import ClaimRecord, Results, SeriesRecord
 from layerclaims.results.run_check import (
     check_claims,
     check_options,
+    check_pictures,
     check_run,
     check_series,
     protocol_of,
@@ -142,6 +143,7 @@ class _Checking:
             check_series(results, self.mismatches)
             check_walks(results, self.mismatches)
             check_figures(results, sound, self.mismatches)
+            check_pictures(results, self.mismatches)
         if current:
             check_claims(results, self.claims, self.mismatches)
         return Verification(

@@ -32,14 +32,21 @@ def test_what_one_fold_says_changes_no_other_folds_reduction():
     assert changed == [2]
 
 
+def test_the_places_of_the_first_folds_sample_are_kept():
+    found = InMemory(states()).values(reduction("PCA"))
+    assert found.arrays["places"].shape == (6, 32, 2)  # four tokens of each of eight documents
+    np.testing.assert_array_equal(found.arrays["places"].mean(axis=1), found.arrays["centroids"][0])
+    assert found.facts == {"documents": 8}
+
+
 def test_each_fold_starts_with_a_seed_of_its_own(monkeypatch):
     seeds = []
 
     def reduced(vectors, reducer, *, seed):
         seeds.append(seed)
-        return np.zeros((len(vectors), 2))
+        return np.zeros((*vectors.shape[:2], 2))
 
-    monkeypatch.setattr(geometry, "reduced_centroids", reduced)
+    monkeypatch.setattr(geometry, "reduced", reduced)
     InMemory(states(), seed=2**32 - 2).values(reduction("t-SNE"))
     assert len(set(seeds)) == 5
     assert max(seeds) < 2**32

@@ -14,7 +14,7 @@ Word = Literal["right", "refused", "wrong", "not possible here"]
 Numbers = dict[str, Any]
 # what is another one in each run, and words about numbers
 PASSED_OVER = {"seconds", "reason", "note"}
-COMPARED = ("claims", "documents", "figures", "corpora", "model")
+COMPARED = ("claims", "documents", "figures", "pictures", "corpora", "model")
 CRASH = re.compile(r"Traceback \(most recent call last\)|INTERNALERROR|Fatal Python error|Segmentation fault")
 PYTHON_S = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)*KeyboardInterrupt")
 SENTENCE = re.compile(r"(ERROR|mismatch|layerclaims[\w ]*|\S+: error|E  |!!+)[: ] *(\S+ +){3}\S+")

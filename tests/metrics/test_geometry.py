@@ -17,7 +17,7 @@ from layerclaims.metrics.geometry import (
     drift_correlation,
     drift_resolution,
     last_step_ratio,
-    reduced_centroids,
+    reduced,
     ring_ratio,
     sample_tokens,
 )
@@ -280,6 +280,10 @@ def test_tokens_take_unit_vectors():
     tokens = sample_tokens(folds_of(), POSITIONS, S, rng=np.random.default_rng(0))
     np.testing.assert_allclose(np.linalg.norm(tokens.take(state, unit=True), axis=1), 1, rtol=1e-6)
     np.testing.assert_array_equal(tokens.take(state, unit=False), state[tokens.documents, tokens.positions])
+
+
+def reduced_centroids(vectors, reducer, *, seed):
+    return reduced(vectors, reducer, seed=seed).mean(axis=1)
 
 
 def test_pca_of_a_sample_is_the_plane_of_its_moments():

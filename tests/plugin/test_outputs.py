@@ -96,9 +96,26 @@ class TestAModelOfEqualStates:
         assert said in body
         assert said in (flat_run.directory / "summary.md").read_text()
 
+    def test_has_pictures_of_its_three_states_and_says_which_it_has_not(self, flat_run: Run) -> None:
+        (pictures,) = flat_run.results["pictures"]
+        assert [one["states"] for one in pictures["pictures"]] == [[1, 2], [1, 2], [0, 1, 2]]
+        assert [title.partition(",")[0] for title in pictures["missing"]] == ["t-SNE", "UMAP"]
+        page = (flat_run.directory / "report.html").read_text()
+        assert page.count('<figure class="states">') == 1
+        assert "Not drawn: t-SNE, unit vectors with state 0. " in page
+
 
 @pytest.mark.usefixtures("first")
 class TestWhatBreaks:
+    def test_a_picture_that_breaks_costs_no_verdict_and_no_file(self, place: Place) -> None:
+        environment = {"BREAK": "layerclaims.recording.pictures.on_grid"}
+        run = place.run("-p", "breaks", "-k", NORM, "--verdicts-only", report="html", environment=environment)
+        assert run.status == 0, run.out + run.err
+        (pictures,) = run.results["pictures"]
+        assert pictures["pictures"] == []
+        assert pictures["missing"]["PCA, unit vectors"] == "ZeroDivisionError: planted"
+        assert (run.directory / "report.html").exists()
+
     @pytest.mark.parametrize(
         ("broken", "name"), [("html", "report.html"), ("markdown", "summary.md"), ("pdf", "report.pdf")]
     )

@@ -268,7 +268,7 @@ class TestPdf:
             for line in contents.strip("\n").split("\n\n\n")[0].splitlines()
             for title, page in re.findall(r"(\S.*?) {2,}(\d+)", line)
         }
-        assert len(listed) == 10 + 4 + 1 + 5
+        assert len(listed) == 10 + 4 + 2 + 5  # claims, sections, verdicts and states, what is at the end
         for row in sample_results.ten()["claims"]:
             title = row["id"].replace("-", " ").capitalize()
             assert title in text[listed[title] - 1]
@@ -555,6 +555,7 @@ class TestPresentation:
         numbers = [
             figure.number for _, claims in shown.sections for claim in claims for figure in claim.figures
         ]
+        numbers = [*(gallery.number for gallery in shown.galleries), *numbers]
         assert numbers == list(range(1, len(numbers) + 1))
         assert [claim.number for claim in shown.claims] == list(range(1, 29))
 

@@ -30,7 +30,8 @@ from layerclaims.report.present import present
 from layerclaims.report.wording import certificate, change
 from layerclaims.results import file as results
 from layerclaims.results.checking import checked
-from layerclaims.results.records import ClaimRecord, ProbeRecord, WalkRecord
+from layerclaims.results.records import ClaimRecord, ProbeRecord
+from layerclaims.results.walk_records import WalkRecord
 from layerclaims.verdicts.verdict import Verdict
 
 from tests import sample_results

@@ -21,6 +21,7 @@ from layerclaims.statistics.hypotheses import holm
 
 from tests.computed_results import computed
 from tests.results.test_verify import remembered  # noqa: F401  the same counts are bootstrapped once
+from tests.sample_results import pictures
 
 Run = dict[str, Any]
 LINEAR, NORM, RECALL, LARGEST = (
@@ -58,6 +59,9 @@ def made() -> Run:
         "series": [{"name": "recall", "values": recall}], "protocol": "rigorous",
     }  # fmt: skip
     claim(run, RECALL)["figures"] = ["accuracy-by-layer-rigorous"]
+    run["pictures"] = [pictures(protocol, 5, tokens=3) for protocol in ("rigorous", "as-published")]
+    for one in run["pictures"]:
+        one["pictures"] = one["pictures"][1:2]
     return run
 
 
@@ -105,6 +109,12 @@ def invented(run: Run) -> None:
 def option(run: Run, name: str) -> dict[str, Any]:
     """An option's entry."""
     found: dict[str, Any] = next(one for one in run["protocol"]["options"] if one["name"] == name)
+    return found
+
+
+def picture(run: Run) -> dict[str, Any]:
+    """The picture under the rigorous protocol."""
+    found: dict[str, Any] = run["pictures"][0]["pictures"][0]
     return found
 
 
@@ -185,6 +195,10 @@ FORGERIES: dict[str, tuple[Callable[[Run], object], str]] = {
     "walk of a claim without a number": (lambda r: r["walks"][0].update(claim="pca-shows-drift"), "walks"),
     "figure": (lambda r: r["figures"]["accuracy-by-layer-rigorous"]["series"][0].update(
         values=[0.1, *r["figures"]["accuracy-by-layer-rigorous"]["series"][0]["values"][1:]]), "state 0"),
+    "picture of other states": (lambda r: picture(r).update(states=[1, 2, 3, 4, 6]), "the model does not have"),
+    "picture of a state twice": (lambda r: picture(r).update(states=[1, 2, 3, 4, 4]), "the model does not have"),
+    "picture of more texts": (lambda r: picture(r).update(n_documents=4), "more texts than tokens"),
+    "pictures twice": (lambda r: r["pictures"][1].update(protocol="rigorous"), "stand twice"),
     "figure of nothing": (lambda r: r["figures"].update(
         other=r["figures"]["accuracy-by-layer-rigorous"]), "with no claim"),
 }  # fmt: skip
@@ -237,6 +251,7 @@ STATED = re.compile(
     r"|corpora(/(revision|skipped|ids_sha256|n_available))?|documents/[^/]*/[^/]*/documents|selected/of"
     r"|claims(/(seconds|probe/.*|n_documents|n_vectors|parts/estimand))?"
     r"|walks/(quantity|steps/(choice|converged|ingredient))"
+    r"|pictures(/.*)?"
     r"|figures/[^/]*/(title|caption|alt|protocol|x/.*|y/.*|series/name)"
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from layerclaims.report import answers, structureless
 from layerclaims.report import protocols as between
+from layerclaims.report.baseline import comparison
 from layerclaims.report.escaping import clean, cleaned, quoted
 from layerclaims.report.overview import bibtex, certainty, contents, facts, headline, tally, with_selection
 from layerclaims.report.plots import figure as figures
@@ -136,6 +137,7 @@ def present(results: Results, *, interactive: bool) -> Report:
         headline=with_selection(
             answers.headline(rows) if both and len(rows) > 1 else headline(tallies), results
         ),
+        baseline=comparison(data),
         both=both,
         of_post=all(of_post(claim) for claim in data.claims),
         cites_post=any(of_post(claim) for claim in data.claims),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from layerclaims.report.baseline import Comparison
 from layerclaims.results.records import Results
 from layerclaims.verdicts.verdict import Verdict
 
@@ -209,6 +210,7 @@ class Report:
     groups: tuple[tuple[Verdict, tuple[Assessment, ...]], ...]  # failures first
     contents: tuple[tuple[tuple[int, str, str], ...], ...]  # columns of (level, anchor, text)
     headline: str
+    baseline: Comparison | None  # None: the run was held against none
     certainty: tuple[tuple[str, str], ...]  # label, sentence: what the run is sure of, and what not
     facts: tuple[tuple[str, str], ...]
     options: tuple[tuple[str, str, str], ...]
@@ -217,3 +219,8 @@ class Report:
     bibtex_tool: str
     version: str
     command: str
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The title of each claim, by its id."""
+        return {claim.id: claim.title for claim in self.claims}

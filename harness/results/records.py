@@ -8,13 +8,18 @@ from typing import Annotated, Final, Literal, Self
 
 import numpy as np
 from layerclaims.protocol import ProtocolName
+from layerclaims.results.ablation_records import AblationRecord
+from layerclaims.results.change_records import BaselineRecord
 from layerclaims.results.fields import (
+    ClaimId,
     Count,
     Counts,
     Integer,
     Interval,
     Json,
     Many,
+    Moment,
+    Named,
     Number,
     Record,
     Sha256,
@@ -25,20 +30,18 @@ from layerclaims.results.fields import (
 from layerclaims.results.figure_records import FigureRecord
 from layerclaims.statistics.estimate import Method
 from layerclaims.verdicts.criterion import Relation
-from layerclaims.verdicts.verdict import Verdict
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 # 2 adds `where` and `selected`; 3 adds `walks` and takes the published procedure as it was run; 4 has p-values on the
-# verdict's side and level, and controls that must not lie above a value
-SCHEMA_VERSION: Final = 4
+# verdict's side and level, and controls that must not lie above a value; 5 adds `baseline`
+SCHEMA_VERSION: Final = 5
 SEALED: Final = 3  # from this version on every file has a checksum
 MOST_CLAIMS: Final = 2_000  # under all protocols: what a hostile file may ask for is bounded
 MOST_PARTS: Final = 100
 MOST_NULLS: Final = 20
 # the authors chose other texts for transfer
 CorpusRole = Literal["main", "transfer", "transfer as published"]
-ClaimId = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
 Ingredient = Literal[
     "published",  # the procedure as it is
     "steps",
@@ -51,7 +54,6 @@ Ingredient = Literal[
     "positions",
     "rigorous",  # whatever is left between the two
 ]
-Named = Annotated[Verdict, Field(strict=False)]  # a verdict by its name
 
 
 class HarnessRecord(Record):
@@ -267,30 +269,6 @@ class ClaimRecord(Record):
     survives_holm: bool | None = None  # null: not REPLICATED, or without a p-value
 
 
-class IngredientsRecord(Record):
-    """How vectors are split, scaled, labelled and classified."""
-
-    split: Literal["document", "vector"]
-    features: Literal["standardised", "as they come"]
-    last: Literal["raw", "final"]
-    solver: Literal["converged", "defaults"]
-
-
-class AblationRecord(Record):
-    """A protocol with at most one ingredient of the other's, on one fold of at most 200 documents."""
-
-    start: ProtocolName
-    changed: Literal["split", "features", "last", "solver"] | None
-    ingredients: IngredientsRecord
-    accuracy: Share
-    interval: Interval | None
-    converged: bool
-    unit_accuracy: Share
-    unit_interval: Interval | None
-    unit_converged: bool | None = None
-    n_documents: Count | None = None
-
-
 class WalkStepRecord(Record):
     """One step of a walk: the number with one more ingredient taken from the rigorous protocol."""
 
@@ -347,8 +325,8 @@ class SeriesRecord(Record):
 class Results(Record):
     """One run: every verdict with its evidence, and the counts per document behind each accuracy."""
 
-    schema_version: Literal[1, 2, 3, 4]
-    created: Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
+    schema_version: Literal[1, 2, 3, 4, 5]
+    created: Moment
     harness: HarnessRecord
     protocol: ProtocolRecord
     model: ModelRecord
@@ -359,6 +337,10 @@ class Results(Record):
     ] = ()
     selected: Annotated[
         SelectedRecord | None, Field(description="How many claims were run of how many there are.")
+    ] = None
+    baseline: Annotated[
+        BaselineRecord | None,
+        Field(description="The earlier run that this one was held against; only of a run with `--baseline`."),
     ] = None
     claims: Annotated[Many[ClaimRecord], Field(max_length=MOST_CLAIMS)]
     ablation: Annotated[

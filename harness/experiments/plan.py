@@ -105,7 +105,13 @@ class Plan:
         ]
         if missing:
             check_writable(missing[0][0].cache_dir, "--cache-dir")
+        chosen = [(study, role) for study, role in missing if role in PLAIN]
+        for study, role in chosen:
+            study.check_enough(role)
         self._check_room(missing)
+        for study, role in chosen:  # of all corpora, before the states of the first one take their time
+            with screen.step(f"choosing texts of the {role} corpus"):
+                study.choose(role)
         screen.plan(self._steps(missing))
         for study, roles, measurements in self.studies:
             study.wanted = measurements

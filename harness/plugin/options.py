@@ -3,6 +3,7 @@
 import argparse
 import copy
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -240,6 +241,18 @@ def key(name: str) -> str:
 def variable(name: str) -> str:
     """The variable of the environment in which an option can be given."""
     return CACHE_VARIABLE if name == "cache-dir" else PREFIX + key(name).upper()
+
+
+def check_keys(config: pytest.Config) -> None:
+    """Raise LayerclaimsError for an ini key layerclaims_... that is none of ours: pytest itself would only warn."""
+    known = [f"layerclaims_{key(name)}" for name in OPTIONS]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nothing else gives the keys that stand in the file
+        given = list(config.inicfg)
+    for ini in given:
+        if ini.lower().startswith("layerclaims") and ini not in known:
+            near = get_close_matches(ini, known, n=1, cutoff=0)[0]
+            raise LayerclaimsError(f"There is no ini key {shown(ini)}; did you mean {near}?")
 
 
 def check_variables(environment: Mapping[str, str]) -> None:

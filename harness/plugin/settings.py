@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from layerclaims.errors import LayerclaimsError
 from layerclaims.plugin.option_values import FORMATS, Given, batch_size, device, formats
-from layerclaims.plugin.options import PROTOCOLS, check_variables, key
+from layerclaims.plugin.options import PROTOCOLS, check_keys, check_variables, key
 from layerclaims.protocol import Protocol, report_name, resolve_options
 from layerclaims.runtime.files import check_writable
 from layerclaims.runtime.memory import parse
@@ -112,6 +112,7 @@ def _check_file(path: Path, option: str) -> None:
 
 def read(config: pytest.Config) -> Settings:
     """The settings of a session; raises LayerclaimsError for options that make no sense."""
+    check_keys(config)
     check_variables(os.environ)
     given = Given(config)
     try:

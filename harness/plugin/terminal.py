@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 COLUMN: Final = max(map(len, Verdict)) + 2
+LONGEST_PART: Final = 80  # characters of a part's name on the live line
 WIDE: Final = 140  # columns from which on a sentence fits beside its claim
 
 
@@ -40,12 +41,18 @@ def name(claim_id: str, label: str | None) -> str:
 def write_live(
     out: Writer, record: "ClaimRecord", label: str | None, *, done: int, of: int, width: int, note: str
 ) -> None:
-    """`[ 3/10] REPLICATED      norm-is-a-feature  .107 [.067, .147]`, as soon as the claim is judged."""
+    """`[ 3/10] REPLICATED      norm-is-a-feature  .107 [.067, .147]`, as soon as the claim is judged.
+
+    Of a claim with several parts the numbers are those of the part that decides, with its name.
+    """
     out.write(f"[{done:>{len(str(of))}}/{of}] ")
     out.write(f"{record.verdict:<{COLUMN}}", **STYLES[record.verdict].markup)
     said = name(record.id, label)
-    if record.estimate is not None:
-        said = f"{said:<{width}}  {with_interval(record.estimate, record.interval)}"
+    part = record.decisive
+    if part is not None and part.estimate is not None:
+        said = f"{said:<{width}}  {with_interval(part.estimate, part.interval)}"
+        if len(record.parts) > 1:
+            said += f" {inert(part.name, LONGEST_PART)}"
     elif record.verdict in (Verdict.NOT_TESTED, Verdict.ERROR):
         said = f"{said:<{width}}  {inert(record.reason, 400)}"
     out.line(f"{said}  ({note})" if note else said)

@@ -166,7 +166,7 @@ def present(results: Results, *, interactive: bool) -> Report:
 
 
 def _result(claim: ClaimRecord, command: list[str], interactive: bool) -> Result:
-    part = between.decisive(claim.parts)
+    part = claim.decisive
     published = claim.reported_value if part is not None and part is claim.parts[0] else None
     test = "test_" + claim.id.replace("-", "_")
     # elsewhere, since a run of one claim does not replace a report of more
@@ -300,7 +300,7 @@ def _forest(claims: Sequence[ClaimRecord], interactive: bool) -> str:
     """Return one row of the forest plot with a mark for each of the claims that has a number."""
     marks, said, published = [], [], None
     for claim in claims:
-        part = between.decisive(claim.parts)
+        part = claim.decisive
         if part is None or (distance := distance_of(part, part.estimate)) is None:
             continue
         line = _line(part)

@@ -4,6 +4,7 @@ Fields stand in the order in which the file has them. A field with a default may
 first files, or not every claim has it.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal, Self
 
 import numpy as np
@@ -207,6 +208,15 @@ class NullRecord(Record):
     draws: Count
 
 
+def decisive(parts: Sequence[PartRecord]) -> PartRecord | None:
+    """The part on which a verdict rests: the first that fails, else the first undecided, else the first."""
+    for wanted in (False, None):
+        for part in parts:
+            if part.holds is wanted:
+                return part
+    return parts[0] if parts else None
+
+
 class TwinRecord(Record):
     """What the same rule says of the untrained twin: the same architecture, freshly initialised."""
 
@@ -267,6 +277,11 @@ class ClaimRecord(Record):
     control_untrained: TwinRecord | None = None
     p_holm: Number | None  # adjusted over all claims of the protocol
     survives_holm: bool | None = None  # null: not REPLICATED, or without a p-value
+
+    @property
+    def decisive(self) -> PartRecord | None:
+        """The part on which the verdict rests; None for a claim without parts."""
+        return decisive(self.parts)
 
 
 class WalkStepRecord(Record):

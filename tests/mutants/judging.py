@@ -172,7 +172,7 @@ JUDGING: Final = (
     Mutant(
         name="change without evidence",
         file="results/compare.py",
-        before="            and _separate(b, n)\n",
+        before="    if not separate(before, after):\n        return False\n",
         after="",
         tests=(f"{_COMPARE}::TestVerdicts::test_need_evidence_to_get_worse",),
         wrong="another sample of documents is a regression",

@@ -117,6 +117,7 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
 }
 INI_TYPES: Final[Mapping[Any, str]] = {int: "int", float: "float", "append": "linelist", "store_true": "bool"}
+GROUP: Final = "replication (layerclaims)"  # as `pytest --help` calls the options
 PREFIX: Final = "LAYERCLAIMS_"
 # options that were given by a name without layerclaims- which is ours; and those whose short ini key is
 SHORT: Final = pytest.StashKey[frozenset[str]]()
@@ -136,7 +137,7 @@ def declare(parser: pytest.Parser, manager: pytest.PytestPluginManager) -> None:
     late = "conftest.py" in files
     group = parser.getgroup(
         "replication",
-        "replication: claims about hidden states. You may leave out layerclaims- where no other plugin has the short "
+        f"{GROUP}: claims about hidden states. You may leave out layerclaims- where no other plugin has the short "
         "name. Each option is also an ini key, as layerclaims_n_texts, and a variable, as LAYERCLAIMS_N_TEXTS",
     )
     short = []

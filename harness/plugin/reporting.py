@@ -116,7 +116,10 @@ class Reporting:
         if self._verdicts.records:
             reporter.section("verdicts")
             chosen = [nodeid for nodeid in self._run.expected if nodeid in self._verdicts.records]
-            terminal.write_table(out, [(self._verdicts.records[n], self._label(n)) for n in chosen])
+            records = [(self._verdicts.records[n], self._label(n)) for n in chosen]
+            terminal.write_table(out, records)
+            if self._run.settings.twin:
+                terminal.write_twin(out, records)
             if self._run.chosen:
                 out.line(f"{self._run.chosen}.")
         if self._outputs.outcome:

@@ -80,6 +80,23 @@ def write_table(out: Writer, records: Sequence[tuple["ClaimRecord", str | None]]
     out.line(", ".join(f"{counts[verdict]} {verdict}" for verdict in FAULTS_FIRST[::-1] if counts[verdict]))
 
 
+def write_twin(out: Writer, records: Sequence[tuple["ClaimRecord", str | None]]) -> None:
+    """What the untrained twin says: how many of the claims that replicate do so there too, and which."""
+    replicated = [(record, label) for record, label in records if record.verdict is Verdict.REPLICATED]
+    judged = [
+        (record.control_untrained.verdict, name(record.id, label))
+        for record, label in replicated
+        if record.control_untrained is not None
+    ]
+    too = [said for verdict, said in judged if verdict is Verdict.REPLICATED]
+    text = f"Untrained twin: {len(too)} of the {len(judged)} claims that replicate do so there too"
+    if lost := len(replicated) - len(judged):
+        text += f", {lost} could not be judged there"
+    text += f": {', '.join(too)}." if too else "."
+    for line in textwrap.wrap(text, max(out.fullwidth - 1, 40), break_on_hyphens=False):
+        out.line(line)
+
+
 def write_paths(out: Writer, paths: Iterable[Path], *, relative_to: Path) -> None:
     """Where the files are, a line each."""
     for path in paths:

@@ -11,6 +11,7 @@ from layerclaims.plugin.session import Run
 from layerclaims.plugin.settings import Target
 from layerclaims.plugin.verdicts import Verdicts
 from layerclaims.runtime import progress
+from layerclaims.runtime.text import brief
 from layerclaims.verdicts.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -69,7 +70,22 @@ class Outputs:
                 self._write(session, targets)
             except LayerclaimsError as error:  # the other models' files are written all the same
                 self._fail(session, str(error))
+        self._index()
         gc.freeze()  # the process ends soon: its last three searches for garbage would take half a second
+
+    def _index(self) -> None:
+        """List all reports that lie beside those of this run; one that cannot be listed fails nobody."""
+        from layerclaims.report import index
+
+        if "html" not in self._run.settings.formats:
+            return
+        for root in dict.fromkeys(filter(None, (target.listed_in for target in self._run.settings.targets))):
+            try:
+                listed = index.update(root)
+            except Exception as error:  # whatever it is, the run's own files are written
+                self.notes.append(f"{root / index.NAME} was not written: {brief(error)}.")
+            else:
+                self.written += [] if listed is None else [listed]
 
     def _interrupted(self, session: pytest.Session) -> None:
         """Say how far the files are: each is whole or as it was."""

@@ -30,6 +30,7 @@ class Target:
     protocol: Protocol
     name: str  # of the model, harmless in file names and test ids, different for each model
     out: Path
+    listed_in: Path | None  # the folder of reports whose index lists this one; None where it stands alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +130,9 @@ def _settings(config: pytest.Config, given: Given) -> Settings:
     out = given.path("out", here)
     targets = []
     names = _names(models)
+    reports = here / "reports"
     for model, name in names.items():
-        folder = here / "reports" / name if out is None else out
+        folder = reports / name if out is None else out / name if len(names) > 1 else out
         for protocol in PROTOCOLS[chosen]:
             stated = {**fields, "name": (protocol, protocol_source)}
             if source != "default":
@@ -139,7 +141,8 @@ def _settings(config: pytest.Config, given: Given) -> Settings:
                 Target(
                     protocol=resolve_options(stated),
                     name=name,
-                    out=folder / name if out is not None and len(names) > 1 else folder,
+                    out=folder,
+                    listed_in=folder.parent if len(names) > 1 or folder.parent == reports else None,
                 )
             )
     cache_dir = given.path("cache-dir", here)

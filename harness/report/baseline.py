@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from layerclaims.report.wording import PROTOCOLS, measured, short_name
+from layerclaims.report.wording import PROTOCOLS, measured, short_name, title_of
 from layerclaims.results.change_records import BaselineRecord, ChangeRecord, SideRecord
-from layerclaims.results.records import Results
+from layerclaims.results.records import ClaimRecord, Results
 from layerclaims.verdicts.verdict import Verdict
 
 MOST_LINES: Final = 100  # a table of thousands would take the PDF minutes
@@ -18,6 +18,8 @@ class ChangeLine:
     """A claim that is not the same as in the baseline."""
 
     id: str
+    title: str
+    shown: bool  # whether the report has the claim, so that a link leads to it
     status: str
     before: Verdict | None  # None: the baseline has none
     after: Verdict
@@ -44,9 +46,9 @@ def comparison(data: Results) -> Comparison | None:
     found = data.baseline
     if found is None:
         return None
-    parts = {(claim.id, claim.protocol): len(claim.parts) for claim in data.claims}
+    claims = {(claim.id, claim.protocol): claim for claim in data.claims}
     lines = [
-        _line(change, change.new, several=parts.get((change.id, change.protocol), 0) > 1)
+        _line(change, change.new, claims.get((change.id, change.protocol)))
         for change in found.shown
         if change.new is not None and change.status != "same"
     ]
@@ -67,9 +69,12 @@ def _run(found: BaselineRecord) -> str:
     )
 
 
-def _line(change: ChangeRecord, new: SideRecord, *, several: bool) -> ChangeLine:
+def _line(change: ChangeRecord, new: SideRecord, claim: ClaimRecord | None) -> ChangeLine:
+    several = claim is not None and len(claim.parts) > 1
     return ChangeLine(
         id=change.id,
+        title=title_of(change.id),
+        shown=claim is not None,
         status=WORDS.get(change.status, change.status),
         before=None if change.baseline is None else change.baseline.verdict,
         after=new.verdict,

@@ -29,6 +29,7 @@ from layerclaims.report.wording import (
     sample_text,
     sentence,
     short_name,
+    title_of,
     value_text,
 )
 from layerclaims.results.figure_records import FigureRecord
@@ -88,7 +89,7 @@ def present(results: Results, *, interactive: bool) -> Report:
         records.sort(key=lambda claim: list(PROTOCOLS).index(claim.protocol))
         made = tuple(_result(claim, command, interactive) for claim in records)
         first = records[0]
-        title = first.id.replace("-", " ").capitalize().replace("Pca ", "PCA ")
+        title = title_of(first.id)
         rigorous, published = (
             next((claim for claim in records if claim.protocol == name), None) for name in PROTOCOLS
         )

@@ -219,8 +219,3 @@ class Report:
     bibtex_tool: str
     version: str
     command: str
-
-    @property
-    def titles(self) -> dict[str, str]:
-        """The title of each claim, by its id."""
-        return {claim.id: claim.title for claim in self.claims}

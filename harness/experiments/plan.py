@@ -105,11 +105,18 @@ class Plan:
         ]
         if missing:
             check_writable(missing[0][0].cache_dir, "--cache-dir")
-        chosen = [(study, role) for study, role in missing if role in PLAIN]
-        for study, role in chosen:
+        chosen = {  # one study for each collection of texts that somebody's tokenizer reads
+            (study.source.tokenizer_sha256, study.corpus(role).sha256): (study, role)
+            for study, role in reversed(missing)
+            if role in PLAIN
+        }
+        for study, role in chosen.values():
             study.check_enough(role)
         self._check_room(missing)
-        for study, role in chosen:  # of all corpora, before the states of the first one take their time
+        for (
+            study,
+            role,
+        ) in chosen.values():  # of all corpora, before the states of the first one take their time
             with screen.step(f"choosing texts of the {role} corpus"):
                 study.choose(role)
         screen.plan(self._steps(missing))

@@ -8,6 +8,7 @@ import fnmatch
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import yaml
 
 from tests import tiny
 from tests.plugin_runs import LOADED
+from tests.test_documented_commands import read
 
 ROOT = Path(__file__).resolve().parent.parent
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
@@ -306,6 +308,18 @@ class TestTheImage:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
         (start,) = [json.loads(rest) for name, rest in instructions() if name == "ENTRYPOINT"]
         assert start[0] in project["scripts"]
+
+    def test_in_the_documentation_is_given_options_that_there_are(self) -> None:
+        (block,) = [
+            one for one in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if one.startswith("docker")
+        ]
+        build, start = map(shlex.split, block.splitlines())
+        assert build == ["docker", "build", "-t", "layerclaims", "."]
+        words = start[start.index("layerclaims") + 1 :]
+        assert words[0] == "run"
+        read(["--pyargs", "layerclaims.claims", *words[1:]])
+        (place,) = [rest for name, rest in instructions() if name == "WORKDIR"][-1:]
+        assert f"$PWD:{place}" in start
 
     def test_names_no_host(self) -> None:
         for name in ("Dockerfile", "action.yml"):

@@ -193,4 +193,12 @@ JUDGING: Final = (
         tests=(f"{_COMPARE}::TestComparability::test_ends_where_the_estimand_changes",),
         wrong="a baseline with which nothing can be compared passes",
     ),
+    Mutant(
+        name="a regression hidden",
+        file="results/baseline_check.py",
+        before='        return "regressed" if worse else "improved"\n',
+        after='        return "changed"\n',
+        tests=("results/test_forgeries.py::test_a_forgery_with_a_right_checksum_is_seen",),
+        wrong="a file may call a regression another verdict",
+    ),
 )

@@ -98,7 +98,11 @@ class Plan:
 
         Raises LayerclaimsError. Nothing is loaded, captured or measured before everything is known to fit.
         """
-        for study, roles, _ in self.studies:
+        for study, roles, _ in self.studies:  # before the model's files are fetched or hashed
+            for role in roles:
+                if role in PLAIN:
+                    with contextlib.suppress(NotTestedError):
+                        study.check_enough(role)
             _check_two_corpora(study, roles)
         missing = [
             (study, role) for study, roles, _ in self.studies for role in roles if not _there(study, role)
@@ -110,8 +114,6 @@ class Plan:
             for study, role in reversed(missing)
             if role in PLAIN
         }
-        for study, role in chosen.values():
-            study.check_enough(role)
         self._check_room(missing)
         for (
             study,

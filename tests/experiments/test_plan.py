@@ -108,6 +108,13 @@ def test_texts_that_are_too_few_or_too_short_are_refused_before_any_weights(stud
     assert not list(study.cache_dir.glob("states/*/shard-*"))
 
 
+def test_too_few_texts_are_refused_before_the_model_is_looked_for(study, monkeypatch, tmp_path):
+    tiny.write_jsonl(tmp_path / "absent.jsonl", tiny.texts(5) * 20)
+    monkeypatch.setattr(Study, "source", property(lambda _: pytest.fail("the model was looked for")))
+    with pytest.raises(LayerclaimsError, match=r"absent.jsonl' has 5 different texts, but 40 are asked for"):
+        plan.make_plan([(study, [None], ())]).prepare()
+
+
 def test_texts_are_chosen_once(study, monkeypatch):
     asked = []
     monkeypatch.setattr(inputs, "select", lambda *given, **how: asked.append(1) or select(*given, **how))

@@ -50,13 +50,11 @@ def by_baseline(record: "ClaimRecord", evidence: "Evidence", study: "Study", bas
     said = {
         "regressed": "regressed from the baseline",
         "improved": "better than in the baseline",
-        "changed": "another verdict than in the baseline, within error",
+        "changed": f"another verdict than in the baseline{', within error' if change.within_error else ''}",
         "same": "as in the baseline",
         "incomparable": "incomparable with the baseline",
         "no baseline": "no baseline for this claim",
     }[change.status]
-    if change.status == "changed" and not change.within_error:
-        said = said.removesuffix(", within error")
     sentence = f"{record.verdict}, {said}: {record.reason}"
     if change.baseline is not None and change.verdict_changed:
         of_part = f", {inert(change.part, 120)}" if len(record.parts) > 1 and change.part else ""

@@ -198,6 +198,25 @@ class TestWhatOthersLeft:
         assert path.is_dir() or path.read_text() == kept.read_text()
 
 
+def test_the_folder_is_held_while_reports_are_read_and_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report(tmp_path, "one")
+    code = (
+        "import fcntl, os, sys\nfcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    )
+
+    def is_free() -> bool:
+        done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, check=False)
+        return done.returncode == 0
+
+    found = []
+    monkeypatch.setattr(index, "make", lambda root, make=index.make: found.append(is_free()) or make(root))
+    read(tmp_path)
+    assert found == [False]
+    assert is_free()
+
+
 def test_two_runs_that_end_at_once_are_both_listed(tmp_path: Path) -> None:
     """Each process writes a report and then the index, over and over; whoever is last sees all."""
     results = sealed(checked(sample_results.sample(ids=("norm-is-a-feature",))))

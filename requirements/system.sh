@@ -30,13 +30,14 @@ if [ "${1:-report}" = test ]; then
     need poppler-utils pdftotext
     need qpdf qpdf
     need chromium chromium google-chrome chromium-browser
+    need shellcheck shellcheck
 fi
 missing=$(echo $missing) # on one line, without the spaces around it
 [ -n "$missing" ] || exit 0
 
 sudo= how="apt-get install $missing"
 [ "$(id -u)" -eq 0 ] || sudo="sudo -n" how="sudo $how"
-[ "$(uname -s)" != Darwin ] || how="brew install pango poppler qpdf"
+[ "$(uname -s)" != Darwin ] || how="brew install pango poppler qpdf shellcheck"
 if command -v apt-get >/dev/null 2>&1 && $sudo true 2>/dev/null && [ "$(cat "$tried" 2>/dev/null)" != "$missing" ]; then
     echo "make: installing $missing (for $purpose; log in $log)"
     apt="$sudo env DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -q -o DPkg::Lock::Timeout=120"

@@ -6,6 +6,9 @@ import math
 import random
 from typing import Any
 
+from layerclaims.results.checking import checked
+from layerclaims.results.compare import against
+from layerclaims.results.file import plain
 from layerclaims.results.records import SCHEMA_VERSION
 
 # id, section, statement, reported, reported value, [(part, relation, threshold, estimate, half width)], rule
@@ -780,6 +783,7 @@ def hostile(name: str = HOSTILE, protocols: tuple[str, ...] = ("rigorous",)) -> 
     made["environment"]["platform"] = made["environment"]["cpu"] = name
     made["environment"]["packages"] = {name[:40]: name}
     made["harness"]["git_commit"] = name
+    made["baseline"] = hostile_baseline(name, [entry["id"] for entry in made["claims"][:3]])
     for entry in made["claims"]:
         for key in ("section", "statement", "source", "reported", "estimand", "reason"):
             entry[key] = name
@@ -807,9 +811,49 @@ def hostile(name: str = HOSTILE, protocols: tuple[str, ...] = ("rigorous",)) -> 
     return made
 
 
+def against_a_baseline() -> dict[str, Any]:
+    """A run of both protocols that was held against another one: all kinds of change are among the rows."""
+    made = sample(protocols=("rigorous", "as-published"))
+    earlier = sample(protocols=("rigorous", "as-published"))
+    first, second, third, fourth, *_ = earlier["claims"]
+    for entry, verdict, shift in ((first, "NOT_REPLICATED", -0.8), (second, "NOT_REPLICATED", -0.75),
+                                  (third, "INCONCLUSIVE", 0.0)):  # fmt: skip
+        part = entry["parts"][0]
+        entry["verdict"] = verdict
+        part["holds"] = False if verdict == "NOT_REPLICATED" else None
+        part["estimate"] += shift
+        part["interval"] = [end + shift for end in part["interval"]]
+    earlier["claims"].remove(fourth)
+    for entry in made["claims"]:
+        if entry["protocol"] == "rigorous" and entry["verdict"] == "NOT_REPLICATED":
+            before = next(
+                one for one in earlier["claims"] if (one["id"], one["protocol"]) == (entry["id"], "rigorous")
+            )
+            before["verdict"], part = "REPLICATED", before["parts"][0]
+            part.update(
+                holds=True, estimate=part["estimate"] + 0.5, interval=[end + 0.5 for end in part["interval"]]
+            )
+    made["baseline"] = plain(against(checked(earlier), checked(made)))
+    return made
+
+
+def hostile_baseline(name: str, ids: list[str]) -> dict[str, Any]:
+    """A comparison whose every text is hostile."""
+    side = {"verdict": "REPLICATED", "estimate": 0.5, "interval": [0.4, 0.6]}
+    return {
+        "model": name, "revision": name, "created": "2026-11-20T10:00:00Z", "n_texts": 200, "context": 30, "seed": 0,
+        "sha256": None, "outcome": name,
+        "changes": [
+            {"id": id_, "protocol": "rigorous", "status": "incomparable", "baseline": side, "new": side, "part": name,
+             "separate": None, "note": name}
+            for id_ in ids
+        ],
+    }  # fmt: skip
+
+
 BUILDERS = {
     "ten": ten, "everything": everything, "all-not-tested": all_not_tested, "single-claim": single_claim,
-    "three-answers": three_answers, "deep": deep, "shallow": shallow, "hostile": hostile,
+    "against-a-baseline": against_a_baseline, "three-answers": three_answers, "deep": deep, "shallow": shallow, "hostile": hostile,
     "long-name": lambda: sample(model="organisation/" + "a-very-long-model-name-" * 8),
     "no-claims": lambda: sample(ids=()),
 }  # fmt: skip

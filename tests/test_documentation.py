@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from layerclaims.plugin.options import OPTIONS
+from layerclaims.plugin.options import GROUP, OPTIONS
 from layerclaims.protocol import PROFILES, Protocol
 from layerclaims.verdicts import registry
 
@@ -66,6 +66,13 @@ def test_generated_pages_are_what_the_code_says(name: str) -> None:
 def test_the_page_of_options_lists_those_that_pytest_has() -> None:
     rows = re.findall(r"^\| `(--.*?)` \| ", (ROOT / "docs" / "options.md").read_text("utf-8"), re.MULTILINE)
     assert set(OPTION.findall(" ".join(rows))) == replication_options()
+
+
+def test_the_group_of_options_has_one_name_everywhere() -> None:
+    assert f"\n{GROUP}: " in pytest_help()
+    for page in (ROOT / "README.md", ROOT / "docs" / "options.md", ROOT / "docs" / "commands.md"):
+        found = re.findall(r"the group [“\"](.+?)[”\"]", " ".join(page.read_text("utf-8").split()))
+        assert found == [GROUP], page
 
 
 def test_help_gives_the_short_names_too() -> None:

@@ -34,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
-    for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "mkdocs.yml"):
+    for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "mkdocs.yml"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     with (tmp_path / "docs" / "ci.md").open("a", encoding="utf-8") as page:

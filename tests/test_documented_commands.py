@@ -23,7 +23,9 @@ from layerclaims.plugin import settings
 from tests import tiny
 from tests.plugin_runs import LOADED, ROOT
 
-PAGES = sorted({ROOT / "README.md", *(ROOT / "docs").rglob("*.md")} - {ROOT / "docs" / "ci.md"})
+PAGES = sorted(
+    {ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")} - {ROOT / "docs" / "ci.md"}
+)
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FIRST = {"git clone ADDRESS layerclaims && cd layerclaims", ". .venv/bin/activate"}  # what no test can do
 SMALL = {

@@ -225,7 +225,7 @@ class TestSystemPackages:
 
     def test_that_are_there_need_no_apt(self, machine: Path) -> None:
         calls = self.apt(machine, "exit 1")
-        for name in ("pdftotext", "qpdf", "chromium"):
+        for name in ("pdftotext", "qpdf", "chromium", "shellcheck"):
             script(machine / name, "exit 0")
         done = run(machine, "system.sh", "test")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -236,7 +236,9 @@ class TestSystemPackages:
         done = run(machine, "system.sh", "test")
         assert done.returncode == 0
         assert calls.read_text().count("\n") == 1
-        assert "install -y --no-install-recommends poppler-utils qpdf chromium" in calls.read_text()
+        assert (
+            "install -y --no-install-recommends poppler-utils qpdf chromium shellcheck" in calls.read_text()
+        )
 
     def test_lists_are_fetched_only_when_the_first_try_fails(self, machine: Path) -> None:
         fetched = machine.parent / "fetched"
@@ -255,7 +257,7 @@ class TestSystemPackages:
         second = run(machine, "system.sh", "test")
         assert second.returncode == 0
         assert second.stdout.splitlines() == first.stdout.splitlines()[-1:]
-        assert "apt-get install poppler-utils qpdf chromium" in second.stdout
+        assert "apt-get install poppler-utils qpdf chromium shellcheck" in second.stdout
         assert calls.read_text() == tried
 
     def test_are_only_named_where_apt_may_not_be_used(self, machine: Path) -> None:
@@ -264,5 +266,5 @@ class TestSystemPackages:
         script(machine / "sudo", "exit 1")
         done = run(machine, "system.sh", "test")
         assert done.returncode == 0
-        assert "sudo apt-get install poppler-utils qpdf chromium" in done.stdout
+        assert "sudo apt-get install poppler-utils qpdf chromium shellcheck" in done.stdout
         assert not calls.exists()

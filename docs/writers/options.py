@@ -8,8 +8,8 @@ HEAD = """# Options
 
 This page is generated from the code. `make docs` writes it.
 
-These are options of `pytest`. `pytest --help` lists them in the group "replication". `layerclaims run` and
-`make verdict ARGS="..."` take them too.
+These are options of `pytest`. `pytest --help` lists them in the group "replication (layerclaims)". `layerclaims run`
+and `make verdict ARGS="..."` take them too.
 
 ## How to give an option
 
@@ -39,8 +39,9 @@ A profile is a set of values. Any option that you give yourself replaces the pro
 AFTER = """
 ## Mistakes
 
-A wrong option ends the run with status 4 and one sentence, before any model is loaded. One of these options on the
-command line of a run without claims is such a mistake. In a run without claims you see nothing else of layerclaims.
+A wrong option ends the run with status 4 and one sentence, before any model is loaded. So does a misspelt ini key or
+variable that begins with `layerclaims_` or `LAYERCLAIMS_`: the sentence names the nearest right one. Such an option on
+the command line of a run without claims is a mistake too. In a run without claims you see nothing else of layerclaims.
 """
 
 

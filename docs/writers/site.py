@@ -8,7 +8,12 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTSIDE = {"README.md": "index.md", "SECURITY.md": "security.md", "CHANGELOG.md": "changelog.md"}
+OUTSIDE = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "CHANGELOG.md": "changelog.md",
+}
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([\[(])(.*?)\\[\])]</\1>', re.DOTALL)
 # in a link from docs/ or docs/decisions/ to a page outside
 LINK = re.compile(rf"(\]\()(?:\.\./)+({'|'.join(map(re.escape, OUTSIDE))})")
@@ -22,7 +27,7 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add README, SECURITY and CHANGELOG as pages, with their links as they are from docs/."""
+    """Add README and the other pages of the root, with their links as they are from docs/."""
     for name, page in OUTSIDE.items():
         text = (ROOT / name).read_text(encoding="utf-8")
         text = re.sub(r'(\]\(|src="|href=")docs/', r"\1", text)

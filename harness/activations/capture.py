@@ -74,6 +74,7 @@ def capture(
     initialise: int | None = None,
     fewer: bool = False,
     in_order: bool = False,
+    choose: Callable[[], Selection] | None = None,
     load: Callable[[], LanguageModel] | None = None,
     progress: bool = True,
 ) -> ActivationStore:
@@ -83,8 +84,9 @@ def capture(
     the documents are the corpus' first ones, and not drawn by `seed`.
 
     A finished store is opened without tokenizer or model. Otherwise what can fail cheaply comes first: the
-    directory, the choice of documents, the free space; then the model is loaded, through `load` if given (so
-    that several corpora share one), and shards that an earlier run left complete are kept. Memory beyond the
+    directory, the choice of documents (that of `choose`, if somebody has chosen them already), the free space; then the
+    model is loaded, through `load` if given (so that several corpora share one), and shards that an earlier run left
+    complete are kept. Memory beyond the
     model is about two shards of 64 MB, whatever `n_texts`. Processes that ask for the same store wait for
     the first one. Raises LayerclaimsError.
     """
@@ -108,14 +110,18 @@ def capture(
         if (store := _finished(directory, key)) is not None:  # another process was quicker
             return store
         sweep(directory)
-        selection = select(
-            corpus,
-            Tokenizer(source),
-            n_texts=n_texts,
-            context=context,
-            seed=seed,
-            fewer=fewer,
-            in_order=in_order,
+        selection = (
+            choose()
+            if choose is not None
+            else select(
+                corpus,
+                Tokenizer(source),
+                n_texts=n_texts,
+                context=context,
+                seed=seed,
+                fewer=fewer,
+                in_order=in_order,
+            )
         )
         if len(selection.ids) < n_texts and progress:
             screen.note(

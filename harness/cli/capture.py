@@ -58,6 +58,7 @@ def _capture(arguments: argparse.Namespace) -> int:
     from functools import cache
 
     from layerclaims.corpora import load as corpora
+    from layerclaims.corpora.selection import check_enough
     from layerclaims.models.source import check_model_name, resolve
     from layerclaims.protocol import resolve_options
     from layerclaims.runtime import progress
@@ -78,16 +79,19 @@ def _capture(arguments: argparse.Namespace) -> int:
     from layerclaims.activations.capture import capture
     from layerclaims.models.model import LanguageModel
 
+    found = [corpora.load_corpus(name, offline=arguments.offline) for name in names]
+    for corpus in found:
+        check_enough(corpus, n_texts=protocol.n_texts)
     source = resolve(protocol.model, offline=arguments.offline)
 
     @cache
     def load() -> LanguageModel:
         return LanguageModel.load(source, device=arguments.device, dtype=protocol.dtype)
 
-    for name in names:
+    for corpus in found:
         store = capture(
             source,
-            corpora.load_corpus(name, offline=arguments.offline),
+            corpus,
             cache_dir=cache_dir(arguments),
             n_texts=protocol.n_texts,
             context=protocol.context,
@@ -98,7 +102,7 @@ def _capture(arguments: argparse.Namespace) -> int:
             load=load,
         )
         print(
-            f"{inert(name)}: {store.n_states} states x {store.n_documents} texts x {store.n_positions} tokens "
+            f"{inert(corpus.name)}: {store.n_states} states x {store.n_documents} texts x {store.n_positions} tokens "
             f"x {store.hidden_size} in {inert(store.directory)}"
         )
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from layerclaims.cli.parser import FAILED, UsageError, command
+from layerclaims.errors import LayerclaimsError
 from layerclaims.runtime.text import inert, shown
 
 
@@ -17,7 +18,8 @@ def add_report(commands: Any) -> None:
         "report",
         _report,
         "Render reports again from results.json or a PDF. No model is loaded. If you give several files, you also get "
-        "a board of claims by models, ordered by size.",
+        "a board of claims by models, ordered by size. Beside the reports an index.html lists all that have "
+        "their results there.",
         "layerclaims report reports/gpt2/results.json --report html",
     )
     parser.add_argument(
@@ -63,6 +65,16 @@ def _report(arguments: argparse.Namespace) -> int:
         made = board.make(runs)
         print(board.markdown(made))
         written += board.write(made, root, formats)
+    if "html" in formats and (several or arguments.out is None):
+        from layerclaims.report import index
+
+        try:
+            listed = index.update(root)
+        except LayerclaimsError as error:
+            failures.append(str(error))
+            print(f"layerclaims: {inert(error)}", file=sys.stderr)
+        else:
+            written += [] if listed is None else [listed]
     for path in written:
         print(f"written: {inert(path)}")
     return FAILED if failures else 0

@@ -18,8 +18,10 @@ def add_compare(commands: Any) -> None:
         commands,
         "compare",
         _compare,
-        "Compare two runs claim by claim. A claim regressed if its verdict got worse and the intervals of both runs "
-        "do not overlap. So another sample of documents is no regression.",
+        "Compare two runs claim by claim. It prints what changed, and what got worse first. A claim regressed if its "
+        "verdict got worse and the intervals of both runs do not overlap. A verdict that changed while they overlap is "
+        "within error: another sample of documents may do that. The exit status is 0 whatever changed, unless you ask "
+        "for another one with --fail-on.",
         "layerclaims compare baseline.json reports/gpt2/results.json --fail-on regression",
     )
     parser.add_argument(
@@ -29,17 +31,30 @@ def add_compare(commands: Any) -> None:
     parser.add_argument(
         "--fail-on",
         choices=("regression", "change"),
-        help="exit with 1 on a regression, on a claim that broke and if nothing can be compared; or on any change",
+        help="exit with 1 on a regression, on a claim that broke and if nothing can be compared; or on any change, one "
+        "within error too",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--all", action="store_true", help="print the claims that are the same in both runs too"
+    )
+    form.add_argument(
+        "--csv",
+        action="store_true",
+        help="print comma-separated values instead, a line for each claim of either run",
     )
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from layerclaims.results import compare
+    from layerclaims.results import compare, comparison_text
     from layerclaims.results import file as results
 
     baseline, new = results.read_results(arguments.baseline), results.read_results(arguments.new)
     changes = compare.compare(baseline, new)
-    print(compare.heading(baseline, new), compare.table(changes), sep="\n\n")
+    if arguments.csv:
+        print(comparison_text.as_csv(changes), end="")
+    else:
+        print(comparison_text.text(baseline, new, changes, whole=arguments.all))
     return compare.exit_status(changes, arguments.fail_on)
 
 

@@ -13,7 +13,7 @@ def add_run(commands: Any) -> None:
         "run",
         _run,
         "Judge the claims of the post. This is the same as pytest --pyargs layerclaims.claims and takes every option "
-        "of pytest. pytest --help lists the options of layerclaims in the group “replication”.",
+        "of pytest. pytest --help lists the options of layerclaims in the group “replication (layerclaims)”.",
         "layerclaims run --model gpt2-medium --profile quick -k norm",
     )
 

@@ -26,6 +26,24 @@ class Selection:
     sha256: str  # of the shape and of the ids as little-endian int64
 
 
+def least(n_texts: int, *, fewer: bool) -> int:
+    """How many different texts a run cannot do without, where it asks for `n_texts` or for as many as there are."""
+    return min(n_texts, FEWEST) if fewer else n_texts
+
+
+def check_enough(corpus: Corpus, *, n_texts: int, fewer: bool = False) -> None:
+    """Raise LayerclaimsError where a corpus has too few different texts, however long they are.
+
+    It takes no tokenizer, so it can be asked before anything is loaded.
+    """
+    found = len(set(corpus.texts))
+    if found < least(n_texts, fewer=fewer):
+        raise LayerclaimsError(
+            f"The corpus {shown(corpus.name)} has {found} different texts, but {n_texts} are asked for; lower "
+            "--n-texts, or give a larger corpus."
+        )
+
+
 def select(
     corpus: Corpus,
     encode: Callable[[str], list[int]],
@@ -68,7 +86,7 @@ def select(
             tokens = tuple(encoded[:context])
             repeated += tokens in rows
             rows.setdefault(tokens, index)
-    if len(rows) < (min(n_texts, FEWEST) if fewer else n_texts):
+    if len(rows) < least(n_texts, fewer=fewer):
         raise LayerclaimsError(
             f"The corpus {shown(corpus.name)} has {len(rows)} different texts of {context} tokens or more, of "
             f"{len(corpus.texts)} in all, but {n_texts} are asked for; lower --n-texts or --context, or give "

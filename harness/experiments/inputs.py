@@ -20,6 +20,7 @@ from layerclaims.corpora.corpus import (
     without_punctuation,
 )
 from layerclaims.corpora.load import load_corpus
+from layerclaims.corpora.selection import Selection, check_enough, select
 from layerclaims.errors import DamagedStatesError, LayerclaimsError, NotTestedError
 from layerclaims.experiments.kept import drop_made_of
 from layerclaims.models.facts import ModelFacts
@@ -27,6 +28,7 @@ from layerclaims.models.loaded import loaded_source
 from layerclaims.models.loading import device_of
 from layerclaims.models.model import LanguageModel
 from layerclaims.models.source import ModelSource, resolve
+from layerclaims.models.tokenizer import Tokenizer
 from layerclaims.models.unembedding import Unembedding
 from layerclaims.probing import vectors
 from layerclaims.probing.vectors import Vectors
@@ -84,6 +86,7 @@ class Inputs:
         self._mending = False
         self._mended: set[Path] = set()  # stores whose damage was made good
         self._corpora: dict[Role, Corpus] = {}
+        self._chosen: dict[Role, Selection] = {}
         self._head: Unembedding | NotTestedError | None = None  # or why there is none
 
     @cached_property
@@ -178,9 +181,23 @@ class Inputs:
                 cache_dir=self.cache_dir,
                 device=self._device,
                 batch_size=self._batch_size,
+                choose=lambda: self.choose(role),
                 load=lambda: self._model,
                 **self._captured(role),
             )
+
+    def check_enough(self, role: Role) -> None:
+        """Raise LayerclaimsError where a corpus has too few different texts; nothing is loaded for it."""
+        captured = self._captured(role)
+        check_enough(self.corpus(role), n_texts=captured["n_texts"], fewer=captured["fewer"])
+
+    def choose(self, role: Role) -> Selection:
+        """The documents of a corpus that are read: it takes the tokenizer and no weights. Raises LayerclaimsError."""
+        if role not in self._chosen:
+            how = ("n_texts", "context", "seed", "fewer", "in_order")
+            captured = {name: value for name, value in self._captured(role).items() if name in how}
+            self._chosen[role] = select(self.corpus(role), Tokenizer(self.source), **captured)
+        return self._chosen[role]
 
     def _captured(self, role: Role) -> dict[str, Any]:
         """What is captured of a corpus, as `capture` and `capture_key` take it."""

@@ -98,14 +98,29 @@ class Plan:
 
         Raises LayerclaimsError. Nothing is loaded, captured or measured before everything is known to fit.
         """
-        for study, roles, _ in self.studies:
+        for study, roles, _ in self.studies:  # before the model's files are fetched or hashed
+            for role in roles:
+                if role in PLAIN:
+                    with contextlib.suppress(NotTestedError):
+                        study.check_enough(role)
             _check_two_corpora(study, roles)
         missing = [
             (study, role) for study, roles, _ in self.studies for role in roles if not _there(study, role)
         ]
         if missing:
             check_writable(missing[0][0].cache_dir, "--cache-dir")
+        chosen = {  # one study for each collection of texts that somebody's tokenizer reads
+            (study.source.tokenizer_sha256, study.corpus(role).sha256): (study, role)
+            for study, role in reversed(missing)
+            if role in PLAIN
+        }
         self._check_room(missing)
+        for (
+            study,
+            role,
+        ) in chosen.values():  # of all corpora, before the states of the first one take their time
+            with screen.step(f"choosing texts of the {role} corpus"):
+                study.choose(role)
         screen.plan(self._steps(missing))
         for study, roles, measurements in self.studies:
             study.wanted = measurements

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from layerclaims.errors import LayerclaimsError
-from layerclaims.runtime.text import shown
+from layerclaims.runtime.text import inert, shown
 
 SourceKind = Literal["embedded", "gguf", "directory", "hub", "loaded"]
 EMBEDDED_NAME: Final = "embedded"
@@ -19,6 +19,8 @@ def parse(name: str) -> tuple[SourceKind, str, str | None]:
         return "embedded", "", None
     if name.lower().endswith(".gguf"):
         return "gguf", _path(name), None
+    if name.lower().endswith((".safetensors", ".safetensors.index.json")):
+        raise _file_of_weights(name)
     if (
         name.startswith(("local:", "/", "./", "../", "~"))
         or name.endswith("/")
@@ -50,6 +52,16 @@ def hub_id(name: str) -> str | None:
     except LayerclaimsError:
         return None
     return repository if kind == "hub" else None
+
+
+def _file_of_weights(name: str) -> LayerclaimsError:
+    """What to say of a weights file that is named in place of the model's folder."""
+    folder = os.path.dirname(name.removeprefix("local:")) or "."  # noqa: PTH120  as it was typed
+    plain = folder if folder.startswith(("/", ".", "~")) else f"./{folder}"
+    return LayerclaimsError(
+        f"{shown(name)} is a file of weights alone, and a model is its configuration, its weights and its tokenizer; "
+        f"name its folder: --model {inert(plain.rstrip('/') or '/', 200)}/"
+    )
 
 
 def _path(name: str) -> str:

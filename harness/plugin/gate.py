@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from layerclaims.results import compare
+from layerclaims.runtime.text import inert
 from layerclaims.verdicts.verdict import Verdict
 
 if TYPE_CHECKING:
     from layerclaims.experiments.study import Study
+    from layerclaims.results.change_records import ChangeRecord, Status
+    from layerclaims.results.compare import Ground
     from layerclaims.results.records import ClaimRecord, Results
     from layerclaims.verdicts.evidence import Evidence
 
@@ -21,8 +23,12 @@ class Outcome:
 
     end: End
     sentence: str  # what a test that does not pass says
-    status: compare.Status | None = None  # against the baseline; None without one
-    note: str = ""  # what there is to say of the comparison
+    change: "ChangeRecord | None" = None  # against the baseline; None without one
+
+    @property
+    def status(self) -> "Status | None":
+        """How the claim compares with the baseline; None without one."""
+        return None if self.change is None else self.change.status
 
 
 def by_verdict(record: "ClaimRecord", *, lenient: bool, verdicts_only: bool) -> Outcome:
@@ -34,31 +40,36 @@ def by_verdict(record: "ClaimRecord", *, lenient: bool, verdicts_only: bool) -> 
 
 def by_baseline(record: "ClaimRecord", evidence: "Evidence", study: "Study", baseline: "Results") -> Outcome:
     """Against a baseline's results: only a regression, as `compare` defines it, fails."""
+    from layerclaims.results import compare
+
     change = compare.changes(baseline, [record], _ground(evidence, study))[0]
-    verdict, status = record.verdict, change.status
-    if status == "regressed":
+    if change.status == "regressed":
         end: End = "fail"
     else:
-        end = "pass" if verdict is Verdict.REPLICATED else "known"
+        end = "pass" if record.verdict is Verdict.REPLICATED else "known"
     said = {
         "regressed": "regressed from the baseline",
         "improved": "better than in the baseline",
+        "changed": f"another verdict than in the baseline{', within error' if change.within_error else ''}",
         "same": "as in the baseline",
         "incomparable": "incomparable with the baseline",
         "no baseline": "no baseline for this claim",
-    }[status]
-    sentence = f"{verdict}, {said}: {record.reason}"
-    if status == "regressed":
-        sentence += f" It was {change.baseline}."
-    return Outcome(end=end, sentence=sentence, status=status, note=change.note)
+    }[change.status]
+    sentence = f"{record.verdict}, {said}: {record.reason}"
+    if change.baseline is not None and change.verdict_changed:
+        of_part = f", {inert(change.part, 120)}" if len(record.parts) > 1 and change.part else ""
+        sentence += f" In the baseline it was {change.baseline.verdict}{of_part}: {change.baseline}."
+    return Outcome(end=end, sentence=sentence, change=change)
 
 
-def _ground(evidence: "Evidence", study: "Study") -> compare.Ground:
+def _ground(evidence: "Evidence", study: "Study") -> "Ground":
     """As much of a run as a comparison of one claim needs."""
+    from layerclaims.results.compare import Ground
+
     protocol = study.protocol
     series = {one.name: one for part in evidence.parts for one in part.finding.series}
     corpora = {role: study.store(role).manifest["corpus"] for role in study.corpora_read}
-    return compare.Ground(
+    return Ground(
         context=protocol.context,
         alpha=protocol.alpha,
         n_labels=study.n_labels,

@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from layerclaims.errors import LayerclaimsError
 from layerclaims.plugin import options
 from layerclaims.plugin.collection import claim_of
 from layerclaims.plugin.judge import Judge
@@ -30,6 +31,10 @@ def pytest_load_initial_conftests(
     """Understand the short names of options too, as soon as it is known which ones other plugins have."""
     early_config.known_args_namespace.file_or_dir = options.paths(early_config, parser, args)
     yield
+    try:  # before pytest itself complains of the key, without a better one
+        options.check_keys(early_config)
+    except LayerclaimsError as error:
+        raise pytest.UsageError(str(error)) from None
     options.shorten(early_config, parser, args)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import copy
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -116,6 +117,7 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
 }
 INI_TYPES: Final[Mapping[Any, str]] = {int: "int", float: "float", "append": "linelist", "store_true": "bool"}
+GROUP: Final = "replication (layerclaims)"  # as `pytest --help` calls the options
 PREFIX: Final = "LAYERCLAIMS_"
 # options that were given by a name without layerclaims- which is ours; and those whose short ini key is
 SHORT: Final = pytest.StashKey[frozenset[str]]()
@@ -135,7 +137,7 @@ def declare(parser: pytest.Parser, manager: pytest.PytestPluginManager) -> None:
     late = "conftest.py" in files
     group = parser.getgroup(
         "replication",
-        "replication: claims about hidden states. You may leave out layerclaims- where no other plugin has the short "
+        f"{GROUP}: claims about hidden states. You may leave out layerclaims- where no other plugin has the short "
         "name. Each option is also an ini key, as layerclaims_n_texts, and a variable, as LAYERCLAIMS_N_TEXTS",
     )
     short = []
@@ -240,6 +242,18 @@ def key(name: str) -> str:
 def variable(name: str) -> str:
     """The variable of the environment in which an option can be given."""
     return CACHE_VARIABLE if name == "cache-dir" else PREFIX + key(name).upper()
+
+
+def check_keys(config: pytest.Config) -> None:
+    """Raise LayerclaimsError for an ini key layerclaims_... that is none of ours: pytest itself would only warn."""
+    known = [f"layerclaims_{key(name)}" for name in OPTIONS]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nothing else gives the keys that stand in the file
+        given = list(config.inicfg)
+    for ini in given:
+        if ini.lower().startswith("layerclaims") and ini not in known:
+            near = get_close_matches(ini, known, n=1, cutoff=0)[0]
+            raise LayerclaimsError(f"There is no ini key {shown(ini)}; did you mean {near}?")
 
 
 def check_variables(environment: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from layerclaims.plugin.session import Run
 from layerclaims.plugin.settings import Target
 from layerclaims.plugin.verdicts import Verdicts
 from layerclaims.runtime import progress
+from layerclaims.runtime.text import brief
 from layerclaims.verdicts.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class Outputs:
         self._run, self._verdicts = run, verdicts
         self.notes: list[str] = []  # sentences for the end
         self.written: list[Path] = []
-        self.comparison = ""  # with the baseline
+        self.outcome = ""  # of the comparison with the baseline: "2 regressed, 30 same"
+        self.comparison = ""  # the same, claim by claim
         self._regressed = False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -68,7 +70,22 @@ class Outputs:
                 self._write(session, targets)
             except LayerclaimsError as error:  # the other models' files are written all the same
                 self._fail(session, str(error))
+        self._index()
         gc.freeze()  # the process ends soon: its last three searches for garbage would take half a second
+
+    def _index(self) -> None:
+        """List all reports that lie beside those of this run; one that cannot be listed fails nobody."""
+        from layerclaims.report import index
+
+        if "html" not in self._run.settings.formats:
+            return
+        for root in dict.fromkeys(filter(None, (target.listed_in for target in self._run.settings.targets))):
+            try:
+                listed = index.update(root)
+            except Exception as error:  # whatever it is, the run's own files are written
+                self.notes.append(f"{root / index.NAME} was not written: {brief(error)}.")
+            else:
+                self.written += [] if listed is None else [listed]
 
     def _interrupted(self, session: pytest.Session) -> None:
         """Say how far the files are: each is whole or as it was."""
@@ -132,21 +149,19 @@ class Outputs:
             options=[*stated, *run.settings.stated],
             command=[str(word) for word in session.config.invocation_params.args],
             selected=None if counted is None else SelectedRecord(claims=counted[0], of=counted[1]),
+            baseline=run.baseline,
         )
 
     def _compare(self, session: pytest.Session, assembled: "Results") -> None:
-        """Hold the results against the baseline, if there is one."""
-        from layerclaims.results import compare
+        """Say how the results compare with the baseline, if there is one; what got worse fails the run."""
+        from layerclaims.results import compare, comparison_text
 
-        baseline = self._run.baseline
-        if baseline is None:
+        baseline, found = self._run.baseline, assembled.baseline
+        if baseline is None or found is None:
             return
-        changes = compare.compare(baseline, assembled)
-        ran = [change for change in changes if change.new is not None]
-        self.comparison = compare.heading(baseline, assembled) + "\n\n" + compare.table(ran)
-        if len(ran) < len(changes):
-            self.comparison += f" {len(changes) - len(ran)} claims of the baseline were not run."
-        if compare.exit_status(ran, "regression") and not self._run.settings.verdicts_only:
+        self.outcome = found.outcome
+        self.comparison = comparison_text.text(baseline, assembled, found.changes)
+        if compare.exit_status(found.shown, "regression") and not self._run.settings.verdicts_only:
             self._regressed = True
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -110,15 +110,20 @@ class Reporting:
 
     def _summarise(self, reporter: Any) -> None:
         out = self._config.get_terminal_writer()
-        if self._verdicts.records:
-            reporter.section("verdicts")
-            chosen = [nodeid for nodeid in self._run.expected if nodeid in self._verdicts.records]
-            terminal.write_table(out, [(self._verdicts.records[n], self._label(n)) for n in chosen])
-            if self._run.chosen:
-                out.line(f"{self._run.chosen}.")
         if self._outputs.comparison:
             reporter.section("baseline")
             out.line(self._outputs.comparison)
+        if self._verdicts.records:
+            reporter.section("verdicts")
+            chosen = [nodeid for nodeid in self._run.expected if nodeid in self._verdicts.records]
+            records = [(self._verdicts.records[n], self._label(n)) for n in chosen]
+            terminal.write_table(out, records)
+            if self._run.settings.twin:
+                terminal.write_twin(out, records)
+            if self._run.chosen:
+                out.line(f"{self._run.chosen}.")
+        if self._outputs.outcome:
+            out.line(f"Against the baseline: {self._outputs.outcome}.")
         terminal.write_paths(out, self._outputs.written, relative_to=self._config.invocation_params.dir)
         for note in self._outputs.notes:
             out.line(inert(note, 2000), red=True)

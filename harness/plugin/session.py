@@ -66,11 +66,13 @@ class Run:
         p = self.settings.targets[0].protocol
         models = dict.fromkeys(inert(target.protocol.model, 300) for target in self.settings.targets)
         protocols = dict.fromkeys(target.protocol.name for target in self.settings.targets)
+        twin = "layerclaims: every claim is also judged on the untrained twin of the model"
         transfer = "no other corpus" if p.transfer_corpus is None else inert(p.transfer_corpus, 300)
         return [
             f"layerclaims: {', '.join(models)}" + (f"; {self.chosen}" if self.chosen else ""),
             f"layerclaims: on {inert(p.corpus, 300)}, transfer to {transfer}; "
             f"{' and '.join(protocols)}, {p.n_texts:,} texts x {p.context} tokens, {p.folds} folds, seed {p.seed}",
+            *([twin] if self.settings.twin else []),
         ]
 
     @property

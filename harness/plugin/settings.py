@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from layerclaims.errors import LayerclaimsError
 from layerclaims.plugin.option_values import FORMATS, Given, batch_size, device, formats
-from layerclaims.plugin.options import PROTOCOLS, check_variables, key
+from layerclaims.plugin.options import PROTOCOLS, check_keys, check_variables, key
 from layerclaims.protocol import Protocol, report_name, resolve_options
 from layerclaims.runtime.files import check_writable
 from layerclaims.runtime.memory import parse
@@ -30,6 +30,7 @@ class Target:
     protocol: Protocol
     name: str  # of the model, harmless in file names and test ids, different for each model
     out: Path
+    listed_in: Path | None  # the folder of reports whose index lists this one; None where it stands alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +113,7 @@ def _check_file(path: Path, option: str) -> None:
 
 def read(config: pytest.Config) -> Settings:
     """The settings of a session; raises LayerclaimsError for options that make no sense."""
+    check_keys(config)
     check_variables(os.environ)
     given = Given(config)
     try:
@@ -128,8 +130,9 @@ def _settings(config: pytest.Config, given: Given) -> Settings:
     out = given.path("out", here)
     targets = []
     names = _names(models)
+    reports = here / "reports"
     for model, name in names.items():
-        folder = here / "reports" / name if out is None else out
+        folder = reports / name if out is None else out / name if len(names) > 1 else out
         for protocol in PROTOCOLS[chosen]:
             stated = {**fields, "name": (protocol, protocol_source)}
             if source != "default":
@@ -138,7 +141,8 @@ def _settings(config: pytest.Config, given: Given) -> Settings:
                 Target(
                     protocol=resolve_options(stated),
                     name=name,
-                    out=folder / name if out is not None and len(names) > 1 else folder,
+                    out=folder,
+                    listed_in=folder.parent if len(names) > 1 or folder.parent == reports else None,
                 )
             )
     cache_dir = given.path("cache-dir", here)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 COLUMN: Final = max(map(len, Verdict)) + 2
+LONGEST_PART: Final = 80  # characters of a part's name on the live line
 WIDE: Final = 140  # columns from which on a sentence fits beside its claim
 
 
@@ -40,12 +41,18 @@ def name(claim_id: str, label: str | None) -> str:
 def write_live(
     out: Writer, record: "ClaimRecord", label: str | None, *, done: int, of: int, width: int, note: str
 ) -> None:
-    """`[ 3/10] REPLICATED      norm-is-a-feature  .107 [.067, .147]`, as soon as the claim is judged."""
+    """`[ 3/10] REPLICATED      norm-is-a-feature  .107 [.067, .147]`, as soon as the claim is judged.
+
+    Of a claim with several parts the numbers are those of the part that decides, with its name.
+    """
     out.write(f"[{done:>{len(str(of))}}/{of}] ")
     out.write(f"{record.verdict:<{COLUMN}}", **STYLES[record.verdict].markup)
     said = name(record.id, label)
-    if record.estimate is not None:
-        said = f"{said:<{width}}  {with_interval(record.estimate, record.interval)}"
+    part = record.decisive
+    if part is not None and part.estimate is not None:
+        said = f"{said:<{width}}  {with_interval(part.estimate, part.interval)}"
+        if len(record.parts) > 1:
+            said += f" {inert(part.name, LONGEST_PART)}"
     elif record.verdict in (Verdict.NOT_TESTED, Verdict.ERROR):
         said = f"{said:<{width}}  {inert(record.reason, 400)}"
     out.line(f"{said}  ({note})" if note else said)
@@ -71,6 +78,23 @@ def write_table(out: Writer, records: Sequence[tuple["ClaimRecord", str | None]]
     counts = Counter(record.verdict for record, _ in records)
     out.line()
     out.line(", ".join(f"{counts[verdict]} {verdict}" for verdict in FAULTS_FIRST[::-1] if counts[verdict]))
+
+
+def write_twin(out: Writer, records: Sequence[tuple["ClaimRecord", str | None]]) -> None:
+    """What the untrained twin says: how many of the claims that replicate do so there too, and which."""
+    replicated = [(record, label) for record, label in records if record.verdict is Verdict.REPLICATED]
+    judged = [
+        (record.control_untrained.verdict, name(record.id, label))
+        for record, label in replicated
+        if record.control_untrained is not None
+    ]
+    too = [said for verdict, said in judged if verdict is Verdict.REPLICATED]
+    text = f"Untrained twin: {len(too)} of the {len(judged)} claims that replicate do so there too"
+    if lost := len(replicated) - len(judged):
+        text += f", {lost} could not be judged there"
+    text += f": {', '.join(too)}." if too else "."
+    for line in textwrap.wrap(text, max(out.fullwidth - 1, 40), break_on_hyphens=False):
+        out.line(line)
 
 
 def write_paths(out: Writer, paths: Iterable[Path], *, relative_to: Path) -> None:

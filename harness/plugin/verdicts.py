@@ -16,6 +16,7 @@ from layerclaims.verdicts.verdict import Verdict
 
 if TYPE_CHECKING:
     from layerclaims.recording.exhibits import Exhibits
+    from layerclaims.results.change_records import ChangeRecord
     from layerclaims.results.records import ClaimRecord
 
 EXHIBITS = pytest.StashKey[dict[str, Any]]()
@@ -82,6 +83,8 @@ class Verdicts:
         if found is not None:
             kept = dict(item.user_properties)
             kept.update(_properties(found))
+            if judged is not None and judged.outcome.change is not None:
+                kept.update(_against(judged.outcome.change))
             item.user_properties[:] = list(kept.items())
             report.user_properties = list(kept.items())
         return report
@@ -151,6 +154,20 @@ def _properties(record: "ClaimRecord") -> dict[str, str]:
         "claim_verdict": str(record.verdict),
         **{f"claim_{name}": "" if value is None else digits(value) for name, value in numbers.items()},
         "claim_reason": record.reason,
+    }
+
+
+def _against(change: "ChangeRecord") -> dict[str, str]:
+    """What JUnit gets to know of a claim in the baseline."""
+    side = change.baseline
+    estimate = None if side is None else side.estimate
+    low, high = (None, None) if side is None or side.interval is None else side.interval
+    numbers = {"estimate": estimate, "interval_low": low, "interval_high": high}
+    return {
+        "claim_status": change.status,
+        "baseline_verdict": "" if side is None else str(side.verdict),
+        **{f"baseline_{name}": "" if value is None else digits(value) for name, value in numbers.items()},
+        "baseline_note": change.note,
     }
 
 

@@ -12,6 +12,7 @@ from layerclaims.protocol import DISPLAYED, ProtocolName
 from layerclaims.recording.environment import environment, git_commit
 from layerclaims.recording.exhibits import Exhibits, left_out
 from layerclaims.recording.pictures import REDUCTIONS, pictures
+from layerclaims.results.compare import against
 from layerclaims.results.figure_records import FIGURES, FigureRecord
 from layerclaims.results.file import plain, sealed
 from layerclaims.results.records import (
@@ -40,11 +41,12 @@ def assemble(
     options: Sequence[Mapping[str, Any]],
     command: Sequence[str] = (),
     selected: SelectedRecord | None = None,
+    baseline: Results | None = None,
 ) -> Results:
     """The results of one model: studies and exhibits by protocol, and the records of all claims in order.
 
-    `command` is what pytest was given, `selected` how many claims were run of how many there are. What could not be
-    drawn is absent, with its reason among the claim's `missing`.
+    `command` is what pytest was given, `selected` how many claims were run of how many there are, `baseline` an earlier
+    run to hold this one against. What could not be drawn is absent, with its reason among the claim's `missing`.
     """
     claims: list[ClaimRecord] = []
     study = next(iter(studies.values()))
@@ -79,40 +81,39 @@ def assemble(
     more |= {"selected": selected} if selected else {}
     more |= {"walks": walks} if walks else {}
     facts = study.facts
-    return sealed(
-        Results(
-            schema_version=SCHEMA_VERSION,
-            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            harness=HarnessRecord(version=__version__, git_commit=git_commit()),
-            protocol=ProtocolRecord.model_validate(
-                {**protocol.as_json(), "name": run, "options": list(options)}
-            ),
-            model=ModelRecord(
-                # the store may have been captured under another name of the same weights
-                name=DISPLAYED.get(protocol.model, protocol.model),
-                revision=study.source.revision,
-                architecture=facts.architecture,
-                n_blocks=facts.n_blocks,
-                hidden_size=facts.hidden_size,
-                n_parameters=facts.n_parameters,
-                dtype=facts.dtype,
-                tied_embeddings=facts.tied_embeddings,
-                weights_sha256=facts.weights_sha256,
-            ),
-            corpora=tuple(
-                _corpus(one, role)
-                for role, one in {role: one for one in studies.values() for role in one.corpora_read}.items()
-            ),
-            environment=environment(),
-            claims=tuple(with_holm(claims, alpha=protocol.alpha)),
-            **more,
-            documents=documents,
-            figures=figures,
-            pictures=tuple(
-                pictures(one, reduced=REDUCTIONS in exhibited[name].figures) for name, one in studies.items()
-            ),
-        )
+    results = Results(
+        schema_version=SCHEMA_VERSION,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        harness=HarnessRecord(version=__version__, git_commit=git_commit()),
+        protocol=ProtocolRecord.model_validate({**protocol.as_json(), "name": run, "options": list(options)}),
+        model=ModelRecord(
+            # the store may have been captured under another name of the same weights
+            name=DISPLAYED.get(protocol.model, protocol.model),
+            revision=study.source.revision,
+            architecture=facts.architecture,
+            n_blocks=facts.n_blocks,
+            hidden_size=facts.hidden_size,
+            n_parameters=facts.n_parameters,
+            dtype=facts.dtype,
+            tied_embeddings=facts.tied_embeddings,
+            weights_sha256=facts.weights_sha256,
+        ),
+        corpora=tuple(
+            _corpus(one, role)
+            for role, one in {role: one for one in studies.values() for role in one.corpora_read}.items()
+        ),
+        environment=environment(),
+        claims=tuple(with_holm(claims, alpha=protocol.alpha)),
+        **more,
+        documents=documents,
+        figures=figures,
+        pictures=tuple(
+            pictures(one, reduced=REDUCTIONS in exhibited[name].figures) for name, one in studies.items()
+        ),
     )
+    if baseline is not None:
+        results = results.model_copy(update={"baseline": against(baseline, results)})
+    return sealed(results)
 
 
 def _with(record: ClaimRecord, *, missing: Mapping[str, str], **changed: Any) -> ClaimRecord:

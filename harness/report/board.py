@@ -142,7 +142,7 @@ def _model(run: Results) -> Model:
     corpora = " and ".join(_plain(corpus.name, LONGEST_NAME) for corpus in run.corpora)
     return Model(
         name=_plain(model.name, LONGEST_NAME),
-        size=_count(model.n_parameters),
+        size=short_count(model.n_parameters),
         about=f"{model.n_blocks} blocks, {protocol.n_texts} texts of {protocol.context} tokens of "
         f"{corpora}, seed {protocol.seed}",
     )
@@ -163,7 +163,8 @@ def _trend(claims: Sequence[ClaimRecord]) -> str:
     )
 
 
-def _count(n: int) -> str:
+def short_count(n: int) -> str:
+    """A number of parameters in few characters: "135M"."""
     for step, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
         if n >= step:
             return f"{n / step:.3g}{unit}" if n < 1000 * step else f"{n // step:,}{unit}"

@@ -159,7 +159,23 @@ def facts(data: Results) -> list[tuple[str, str]]:
     made.append(
         ("Protocol", f"{names[protocol.name]}{profile}, {protocol.folds} folds, seed {protocol.seed}")
     )
+    if said := _control(data):
+        made.append(("Control", said))
     return made
+
+
+def _control(data: Results) -> str:
+    """How many of the replicated claims hold on the untrained twin as well; empty where it was not asked for."""
+    judged = [claim for claim in data.claims if claim.control_untrained is not None]
+    asked = any(one.name == "control" and one.value == "untrained" for one in data.protocol.options)
+    if not judged:
+        return "the untrained twin was asked for, and no claim could be judged on it" if asked else ""
+    own = [claim for claim in judged if claim.verdict is Verdict.REPLICATED]
+    too = sum(
+        claim.control_untrained is not None and claim.control_untrained.verdict is Verdict.REPLICATED
+        for claim in own
+    )
+    return f"untrained twin; {too} of the {len(own)} replicated claims hold on it too"
 
 
 def bibtex(data: Results) -> str:

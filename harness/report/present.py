@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from layerclaims.report import answers, structureless
 from layerclaims.report import protocols as between
+from layerclaims.report.baseline import comparison
 from layerclaims.report.escaping import clean, cleaned, quoted
 from layerclaims.report.overview import bibtex, certainty, contents, facts, headline, tally, with_selection
 from layerclaims.report.pictures import galleries
@@ -29,6 +30,7 @@ from layerclaims.report.wording import (
     sample_text,
     sentence,
     short_name,
+    title_of,
     value_text,
 )
 from layerclaims.results.figure_records import FigureRecord
@@ -89,7 +91,7 @@ def present(results: Results, *, interactive: bool) -> Report:
         records.sort(key=lambda claim: list(PROTOCOLS).index(claim.protocol))
         made = tuple(_result(claim, command, interactive) for claim in records)
         first = records[0]
-        title = first.id.replace("-", " ").capitalize().replace("Pca ", "PCA ")
+        title = title_of(first.id)
         rigorous, published = (
             next((claim for claim in records if claim.protocol == name), None) for name in PROTOCOLS
         )
@@ -138,6 +140,7 @@ def present(results: Results, *, interactive: bool) -> Report:
         headline=with_selection(
             answers.headline(rows) if both and len(rows) > 1 else headline(tallies), results
         ),
+        baseline=comparison(data),
         both=both,
         of_post=all(of_post(claim) for claim in data.claims),
         cites_post=any(of_post(claim) for claim in data.claims),
@@ -167,7 +170,7 @@ def present(results: Results, *, interactive: bool) -> Report:
 
 
 def _result(claim: ClaimRecord, command: list[str], interactive: bool) -> Result:
-    part = between.decisive(claim.parts)
+    part = claim.decisive
     published = claim.reported_value if part is not None and part is claim.parts[0] else None
     test = "test_" + claim.id.replace("-", "_")
     # elsewhere, since a run of one claim does not replace a report of more
@@ -301,7 +304,7 @@ def _forest(claims: Sequence[ClaimRecord], interactive: bool) -> str:
     """Return one row of the forest plot with a mark for each of the claims that has a number."""
     marks, said, published = [], [], None
     for claim in claims:
-        part = between.decisive(claim.parts)
+        part = claim.decisive
         if part is None or (distance := distance_of(part, part.estimate)) is None:
             continue
         line = _line(part)

@@ -5,14 +5,13 @@ The walk of a claim says it: its number at every step from the one to the other.
 
 import math
 import re
-from collections.abc import Sequence
 from typing import Final
 
 from layerclaims.report.escaping import clean
 from layerclaims.report.moves import LONGEST_CHOICE, Causes, causes, decimal, gap
 from layerclaims.report.views import WalkLine
 from layerclaims.report.wording import measured, rule_text
-from layerclaims.results.records import ClaimRecord, PartRecord
+from layerclaims.results.records import ClaimRecord, PartRecord, decisive
 from layerclaims.results.walk_records import WalkRecord
 from layerclaims.verdicts.verdict import Verdict
 
@@ -185,15 +184,6 @@ def compared(
     if mine is not None and mine.name in others:
         return mine, others[mine.name]
     return mine, decisive(list(others.values()))
-
-
-def decisive(parts: Sequence[PartRecord]) -> PartRecord | None:
-    """The part on which a verdict rests: the first that fails, else the first undecided, else the first."""
-    for wanted in (False, None):
-        for part in parts:
-            if part.holds is wanted:
-                return part
-    return parts[0] if parts else None
 
 
 def _noise(rigorous: ClaimRecord, published: ClaimRecord, walk: WalkRecord | None) -> float:

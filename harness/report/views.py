@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from layerclaims.report.baseline import Comparison
 from layerclaims.results.records import Results
 from layerclaims.verdicts.verdict import Verdict
 
@@ -222,6 +223,7 @@ class Report:
     galleries: tuple[Gallery, ...]  # the states, drawn; one for each protocol
     contents: tuple[tuple[tuple[int, str, str], ...], ...]  # columns of (level, anchor, text)
     headline: str
+    baseline: Comparison | None  # None: the run was held against none
     certainty: tuple[tuple[str, str], ...]  # label, sentence: what the run is sure of, and what not
     facts: tuple[tuple[str, str], ...]
     options: tuple[tuple[str, str, str], ...]

@@ -42,6 +42,11 @@ def reported(claim: ClaimRecord) -> str:
     return f"{name} reports: {claim.reported}{cell}"
 
 
+def title_of(claim_id: str) -> str:
+    """Return a claim's title: its id as words."""
+    return claim_id.replace("-", " ").capitalize().replace("Pca ", "PCA ")
+
+
 def short_name(model: str) -> str:
     """Return a model's name for a title: a path's last part, any other name as it is."""
     plain = model.removeprefix("local:")

@@ -3,8 +3,8 @@
 **The rule.** Verdicts are ordered REPLICATED > INCONCLUSIVE > NOT_REPLICATED. A claim *regressed* when its
 verdict got worse and, for at least one of the parts that got worse, the intervals of the two runs separate
 (no number lies in both) with the new one on the wrong side. It *improved* when the same holds the other way
-round. Every other pair of verdicts is the *same*: a verdict that changed while the intervals overlap is
-told in words ("weaker, within sampling error") and is no regression.
+round. Any other verdict that changed is *changed*: no regression, and told in words ("weaker verdict, within error:
+the intervals overlap"). Two equal verdicts are the *same*.
 
 Why separate intervals and not a changed verdict: near a threshold every other sample of documents changes
 the verdict of an unchanged model. Two 95 % intervals of one and the same number separate in one direction
@@ -20,11 +20,11 @@ comparable.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from layerclaims.errors import LayerclaimsError
-from layerclaims.protocol import ProtocolName
-from layerclaims.runtime.text import digits, inert, shown, with_interval
+from layerclaims.results.change_records import BaselineRecord, ChangeRecord, SideRecord, Status, outcome
+from layerclaims.runtime.text import digits, inert, shown
 from layerclaims.verdicts.criterion import MINIMUM_DOCUMENTS
 from layerclaims.verdicts.verdict import Verdict
 
@@ -32,57 +32,10 @@ if TYPE_CHECKING:
     from layerclaims.results.records import ClaimRecord, PartRecord, Results
 
 
-Status = Literal["regressed", "improved", "same", "incomparable", "no baseline"]
 FailOn = Literal["regression", "change"]
-# in the order of the table
-STATUSES: tuple[Status, ...] = ("regressed", "improved", "incomparable", "no baseline", "same")
 FAIL_ON: tuple[FailOn, ...] = ("regression", "change")
 RANK: Mapping[Verdict, int] = {Verdict.NOT_REPLICATED: 0, Verdict.INCONCLUSIVE: 1, Verdict.REPLICATED: 2}
-_STATE = {False: 0, None: 1, True: 2}  # of a part, as the verdicts
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """What one run says of a claim; the numbers are those of the part that `Change.part` names."""
-
-    verdict: Verdict
-    estimate: float | None
-    interval: tuple[float, float] | None
-
-    def __str__(self) -> str:
-        """As in ".931 [.925, .937]"."""
-        return "-" if self.estimate is None else with_interval(self.estimate, self.interval)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """One claim under one protocol in both runs."""
-
-    id: str
-    protocol: ProtocolName
-    status: Status
-    baseline: Side | None  # None: not in the baseline
-    new: Side | None  # None: not in the new run
-    part: str  # name of the part that the numbers belong to; "" for a claim without any
-    separate: bool | None  # whether the intervals have no number in common; None where there are not two
-    note: str  # one plain sentence, or "" where there is nothing to say
-
-    @property
-    def verdict_changed(self) -> bool:
-        """Whether both runs have a verdict and these differ, with or without evidence."""
-        if self.baseline is None or self.new is None:
-            return False
-        return self.baseline.verdict != self.new.verdict
-
-    @property
-    def lost(self) -> bool:
-        """The harness failed in the new run where the baseline has a verdict."""
-        return (
-            self.baseline is not None
-            and self.baseline.verdict is not Verdict.ERROR
-            and self.new is not None
-            and self.new.verdict is Verdict.ERROR
-        )
+STATE: Mapping[bool | None, int] = {False: 0, None: 1, True: 2}  # of a part, as the verdicts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +60,7 @@ class Ground:
         )
 
 
-def compare(baseline: "Results", new: "Results") -> list[Change]:
+def compare(baseline: "Results", new: "Results") -> list[ChangeRecord]:
     """Every claim (and protocol) of either run, in the order of the new run, then those it lacks.
 
     The module's docstring states the rule.
@@ -115,7 +68,7 @@ def compare(baseline: "Results", new: "Results") -> list[Change]:
     return changes(baseline, new.claims, Ground.of(new))
 
 
-def changes(baseline: "Results", claims: Sequence["ClaimRecord"], ground: Ground) -> list[Change]:
+def changes(baseline: "Results", claims: Sequence["ClaimRecord"], ground: Ground) -> list[ChangeRecord]:
     """As `compare`, for claims of a run that is not over."""
     old_ground = Ground.of(baseline)
     before = {(claim.id, claim.protocol): claim for claim in baseline.claims}
@@ -143,37 +96,23 @@ def changes(baseline: "Results", claims: Sequence["ClaimRecord"], ground: Ground
     return found
 
 
-def table(changes: Sequence[Change]) -> str:
-    """The comparison as text for a terminal: what got worse first, then a line for each note and a tally."""
-    if not changes:
-        return "There is no claim to compare."
-    ordered = sorted(changes, key=lambda change: STATUSES.index(change.status))
-    both = len({change.protocol for change in changes}) > 1
-    rows = [("status", "claim", "verdict", "estimate", "intervals")]
-    for change in ordered:
-        name = f"{change.id} ({change.protocol})" if both else change.id
-        separate = {True: "separate", False: "overlap", None: "-"}[change.separate]
-        rows.append((change.status, name, _verdicts(change), _estimates(change), separate))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-    told: dict[str, list[str]] = {}  # a note that several claims share is told once
-    for change in ordered:
-        if change.note:
-            told.setdefault(change.note, []).append(f"{change.id} ({change.protocol})" if both else change.id)
-    notes = [
-        f"{names[0] if len(names) == 1 else f'{len(names)} claims'}: {note}." for note, names in told.items()
-    ]
-    tally = ", ".join(
-        f"{count} {status}"
-        for status in STATUSES
-        if (count := sum(change.status == status for change in changes))
+def against(baseline: "Results", new: "Results") -> BaselineRecord:
+    """What the new run's file says of the baseline that it was held against."""
+    changes = compare(baseline, new)
+    return BaselineRecord(
+        model=baseline.model.name,
+        revision=baseline.model.revision,
+        created=baseline.created,
+        n_texts=baseline.protocol.n_texts,
+        context=baseline.protocol.context,
+        seed=baseline.protocol.seed,
+        sha256=baseline.sha256,
+        outcome=outcome(changes),
+        changes=tuple(changes),
     )
-    return "\n".join([*lines, *(["", *notes] if notes else []), "", f"{tally}."])
 
 
-def exit_status(changes: Sequence[Change], fail_on: str | None) -> int:
+def exit_status(changes: Sequence[ChangeRecord], fail_on: str | None) -> int:
     """0, or 1 where `fail_on` says that the changes are a failure.
 
     None never fails. "regression": a claim regressed, or its test broke (ERROR) where the baseline has a
@@ -191,21 +130,7 @@ def exit_status(changes: Sequence[Change], fail_on: str | None) -> int:
     return int(nothing or any(change.status == "regressed" or change.lost for change in changes))
 
 
-def heading(baseline: "Results", new: "Results") -> str:
-    """Two lines: model, texts and seed of each run."""
-
-    def line(word: str, results: "Results") -> str:
-        model, protocol = results.model, results.protocol
-        revision = f" at {inert(model.revision, 120)}" if model.revision else ""
-        return (
-            f"{word} {inert(model.name, 120)}{revision}, {protocol.n_texts} texts of "
-            f"{protocol.context} tokens, seed {protocol.seed}, {results.created}"
-        )
-
-    return f"{line('baseline:', baseline)}\n{line('new:     ', new)}"
-
-
-def _change(before: "ClaimRecord", after: "ClaimRecord", difference: str | None) -> Change:
+def _change(before: "ClaimRecord", after: "ClaimRecord", difference: str | None) -> ChangeRecord:
     old, now = before.verdict, after.verdict
     parts = list(zip(before.parts, after.parts, strict=False))
     shown_part = 0  # whose numbers are shown: the first, or the one that tells the runs apart
@@ -223,26 +148,23 @@ def _change(before: "ClaimRecord", after: "ClaimRecord", difference: str | None)
     elif old != now and (doubt := _doubt(before, after)) is not None:
         status, note = "incomparable", doubt
     elif old == now:
-        if _separate(*parts[0]) if parts else _separate(before, after):
+        if separate(*parts[0]) if parts else separate(before, after):
             note = "the verdict stands, but its estimate moved by more than both intervals allow"
     else:
         worse = RANK[now] < RANK[old]
-        evidence = [
+        went = [  # the parts that went the way of the verdict
             index
             for index, (b, n) in enumerate(parts)
-            if (_STATE[n.holds] < _STATE[b.holds]) == worse
-            and n.holds != b.holds
-            and _separate(b, n)
-            and _moved(b, n, worse=worse)
+            if n.holds != b.holds and (STATE[n.holds] < STATE[b.holds]) == worse
         ]
+        evidence = [index for index in went if is_evidence(*parts[index], parts[index][1], worse=worse)]
+        shown_part = next(iter(evidence or went), 0)
         if evidence:
-            status, shown_part = ("regressed" if worse else "improved"), evidence[0]
+            status = "regressed" if worse else "improved"
         else:
-            changed = [index for index, (b, n) in enumerate(parts) if n.holds != b.holds]
-            shown_part = changed[0] if changed else 0
-            word = "weaker" if worse else "stronger"
-            apart = bool(parts) and _separate(*parts[shown_part])
-            why = "but not for its estimate" if apart else "within sampling error: the intervals overlap"
+            status, word = "changed", "weaker" if worse else "stronger"
+            apart = bool(parts) and separate(*parts[shown_part])
+            why = "but not for its estimate" if apart else "within error: the intervals overlap"
             note = f"{word} verdict, {why}"
     b: ClaimRecord | PartRecord = before
     n: ClaimRecord | PartRecord = after
@@ -255,22 +177,24 @@ def _change(before: "ClaimRecord", after: "ClaimRecord", difference: str | None)
             words = f"the threshold was {thresholds[0]} and is {thresholds[1]}"
             note = "; ".join(filter(None, [note, words]))
     comparable = status not in ("incomparable", "no baseline")
-    return Change(
+    return ChangeRecord(
         id=after.id,
         protocol=after.protocol,
         status=status,
         baseline=_side(old, b),
         new=_side(now, n),
         part=name,
-        separate=_separate(b, n) if comparable else None,
+        separate=separate(b, n) if comparable else None,
         note=note,
     )
 
 
-def _without(claim: "ClaimRecord", status: Status, note: str, *, side: Literal["baseline", "new"]) -> Change:
+def _without(
+    claim: "ClaimRecord", status: Status, note: str, *, side: Literal["baseline", "new"]
+) -> ChangeRecord:
     part = claim.parts[0] if claim.parts else None
     found = _side(claim.verdict, part or claim)
-    return Change(
+    return ChangeRecord(
         id=claim.id,
         protocol=claim.protocol,
         status=status,
@@ -282,8 +206,8 @@ def _without(claim: "ClaimRecord", status: Status, note: str, *, side: Literal["
     )
 
 
-def _side(verdict: Verdict, numbers: "ClaimRecord | PartRecord") -> Side:
-    return Side(verdict=verdict, estimate=numbers.estimate, interval=numbers.interval)
+def _side(verdict: Verdict, numbers: "ClaimRecord | PartRecord") -> SideRecord:
+    return SideRecord(verdict=verdict, estimate=numbers.estimate, interval=numbers.interval)
 
 
 def _difference(before: "ClaimRecord", after: "ClaimRecord", baseline: Ground, new: Ground) -> str | None:
@@ -331,27 +255,23 @@ def _doubt(before: "ClaimRecord", after: "ClaimRecord") -> str | None:
     return None
 
 
-def _separate(a: "ClaimRecord | PartRecord", b: "ClaimRecord | PartRecord") -> bool | None:
+Numbers: TypeAlias = "ClaimRecord | PartRecord | SideRecord"  # whatever has an estimate and an interval
+
+
+def is_evidence(before: Numbers, after: Numbers, part: "PartRecord", *, worse: bool) -> bool:
+    """Whether the numbers of a part, before and after, are evidence that it got worse, or else better.
+
+    The intervals separate and the estimate went the way that the verdict went: a threshold that moved is no evidence.
+    """
+    if not separate(before, after):
+        return False
+    if part.relation not in (">", "<") or after.estimate is None or before.estimate is None:
+        return True
+    return (after.estimate < before.estimate) == ((part.relation == ">") == worse)
+
+
+def separate(a: Numbers, b: Numbers) -> bool | None:
+    """Whether two intervals have no number in common; None where there are not two."""
     if a.interval is None or b.interval is None:
         return None
     return a.interval[1] < b.interval[0] or b.interval[1] < a.interval[0]
-
-
-def _moved(before: "PartRecord", after: "PartRecord", *, worse: bool) -> bool:
-    """Whether the estimate went the way that the verdict went: a threshold that moved is no evidence."""
-    if after.relation not in (">", "<") or after.estimate is None or before.estimate is None:
-        return True
-    fell = after.estimate < before.estimate
-    return fell == ((after.relation == ">") == worse)
-
-
-def _verdicts(change: Change) -> str:
-    old = "-" if change.baseline is None else change.baseline.verdict
-    now = "-" if change.new is None else change.new.verdict
-    return old if old == now else f"{old} → {now}"
-
-
-def _estimates(change: Change) -> str:
-    if change.baseline is None or change.new is None:
-        return str(change.new or change.baseline)
-    return f"{change.baseline} → {change.new}"

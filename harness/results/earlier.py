@@ -5,11 +5,14 @@ A file is held to the rules of its own time: a number that was right when it was
 
 import math
 from dataclasses import dataclass, replace
+from typing import Final
 
-from layerclaims.results.records import SCHEMA_VERSION, SEALED
+from layerclaims.results.records import SEALED
 from layerclaims.statistics.estimate import Estimate, Method, Side
 from layerclaims.statistics.hypotheses import equivalent
 from layerclaims.verdicts.criterion import CONTROLS, Criterion
+
+JUDGED_ALIKE: Final = 4  # from this version on claims are judged as they are today
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +24,7 @@ class Rules:
     @property
     def present(self) -> bool:
         """Whether what claims declare today is what the file was judged by."""
-        return self.version == SCHEMA_VERSION
+        return self.version >= JUDGED_ALIKE
 
     @property
     def whole(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from layerclaims.runtime.text import inert
+from layerclaims.verdicts.verdict import Verdict
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
@@ -129,6 +130,8 @@ Counts = Annotated[
     ),
 ]
 ClaimId = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
+Named = Annotated[Verdict, Field(strict=False)]  # a verdict by its name
+Moment = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]  # of UTC
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 # a JSON array, which Python reads as a list; a million wrong items make one complaint
 Many = Annotated[tuple[Item, ...], Field(strict=False, fail_fast=True)]

@@ -4,10 +4,12 @@ Fields stand in the order in which the file has them. A field with a default may
 first files, or not every claim has it.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal, Self
 
 import numpy as np
 from layerclaims.protocol import ProtocolName
+from layerclaims.results.change_records import BaselineRecord
 from layerclaims.results.fields import (
     ClaimId,
     Count,
@@ -16,6 +18,8 @@ from layerclaims.results.fields import (
     Interval,
     Json,
     Many,
+    Moment,
+    Named,
     Number,
     Record,
     Sha256,
@@ -27,20 +31,18 @@ from layerclaims.results.picture_records import PicturesRecord
 from layerclaims.results.walk_records import AblationRecord, WalkRecord
 from layerclaims.statistics.estimate import Method
 from layerclaims.verdicts.criterion import Relation
-from layerclaims.verdicts.verdict import Verdict
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 # 2 adds `where` and `selected`; 3 adds `walks` and takes the published procedure as it was run; 4 has p-values on the
-# verdict's side and level, and controls that must not lie above a value
-SCHEMA_VERSION: Final = 4
+# verdict's side and level, and controls that must not lie above a value; 5 adds `baseline`
+SCHEMA_VERSION: Final = 5
 SEALED: Final = 3  # from this version on every file has a checksum
 MOST_CLAIMS: Final = 2_000  # under all protocols: what a hostile file may ask for is bounded
 MOST_PARTS: Final = 100
 MOST_NULLS: Final = 20
 # the authors chose other texts for transfer
 CorpusRole = Literal["main", "transfer", "transfer as published"]
-Named = Annotated[Verdict, Field(strict=False)]  # a verdict by its name
 
 
 class HarnessRecord(Record):
@@ -194,6 +196,15 @@ class NullRecord(Record):
     draws: Count
 
 
+def decisive(parts: Sequence[PartRecord]) -> PartRecord | None:
+    """The part on which a verdict rests: the first that fails, else the first undecided, else the first."""
+    for wanted in (False, None):
+        for part in parts:
+            if part.holds is wanted:
+                return part
+    return parts[0] if parts else None
+
+
 class TwinRecord(Record):
     """What the same rule says of the untrained twin: the same architecture, freshly initialised."""
 
@@ -255,6 +266,11 @@ class ClaimRecord(Record):
     p_holm: Number | None  # adjusted over all claims of the protocol
     survives_holm: bool | None = None  # null: not REPLICATED, or without a p-value
 
+    @property
+    def decisive(self) -> PartRecord | None:
+        """The part on which the verdict rests; None for a claim without parts."""
+        return decisive(self.parts)
+
 
 class SeriesRecord(Record):
     """What one probe got right, by document; `correct` and `total` count by label too, or over all labels."""
@@ -291,8 +307,8 @@ class SeriesRecord(Record):
 class Results(Record):
     """One run: every verdict with its evidence, and the counts per document behind each accuracy."""
 
-    schema_version: Literal[1, 2, 3, 4]
-    created: Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
+    schema_version: Literal[1, 2, 3, 4, 5]
+    created: Moment
     harness: HarnessRecord
     protocol: ProtocolRecord
     model: ModelRecord
@@ -303,6 +319,10 @@ class Results(Record):
     ] = ()
     selected: Annotated[
         SelectedRecord | None, Field(description="How many claims were run of how many there are.")
+    ] = None
+    baseline: Annotated[
+        BaselineRecord | None,
+        Field(description="The earlier run that this one was held against; only of a run with `--baseline`."),
     ] = None
     claims: Annotated[Many[ClaimRecord], Field(max_length=MOST_CLAIMS)]
     ablation: Annotated[

@@ -11,6 +11,7 @@ STATED: Final = (
     "numbers that follow from no counts, but for their agreement with one another and with the rule",
     "certificates of probes, controls, facts, verdicts on an untrained twin, reasons of what was not tested",
     "pictures of the states, figures but for recalls, and the steps of a walk between its ends",
+    "what a baseline says, and why a claim cannot be compared with it",
 )
 
 

@@ -17,6 +17,7 @@ from layerclaims import __version__
 from layerclaims.results import attachment, pdf_check
 from layerclaims.results import file as results_file
 from layerclaims.results.agreement import Mismatches, same_p
+from layerclaims.results.baseline_check import check_baseline
 from layerclaims.results.claim_check import Basis, ClaimCheck, named
 from layerclaims.results.earlier import Rules
 from layerclaims.results.records import ClaimRecord, Results, SeriesRecord
@@ -144,6 +145,7 @@ class _Checking:
             check_walks(results, self.mismatches)
             check_figures(results, sound, self.mismatches)
             check_pictures(results, self.mismatches)
+            check_baseline(results, self.mismatches)
         if current:
             check_claims(results, self.claims, self.mismatches)
         return Verification(

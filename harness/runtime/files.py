@@ -9,6 +9,7 @@ import secrets
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
@@ -209,6 +210,30 @@ def locked(path: Path, *, notes: bool = True) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def folder_held(directory: Path) -> Iterator[None]:
+    """Hold a folder against other processes that ask for it the same way, and leave no file there.
+
+    A killed process gives it back by dying. Where the system knows no such locks, or another process does not let go
+    for ten seconds, nothing is held.
+    """
+    descriptor = None
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            descriptor = os.open(directory, os.O_RDONLY)
+            for _ in range(100):
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.1)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager

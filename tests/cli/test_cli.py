@@ -1,9 +1,12 @@
 """The command line as a user meets it: help, exit statuses, one sentence for every mistake."""
 
 import copy
+import csv
+import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,7 +116,8 @@ class TestMistakes:
             (), ("nothing",), ("compare",), ("compare", "a", "b", "--fail-on", "all"), ("verify", "a", "b"),
             ("cache",), ("cache", "prune"), ("cache", "prune", "--older-than", "soon"),
             ("cache", "prune", "--older-than", "-1"), ("cache", "prune", "--older-than", "nan"),
-            ("cache", "prune", "--older-than", "3", "--all"), ("report", "--out"), ("explain", "a", "b"),
+            ("cache", "prune", "--older-than", "3", "--all"),
+            ("compare", "a", "b", "--all", "--csv"), ("report", "--out"), ("explain", "a", "b"),
             ("explain", "norm-is-a-feture"), ("explain", "\x1b[31m\u202e"), ("capture",), ("verify", "--fil", "a"),
             ("report", "x.json", "--report", "docx"), ("\x1b[31m\u202e\n",), ("verify", "a", "\x1b[31m\u202e\n"),
             ("capture", "embedded", "--batch-size", "0"),
@@ -179,6 +183,20 @@ class TestReport:
         assert status == 0
         assert (tmp_path / "reports" / "smollm2-135m-instruct" / "summary.md").exists()
         assert "written: reports/smollm2-135m-instruct/summary.md" in out
+
+    def test_lists_the_reports_that_lie_together(
+        self, run: Said, files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        name = Path("reports", "smollm2-135m-instruct", "results.json")
+        name.parent.mkdir(parents=True)
+        shutil.copy(files["ten"], name)
+        status, out, _ = run("report", name, "--report", "html")
+        assert status == 0
+        assert "written: reports/index.html" in out
+        assert "./smollm2-135m-instruct/report.html" in Path("reports", "index.html").read_text("utf-8")
+        assert run("report", name, "--report", "html", "--out", "elsewhere")[0] == 0
+        assert not Path("index.html").exists()
 
     def test_of_several_files_gives_a_board_by_size(
         self, run: Said, files: dict[str, Path], tmp_path: Path
@@ -274,8 +292,16 @@ class TestCompare:
     def test_prints_a_table(self, run: Said, files: dict[str, Path]) -> None:
         status, out, _ = run("compare", files["ten"], files["ten"], "--fail-on", "change")
         assert status == 0
-        assert out.startswith("baseline: SmolLM2-135M-Instruct")
-        assert out.endswith("10 same.\n")
+        assert out.startswith("10 same.\n\nbaseline: SmolLM2-135M-Instruct")
+        assert "norm-is-a-feature" not in out
+        assert run("compare", files["ten"], files["ten"], "--all")[1].count("\nsame ") == 10
+
+    def test_prints_a_line_for_each_claim_as_csv(self, run: Said, files: dict[str, Path]) -> None:
+        status, out, err = run("compare", files["ten"], files["ten"], "--csv")
+        assert (status, err) == (0, "")
+        rows = list(csv.DictReader(io.StringIO(out)))
+        assert len(rows) == 10
+        assert {row["status"] for row in rows} == {"same"}
 
     def test_fails_on_a_regression_when_asked(self, run: Said, tmp_path: Path) -> None:
         better = sample_results.single_claim()

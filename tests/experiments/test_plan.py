@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import pytest
 from layerclaims import RAW, TRANSFER, accuracy, difference, measurement, quarter
+from layerclaims.corpora.selection import select
 from layerclaims.errors import LayerclaimsError, NotTestedError
-from layerclaims.experiments import plan
+from layerclaims.experiments import inputs, plan
 from layerclaims.experiments.measurement import Values
 from layerclaims.experiments.norms import norms_by_state
 from layerclaims.experiments.probes import layer_probe, transferred
@@ -94,6 +95,32 @@ def test_a_run_without_room_is_refused_before_anything_is_loaded(study, monkeypa
     monkeypatch.setattr(Study, "_model", None)
     with pytest.raises(LayerclaimsError, match=r"takes .* on disk, but .* has 1\.0 kB free"):
         plan.make_plan([(study, [rule("layers-linearly-separable")], ())]).prepare()
+
+
+def test_texts_that_are_too_few_or_too_short_are_refused_before_any_weights(study, monkeypatch, tmp_path):
+    """The other corpus has texts enough, but hardly one is long enough: only the tokenizer can tell."""
+    short = [f"text {n}" for n in range(60)]
+    tiny.write_jsonl(tmp_path / "absent.jsonl", [*tiny.texts(5), *short])
+    monkeypatch.setattr(Study, "_model", None)
+    made = plan.make_plan([(study, [None], ())])
+    with pytest.raises(LayerclaimsError, match=r"absent.jsonl' has \d+ different texts of 8 tokens or more"):
+        made.prepare()
+    assert not list(study.cache_dir.glob("states/*/shard-*"))
+
+
+def test_too_few_texts_are_refused_before_the_model_is_looked_for(study, monkeypatch, tmp_path):
+    tiny.write_jsonl(tmp_path / "absent.jsonl", tiny.texts(5) * 20)
+    monkeypatch.setattr(Study, "source", property(lambda _: pytest.fail("the model was looked for")))
+    with pytest.raises(LayerclaimsError, match=r"absent.jsonl' has 5 different texts, but 40 are asked for"):
+        plan.make_plan([(study, [None], ())]).prepare()
+
+
+def test_texts_are_chosen_once(study, monkeypatch):
+    asked = []
+    monkeypatch.setattr(inputs, "select", lambda *given, **how: asked.append(1) or select(*given, **how))
+    plan.make_plan([(study, [rule("last-layer-norm-dominates")], ())]).prepare()
+    assert asked == [1]
+    assert study.store("main").n_documents == 40
 
 
 def test_without_a_transfer_corpus_its_claims_are_not_tested(study):

@@ -172,7 +172,7 @@ JUDGING: Final = (
     Mutant(
         name="change without evidence",
         file="results/compare.py",
-        before="            and _separate(b, n)\n",
+        before="    if not separate(before, after):\n        return False\n",
         after="",
         tests=(f"{_COMPARE}::TestVerdicts::test_need_evidence_to_get_worse",),
         wrong="another sample of documents is a regression",
@@ -192,5 +192,13 @@ JUDGING: Final = (
         after="nothing = False",
         tests=(f"{_COMPARE}::TestComparability::test_ends_where_the_estimand_changes",),
         wrong="a baseline with which nothing can be compared passes",
+    ),
+    Mutant(
+        name="a regression hidden",
+        file="results/baseline_check.py",
+        before='        return "regressed" if worse else "improved"\n',
+        after='        return "changed"\n',
+        tests=("results/test_forgeries.py::test_a_forgery_with_a_right_checksum_is_seen",),
+        wrong="a file may call a regression another verdict",
     ),
 )

@@ -32,7 +32,9 @@ def holding(module, name, point):
     setattr(module, name, changed)
 
 def pytest_configure(config):
-    holding("layerclaims.activations.capture", "select", "capture")
+    holding("layerclaims.experiments.inputs", "select", "texts")
+    holding("layerclaims.activations.capture", "_capture_shards", "capture")
+    holding("layerclaims.probing.fit", "fit_folds", "fit")
     holding("layerclaims.recording.exhibits", "exhibits", "teardown")
     holding("layerclaims.recording.assemble", "assemble", "results")
     holding("layerclaims.report.render", "html", "page")
@@ -57,8 +59,10 @@ CHOSEN = "norm_is_a_feature or norm_is_not_the_only"
 POINTS = {
     "collection": "KeyboardInterrupt",
     "after collection": "Stopped with 0 of 2 verdicts",
+    "texts": "Stopped with 0 of 2 verdicts",
     "capture": "Stopped with 0 of 2 verdicts",
     "test": "Stopped with 0 of 2 verdicts",
+    "fit": "Stopped with 0 of 2 verdicts",
     "teardown": "Stopped with 1 of 2 verdicts",
     "results": "Stopped while the report was written. No file was written.",
     "page": "Stopped while the report was written. 1 files are written, each of them whole.",
@@ -73,7 +77,7 @@ def interrupted(
     """Status and all output of a run that gets a signal at a point."""
     (place.path / "holds.py").write_text(HOLDS)
     mark = out.with_suffix(".mark")
-    cache = place.path / f"cache for {out.name}" if point == "capture" else place.cache
+    cache = place.path / f"cache for {out.name}" if point in ("texts", "capture", "fit") else place.cache
     command = [
         sys.executable,
         "-m",
@@ -115,7 +119,7 @@ def leftovers(place: Place) -> list[Path]:
 # the two signals take the same way, so that one of them goes everywhere
 SENT = [
     *((signal.SIGTERM, point) for point in POINTS),
-    *((signal.SIGINT, point) for point in ("capture", "teardown", "pdf")),
+    *((signal.SIGINT, point) for point in ("capture", "fit", "teardown", "pdf")),
 ]
 
 

@@ -230,6 +230,46 @@ class TestAFullerFile:
 
 
 @pytest.mark.usefixtures("first")
+class TestTheIndex:
+    def test_lists_the_reports_of_several_runs(self, place: Place) -> None:
+        home = place.path / "home"
+        (home / "reports" / "broken").mkdir(parents=True)
+        (home / "reports" / "broken" / "results.json").write_text("{")
+        for name in (None, home / "reports" / "again"):
+            run = place.run("-k", NORM, "--verdicts-only", out=name, report="html", cwd=home)
+            assert run.status == 0
+        assert "written: reports/index.html" in run.lines
+        page = (home / "reports" / "index.html").read_text("utf-8")
+        for folder in ("model", "again"):
+            assert f'href="./{folder}/report.html"' in page
+        assert "results.json is truncated" in page
+        assert str(place.path) not in page
+
+    def test_is_not_written_into_a_folder_that_somebody_named(self, place: Place) -> None:
+        out = place.out() / "deep"
+        assert place.run("-k", NORM, "--verdicts-only", out=out, report="html").status == 0
+        assert not (out.parent / "index.html").exists()
+
+    def test_that_cannot_be_written_costs_the_run_nothing(self, place: Place) -> None:
+        home = place.path / "another home"
+        home.mkdir()
+        environment = {"BREAK": "layerclaims.report.index.update"}
+        run = place.run(
+            "-p",
+            "breaks",
+            "-k",
+            NORM,
+            "--verdicts-only",
+            out=None,
+            report="html",
+            cwd=home,
+            environment=environment,
+        )
+        assert run.status == 0
+        assert "index.html was not written: ZeroDivisionError: planted." in run.out
+
+
+@pytest.mark.usefixtures("first")
 class TestABaseline:
     def test_is_not_saved_by_a_run_that_broke(self, place: Place) -> None:
         path = place.path / "broken.json"

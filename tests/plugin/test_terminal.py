@@ -49,6 +49,18 @@ def test_hostile_texts_are_inert(verdict: str) -> None:
     assert "{{7*7}}" in screen.text
 
 
+def test_the_live_line_shows_the_part_that_decides() -> None:
+    run = sample_results.sample(ids=("norm-is-not-the-only-feature",))
+    first, second = run["claims"][0]["parts"]
+    second.update(estimate=0.01, interval=[0.005, 0.015], holds=False)
+    run["claims"][0]["verdict"] = "NOT_REPLICATED"
+    (record,) = checked(run).claims
+    screen = Screen()
+    terminal.write_live(screen, record, None, done=1, of=1, width=30, note="")
+    assert f".010 [.005, .015] {second['name']}" in screen.text
+    assert first["name"] not in screen.text
+
+
 @pytest.mark.parametrize("width", [72, 80, 139, 140, 200])
 def test_the_table_keeps_to_the_width_and_begins_with_what_failed(width: int) -> None:
     screen = Screen(width)

@@ -438,6 +438,30 @@ class TestMarkdown:
         assert len(report.markdown(checked(made)).encode()) < report.SUMMARY_LIMIT
 
 
+class TestTheBaseline:
+    @pytest.mark.parametrize("edition", ["html", "markdown", "pdf"])
+    def test_of_claims_that_the_run_does_not_have_is_shown_all_the_same(self, edition: str) -> None:
+        run = sample_results.against_a_baseline()
+        run["claims"] = run["claims"][-1:]
+        made = getattr(report, edition)(checked(run))
+        assert made if edition == "pdf" else "Norm is a feature" in made
+
+    def test_stands_before_everything_else_and_leads_to_its_claims(self) -> None:
+        run = checked(sample_results.against_a_baseline())
+        assert run.baseline is not None
+        outcome = f"Against the baseline: {run.baseline.outcome}"
+        page, summary = report.html(run), report.markdown(run)
+        assert page.index(outcome) < page.index('class="headline"')
+        assert '<a href="#norm-is-a-feature">Norm is a feature</a>' in page
+        assert summary.splitlines()[2].startswith(f"**{outcome}.**")
+        assert "within error: the intervals overlap" in summary
+
+    def test_of_a_run_without_one_is_not_spoken_of(self) -> None:
+        run = checked(sample_results.ten())
+        assert "baseline" not in report.html(run).partition("<body")[2]
+        assert "baseline" not in report.markdown(run)
+
+
 class TestHtmlText:
     def test_hostile_names_stay_text(self, pages: dict[str, Path]) -> None:
         from html.parser import HTMLParser

@@ -1,15 +1,20 @@
 """Comparison: a change of the model is found, another sample of documents is not one."""
 
 import copy
+import csv
+import io
+import re
 from collections.abc import Callable
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 from layerclaims.errors import LayerclaimsError
+from layerclaims.results.change_records import STATUSES, ChangeRecord, Status
 from layerclaims.results.checking import checked
-from layerclaims.results.compare import FAIL_ON, STATUSES, Change, FailOn, Status, exit_status, heading, table
+from layerclaims.results.compare import FAIL_ON, FailOn, against, exit_status
 from layerclaims.results.compare import compare as compare_records
+from layerclaims.results.comparison_text import as_csv, text
 from layerclaims.statistics.bootstrap import bootstrap_documents
 from layerclaims.statistics.estimate import Estimate
 from layerclaims.verdicts.criterion import Criterion
@@ -62,12 +67,12 @@ def settle(entry: dict[str, Any]) -> None:
     )
 
 
-def compare(baseline: Run, new: Run) -> list[Change]:
+def compare(baseline: Run, new: Run) -> list[ChangeRecord]:
     """Compare the contents of two files."""
     return compare_records(checked(baseline), checked(new))
 
 
-def only(baseline: Run, new: Run) -> Change:
+def only(baseline: Run, new: Run) -> ChangeRecord:
     (change,) = compare(baseline, new)
     return change
 
@@ -87,10 +92,10 @@ class TestVerdicts:
             (0.60, 0.40, "regressed", True),  # REPLICATED -> NOT_REPLICATED
             (0.40, 0.60, "improved", True),
             (0.53, 0.505, "regressed", True),  # REPLICATED -> INCONCLUSIVE, intervals apart
-            (0.515, 0.505, "same", False),  # the same step, intervals overlapping
-            (0.505, 0.515, "same", False),
+            (0.515, 0.505, "changed", False),  # the same step, intervals overlapping
+            (0.505, 0.515, "changed", False),
             (0.495, 0.46, "regressed", True),  # INCONCLUSIVE -> NOT_REPLICATED
-            (0.495, 0.485, "same", False),
+            (0.495, 0.485, "changed", False),
             (0.495, 0.53, "improved", True),
             (0.90, 0.60, "same", True),  # far lower, and the verdict stands
             (0.40, 0.10, "same", True),
@@ -108,7 +113,12 @@ class TestVerdicts:
 
     @pytest.mark.parametrize(
         ("old", "new", "status"),
-        [(0.0, 0.1, "regressed"), (0.0, -0.1, "regressed"), (0.1, 0.0, "improved"), (0.045, 0.055, "same")],
+        [
+            (0.0, 0.1, "regressed"),
+            (0.0, -0.1, "regressed"),
+            (0.1, 0.0, "improved"),
+            (0.045, 0.055, "changed"),
+        ],
     )
     def test_of_an_equivalence_get_worse_on_either_side(self, old: float, new: float, status: str) -> None:
         margin = {"relation": "inside", "threshold": [-0.06, 0.06]}
@@ -120,7 +130,8 @@ class TestVerdicts:
     def test_a_threshold_that_moved_is_no_regression(self) -> None:
         change = only(run_with(0.6), run_with(0.65, threshold=0.7))
         assert change.verdict_changed
-        assert change.status == "same"
+        assert change.status == "changed"
+        assert not change.within_error
         assert "threshold was 0.5 and is 0.7" in change.note
 
     def test_the_part_that_got_worse_decides(self) -> None:
@@ -140,7 +151,7 @@ class TestVerdicts:
     def test_a_failing_control_is_evidence_when_intervals_separate(self) -> None:
         control = {"relation": "contains", "threshold": 0.03}
         assert only(run_with(0.03, **control), run_with(0.2, **control)).status == "regressed"
-        assert only(run_with(0.03, **control), run_with(0.041, **control)).status == "same"
+        assert only(run_with(0.03, **control), run_with(0.041, **control)).status == "changed"
 
 
 class TestMissingVerdicts:
@@ -322,47 +333,119 @@ class TestSimulation:
         assert exit_status(changed, "regression") == 1
 
 
-class TestTable:
-    def test_puts_what_got_worse_first_and_counts(self) -> None:
+def said(baseline: Run, new: Run, *, whole: bool = False) -> str:
+    """What `layerclaims compare` prints of two files."""
+    old, now = checked(baseline), checked(new)
+    return text(old, now, compare_records(old, now), whole=whole)
+
+
+class TestText:
+    def test_begins_with_the_outcome_and_shows_what_changed(self) -> None:
         baseline = sample(ids=(CLAIM, "every-layer-recognised"))
         new = copy.deepcopy(baseline)
         worse = next(entry for entry in new["claims"] if entry["id"] == CLAIM)
         before = next(entry for entry in baseline["claims"] if entry["id"] == CLAIM)
         before["parts"][0].update(estimate=0.2, interval=[0.19, 0.21])
         settle(before)
-        lines = table(compare(baseline, new)).splitlines()
+        lines = said(baseline, new).splitlines()
         assert worse["verdict"] == "NOT_REPLICATED"
-        assert lines[1].startswith("regressed")
-        assert "REPLICATED → NOT_REPLICATED" in lines[1]
-        assert ".200 [.190, .210] → " in lines[1]
-        assert lines[1].endswith("separate")
-        assert lines[-1] == "1 regressed, 1 same."
+        assert lines[0] == "1 regressed, 1 same."
+        row = next(line for line in lines if line.startswith("regressed"))
+        assert "REPLICATED → NOT_REPLICATED" in row
+        assert ".200 [.190, .210] → " in row
+        assert row.endswith("separate")
+        assert "every-layer-recognised" not in said(baseline, new)
+        assert "same       every-layer-recognised" in said(baseline, new, whole=True)
+
+    def test_says_of_a_verdict_that_changed_that_it_is_within_error(self) -> None:
+        baseline, new = run_with(0.515), run_with(0.505)
+        assert (baseline["claims"][0]["verdict"], new["claims"][0]["verdict"]) == (
+            "REPLICATED",
+            "INCONCLUSIVE",
+        )
+        lines = said(baseline, new).splitlines()
+        assert lines[0] == "1 changed."
+        row = next(line for line in lines if line.startswith("changed"))
+        assert "REPLICATED → INCONCLUSIVE" in row
+        assert ".515 [.505, .525] → .505 [.495, .515]" in row
+        assert row.endswith("within error")
+        assert exit_status(compare(baseline, new), "regression") == 0
+        assert exit_status(compare(baseline, new), "change") == 1
+
+    def test_of_two_equal_runs_is_three_lines(self) -> None:
+        run = everything()
+        assert said(run, run).splitlines()[0] == "56 same."
+        assert len(said(run, run).split("\n\n")) == 2
+        assert len(said(run, run, whole=True).splitlines()) > 56
 
     def test_names_the_protocol_where_there_are_two(self) -> None:
         run = sample(ids=(CLAIM,), protocols=("rigorous", "as-published"))
-        assert f"{CLAIM} (as-published)" in table(compare(run, run))
+        assert f"{CLAIM} (as-published)" in said(run, run, whole=True)
 
     def test_tells_a_note_that_claims_share_once(self) -> None:
         before, after = sample(), sample()
         after["protocol"]["context"] = 20
-        assert "\n\n10 claims: the context differs: 30 in the baseline, 20 now.\n\n" in table(
-            compare(before, after)
-        )
+        assert "\n\n10 claims: the context differs: 30 in the baseline, 20 now." in said(before, after)
+
+    def test_counts_and_names_claims_that_were_not_run(self) -> None:
+        words = said(everything(), sample(ids=(CLAIM,)))
+        assert words.startswith("1 same, 27 not run.")
+        assert re.search(r"Not in the new run: .* and 22 more\.$", words)
 
     def test_of_nothing_says_so(self) -> None:
-        assert table(compare(sample(ids=()), sample(ids=()))) == "There is no claim to compare."
+        assert said(sample(ids=()), sample(ids=())) == "There is no claim to compare."
 
     def test_is_inert_whatever_names_the_files_carry(self) -> None:
         before, after = sample(), hostile()
         after["corpora"][0]["ids_sha256"] = "00" * 32
         after["claims"][1].update(verdict="ERROR", reason=HOSTILE)
-        text = table(compare(before, after)) + heading(checked(before), checked(after))
-        assert all(c.isprintable() or c == "\n" for c in text)
-        assert max(map(len, text.splitlines())) < 700
+        shown = said(before, after, whole=True)
+        assert all(c.isprintable() or c == "\n" for c in shown)
+        assert max(map(len, shown.splitlines())) < 700
 
     def test_the_words_are_those_of_the_types(self) -> None:
         assert set(STATUSES) == set(get_args(Status))
         assert set(FAIL_ON) == set(get_args(FailOn))
+
+
+class TestCsv:
+    def test_has_a_row_for_each_claim_with_the_numbers_of_both_runs(self) -> None:
+        rows = list(csv.DictReader(io.StringIO(as_csv(compare(run_with(0.6), run_with(0.4))))))
+        assert len(rows) == 1
+        assert rows[0]["status"] == "regressed"
+        assert (rows[0]["baseline_verdict"], rows[0]["new_verdict"]) == ("REPLICATED", "NOT_REPLICATED")
+        assert [float(rows[0][f"new_{name}"]) for name in ("estimate", "low", "high")] == [0.4, 0.39, 0.41]
+        assert rows[0]["intervals"] == "separate"
+
+    def test_keeps_a_row_where_a_side_is_absent(self) -> None:
+        rows = list(csv.DictReader(io.StringIO(as_csv(compare(sample(ids=()), run_with(0.6))))))
+        assert rows[0]["status"] == "no baseline"
+        assert rows[0]["baseline_verdict"] == rows[0]["baseline_estimate"] == ""
+
+    @pytest.mark.parametrize("name", ["=1+1", "@x", 'a,"b"\x1b[31m\nnext'])
+    def test_holds_names_that_nothing_obeys(self, name: str) -> None:
+        before, after = run_with(0.6), run_with(0.4)
+        for run in (before, after):
+            run["claims"][0]["parts"][0]["name"] = name
+        written = as_csv(compare(before, after))
+        assert "\x1b" not in written
+        (row,) = csv.DictReader(io.StringIO(written))
+        assert not row["part"].startswith(("=", "@"))
+        assert row["note"] == ""
+
+
+class TestWhatTheFileSaysOfItsBaseline:
+    def test_is_the_run_and_every_row(self) -> None:
+        baseline, new = checked(computed(sample=1)), checked(computed(sample=2, seed=1))
+        found = against(baseline, new)
+        assert (found.model, found.created, found.n_texts) == (
+            baseline.model.name, baseline.created, baseline.protocol.n_texts,
+        )  # fmt: skip
+        assert found.sha256 == baseline.sha256
+        assert [(c.id, c.protocol) for c in found.changes] == [(c.id, c.protocol) for c in new.claims]
+        assert found.outcome == said(computed(sample=1), computed(sample=2, seed=1)).splitlines()[0].rstrip(
+            "."
+        )
 
 
 def test_an_unknown_fail_on_is_refused() -> None:

@@ -14,12 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layerclaims.errors import LayerclaimsError
+from layerclaims.results.change_records import ChangeRecord
+from layerclaims.results.change_records import outcome as outcome_of
 from layerclaims.results.checking import checked
-from layerclaims.results.file import sealed
+from layerclaims.results.compare import against
+from layerclaims.results.file import plain, sealed
 from layerclaims.results.verify import verify
 from layerclaims.statistics.hypotheses import holm
 
-from tests.computed_results import computed
+from tests.computed_results import SHARES, computed
 from tests.results.test_verify import remembered  # noqa: F401  the same counts are bootstrapped once
 from tests.sample_results import pictures
 
@@ -37,7 +40,7 @@ def honest() -> Run:
 
 @cache
 def made() -> Run:
-    """A run of both protocols with a walk and a figure, as the suite would write it."""
+    """A run of both protocols with a baseline, a walk and a figure, as the suite would write it."""
     run = computed(protocols=("rigorous", "as-published"))
     published, rigorous = (claim(run, NORM, protocol) for protocol in ("as-published", "rigorous"))
     run["walks"] = [{
@@ -62,7 +65,21 @@ def made() -> Run:
     run["pictures"] = [pictures(protocol, 5, tokens=3) for protocol in ("rigorous", "as-published")]
     for one in run["pictures"]:
         one["pictures"] = one["pictures"][1:2]
+    earlier = computed(protocols=("rigorous", "as-published"), sample=1, shares={**SHARES, "masked": 0.895})
+    run["baseline"] = plain(against(checked(earlier), checked(run)))
     return run
+
+
+def row(run: Run, status: str) -> dict[str, Any]:
+    """The first row of the comparison with the baseline that has a status."""
+    found: dict[str, Any] = next(one for one in run["baseline"]["changes"] if one["status"] == status)
+    return found
+
+
+def counted_anew(run: Run) -> None:
+    """The outcome of the comparison, counted from its rows."""
+    changes = [ChangeRecord.model_validate(one) for one in run["baseline"]["changes"]]
+    run["baseline"]["outcome"] = outcome_of(changes)
 
 
 def claim(run: Run, name: str, protocol: str = "rigorous") -> dict[str, Any]:
@@ -199,6 +216,25 @@ FORGERIES: dict[str, tuple[Callable[[Run], object], str]] = {
     "picture of a state twice": (lambda r: picture(r).update(states=[1, 2, 3, 4, 4]), "the model does not have"),
     "picture of more texts": (lambda r: picture(r).update(n_documents=4), "more texts than tokens"),
     "pictures twice": (lambda r: r["pictures"][1].update(protocol="rigorous"), "stand twice"),
+    "outcome of a comparison": (lambda r: r["baseline"].update(outcome="14 same"), "baseline/outcome"),
+    "a regression hidden": (
+        lambda r: (row(r, "regressed").update(status="changed"), counted_anew(r)), "its numbers give 'regressed'"),
+    "a regression called the same": (
+        lambda r: (row(r, "regressed").update(status="same"), counted_anew(r)), "its numbers give 'regressed'"),
+    "a regression invented": (
+        lambda r: (row(r, "same").update(status="regressed"), counted_anew(r)), "its numbers give 'same'"),
+    "intervals of a comparison": (lambda r: row(r, "regressed").update(separate=False), "separate"),
+    "verdict in a comparison": (
+        lambda r: row(r, "regressed")["new"].update(verdict="REPLICATED"), "and the claim NOT_REPLICATED"),
+    "estimate in a comparison": (lambda r: row(r, "regressed")["new"].update(estimate=0.0), "the claim gives"),
+    "part of a comparison": (lambda r: row(r, "regressed").update(part="beauty"), "does not have"),
+    "row of a comparison removed": (
+        lambda r: (r["baseline"]["changes"].remove(row(r, "regressed")), counted_anew(r)), "has no row there"),
+    "row of a comparison twice": (
+        lambda r: (r["baseline"]["changes"].append(row(r, "same")), counted_anew(r)), "stands there 2 times"),
+    "claim said not to be run": (
+        lambda r: (row(r, "regressed").update(new=None, status="incomparable", separate=None), counted_anew(r)),
+        "whether the run has this claim"),
     "figure of nothing": (lambda r: r["figures"].update(
         other=r["figures"]["accuracy-by-layer-rigorous"]), "with no claim"),
 }  # fmt: skip
@@ -252,6 +288,7 @@ STATED = re.compile(
     r"|claims(/(seconds|probe/.*|n_documents|n_vectors|parts/estimand))?"
     r"|walks/(quantity|steps/(choice|converged|ingredient))"
     r"|pictures(/.*)?"
+    r"|baseline/(model|revision|created|n_texts|context|seed|sha256)|baseline/changes(/(note|baseline/.*))?"
     r"|figures/[^/]*/(title|caption|alt|protocol|x/.*|y/.*|series/name)"
 )
 

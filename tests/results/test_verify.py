@@ -75,6 +75,17 @@ def tampered(honest: Run, change: Callable[[Run], object]) -> Verification:
     return verify(run)
 
 
+def test_a_file_of_version_4_is_held_to_the_rules_of_today(honest: Run) -> None:
+    """Version 5 adds a comparison with a baseline, and judges no claim another way."""
+    run = copy.deepcopy(honest)
+    run["schema_version"] = 4
+    found = verify(run)
+    assert found.mismatches == ()
+    assert found.unchecked == ""
+    run["claims"][0]["statement"] = "something else"
+    assert verify(run).mismatches != ()
+
+
 class TestHonestFiles:
     def test_pass_and_say_what_was_recomputed(self, honest: Run) -> None:
         outcome = verify(honest)

@@ -132,15 +132,7 @@ def html(results: Results) -> str:
         policy=policy,
         style=trusted(style),
         script=trusted(script),
-        verdicts=[
-            (verdict, count)
-            for verdict in FINDINGS_FIRST
-            if (
-                count := sum(
-                    verdict in {result.verdict for result in claim.results} for claim in report.claims
-                )
-            )
-        ],
+        verdicts=[(verdict, len(claims)) for verdict, claims in report.groups],
         axis=forest.forest_axis(interactive=True),
         section_of={
             claim.id: index for index, (_, claims) in enumerate(report.sections, 1) for claim in claims

@@ -98,8 +98,8 @@ class TestHonestFiles:
             entry["probe"]["converged"] = False
             entry["verdict"], entry["survives_holm"] = "INCONCLUSIVE", None
             entry["reason"] = (
-                "The probe behind the accuracy did not converge in 12 iterations (gradient norm 1.0e-07): its accuracy "
-                "of .890 speaks of the optimiser as much as of the model."
+                "The probe behind the accuracy did not finish fitting within 12 iterations (gradient norm 1.0e-07), so "
+                "its value of .890 is not reliable."
             )
 
         assert tampered(honest, unconverged).mismatches == ()

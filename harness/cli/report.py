@@ -17,7 +17,7 @@ def add_report(commands: Any) -> None:
         "report",
         _report,
         "Render reports again from results.json or a PDF. No model is loaded. If you give several files, you also get "
-        "a board of claims by models, ordered by size.",
+        "a board of claims by models, ordered by size. A run with several models writes that board itself.",
         "layerclaims report reports/gpt2/results.json --report html",
     )
     parser.add_argument(

@@ -235,7 +235,7 @@ class TestPdf:
             ".19",
             "As published",
             "Also passes",
-            "walk 2\u00a0%",
+            "walk 2 %",
             "layerclaims verify report.pdf",
         ):
             assert wanted in second, wanted
@@ -296,7 +296,7 @@ class TestPdf:
 
         with pikepdf.open(small_pdf) as pdf:
             found = [node for node in walk(pdf.Root.StructTreeRoot.K[0]) if node.get("/S") == "/Figure"]
-            assert len(found) > 20
+            assert len(found) > 14  # a row of the plot of all claims for each, and the figures
             assert all(str(node.get("/Alt", "")) for node in found)
 
     def test_the_results_are_attached_and_can_be_read_back(self, small_pdf: Path, tmp_path: Path) -> None:

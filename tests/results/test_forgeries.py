@@ -216,7 +216,8 @@ def test_the_conclusion_counts_what_was_seen(honest: Run) -> None:
     outcome = verify(sealed(checked(honest)))
     counts = len(outcome.recomputed), len(outcome.stated)
     assert outcome.text().endswith(
-        f"VERIFIED: {counts[0]} verdicts recomputed and equal, {counts[1]} only consistent with their stated intervals."
+        f"VERIFIED: {counts[0]} verdicts recomputed and equal; {counts[1]} cannot be recomputed but agree with their "
+        "intervals."
     )
 
 

@@ -82,7 +82,7 @@ class TestHonestFiles:
         assert [name.split()[0] for name in outcome.stated] == [LARGEST]
         assert len(outcome.recomputed) == 6
         assert "VERIFIED" in outcome.text()
-        assert "not recomputable from this file" in outcome.text()
+        assert "cannot be recomputed from this file" in outcome.text()
 
     @pytest.mark.parametrize("seed", [1, 7])
     def test_pass_for_any_seed_and_both_protocols(self, seed: int) -> None:

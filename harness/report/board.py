@@ -150,7 +150,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 def _model(run: Results, name: str) -> Model:
     protocol, model = run.protocol, run.model
-    corpora = " and ".join(_plain(corpus.name, LONGEST_NAME) for corpus in run.corpora)
+    corpora = " and ".join(_plain(short_name(corpus.name), LONGEST_NAME) for corpus in run.corpora)
     return Model(
         name=name,
         size=_count(model.n_parameters),

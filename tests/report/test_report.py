@@ -28,6 +28,7 @@ from tests import sample_results
 from tests.sample_results import BUILDERS
 
 PACKAGES = {
+    "pdftoppm": "poppler-utils",
     "pdfinfo": "poppler-utils",
     "pdffonts": "poppler-utils",
     "pdftotext": "poppler-utils",
@@ -813,7 +814,10 @@ class TestInTheBrowser:
             visit.page.click("#no-dimension-dominates > summary")
             assert "passes this rule too" in visit.page.inner_text("#no-dimension-dominates .body")
         with Visit(browser, pages["single-claim"] / "report.html") as visit:
-            assert visit.page.locator(".cell-twin, .beside").count() == 0
+            assert visit.page.locator(".cell-twin").count() == 0
+            body = visit.page.text_content(".body") or ""
+            assert "Error rates" not in body
+            assert "without structure" not in body
 
     def test_on_a_phone_no_number_of_a_claim_is_off_the_screen(
         self, browser: Any, pages: dict[str, Path]

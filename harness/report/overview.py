@@ -100,7 +100,7 @@ def certainty(claims: list[Assessment], protocols: list[str]) -> list[Remark]:
             ("claim is", "claims are"),
         ),
         _remark(
-            "Many claims",
+            "Correction",
             "{who} not pass Holm’s correction for many claims",
             flagged,
             ("replicated claim does", "replicated claims do"),

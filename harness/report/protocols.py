@@ -113,7 +113,7 @@ def contrast(
     if not found.moves or max(abs(move.effect) for move in found.moves) <= noise:
         return (
             f"No ingredient makes the difference: none moves {_quantity(walk)} by more than half the width of its "
-            f"interval, but it lies close to the border{_border(rigorous, published)}."
+            f"interval, but it lies close to the pass mark{_border(rigorous, published)}."
         )
     if len(found.moves) == 1:
         subject = found.moves[0].words.subject
@@ -161,7 +161,7 @@ def reason(
         unfitted = rigorous.probe is None and published.probe is None and not older
         return "position 0, unit scaling" if unfitted else "cause not measured"
     if not found.moves or max(abs(move.effect) for move in found.moves) <= _noise(rigorous, published, walk):
-        return "close to the border"
+        return "close to the pass mark"
     first = found.moves[0]
     if len(found.moves) == 1:
         return REASONS.get((rigorous.id, first.step.ingredient), first.words.reason)

@@ -250,7 +250,7 @@ class TestSentence:
         assert text.startswith(
             "No ingredient makes the difference: none moves the accuracy lost by unit-normalising"
         )
-        assert "close to the border (it must be above .01)" in text
+        assert "close to the pass mark (it must be above .01)" in text
         frozen = walk(("published", 0.01), ("rigorous", 0.01), half=0.0)
         assert protocols.contrast(*pair(I, R), frozen).startswith("No ingredient")
 
@@ -388,7 +388,7 @@ class TestReasons:
         assert protocols.reason(*both, None, older=True) == "cause not measured"
         close = claim("rigorous", R, interval=(0.0, 0.2)), claim("as-published", N, interval=(0.0, 0.2))
         assert protocols.reason(*close, walk(("published", 0.1), ("positions", 0.11), half=0.0)) == (
-            "close to the border"
+            "close to the pass mark"
         )
 
     @pytest.mark.parametrize(

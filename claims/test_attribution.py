@@ -27,7 +27,7 @@ from layerclaims.recording import figures
     rationale="Five times what the post saw would be a dimension that stands out.",
 )
 def test_no_dimension_dominates(judge):
-    """Max share over dimensions and layers < .05."""
+    """In every layer, the largest share of one dimension is below .05."""
     judge(
         attribution.largest_share.below(0.05),
         controls=[attribution.largest_share_of_all_positions],
@@ -47,7 +47,9 @@ def test_no_dimension_dominates(judge):
     rationale="Half of the dimensions for nine tenths, and counts that differ by a quarter at most.",
 )
 def test_contribution_is_distributed(judge):
-    """n90/d > .5 in every layer, and the coefficient of variation of n50 over layers < .25."""
+    """In every layer, more than half of the dimensions stand behind 90 % of the contribution; the number behind 50 %
+    varies little over the layers, by a coefficient of variation below .25.
+    """
     even = attribution.fewest_dimensions.above(0.5), attribution.variation_over_layers.below(0.25)
     judge(
         *even,
@@ -71,7 +73,9 @@ def test_few_dimensions_recur(judge):
     """The most frequent dimension stands in more layers' lists than with any of five probes of shuffled labels."""
     shown = {"figures": [figures.top_dimensions], "facts": [attribution.named_recurring_dimensions]}
     judge(
-        attribution.recurrence_beyond_shuffled.above(0.0),
+        attribution.recurrence_beyond_shuffled.above(
+            0.0, otherwise="no dimension recurs more than in probes of shuffled labels"
+        ),
         controls=[attribution.recurrence, first_position.recurrence],
         **shown,
         as_published=rule(attribution.recurrence.above(attribution.chance_recurrence), **shown),
@@ -88,7 +92,9 @@ def test_few_dimensions_recur(judge):
     rationale="“Mostly” is more than half, at both ends.",
 )
 def test_attribution_sign_flips_with_depth(judge):
-    """Negative share of the top-10: first third > .5 and last third < .5."""
+    """Of a layer's ten largest contributions, more than half are negative in the first third of the layers and fewer
+    than half in the last.
+    """
     mostly = (
         attribution.negative_share_first_third.above(0.5),
         attribution.negative_share_last_third.below(0.5),
@@ -112,7 +118,7 @@ def test_attribution_sign_flips_with_depth(judge):
     rationale="“Barely” is a claim of equivalence: it takes an interval inside the margin, not a missing difference.",
 )
 def test_masking_recurring_dimensions_is_negligible(judge):
-    """Equivalence: the 90 % interval of acc - acc(masked) lies inside +-.01."""
+    """Masking changes the accuracy by less than .01 either way: the whole 90 % interval lies within that margin."""
     neighbours = difference(RAW, MASKED_NEIGHBOURS, name="accuracy lost by masking their neighbours")
     at_random = difference(RAW, MASKED_AT_RANDOM, name="lost by masking four random dimensions")
     shown = {"figures": [figures.accuracy_masked], "facts": [attribution.named_recurring_dimensions]}

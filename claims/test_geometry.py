@@ -16,7 +16,9 @@ from layerclaims.recording import figures
     rationale="A correlation of .5 is what Cohen calls large.",
 )
 def test_pca_shows_drift(judge):
-    """Spearman correlation of |i-j| with centroid distance in 2-D PCA of unit vectors > .5."""
+    """The Spearman correlation of distance in depth with distance of centroids, in the PCA plane of unit vectors, is
+    above .5.
+    """
     judge(
         geometry.drift.above(0.5),
         controls=[geometry.raw_drift, first_position.drift],
@@ -36,9 +38,9 @@ def test_pca_shows_drift(judge):
     "three usual steps are the most that is “no longer far”.",
 )
 def test_normalising_tightens_drift(judge):
-    """(last step / median step) raw > the same for unit vectors, which is < 3."""
+    """The last step over the median step is larger for vectors as they are than for unit vectors, and there below 3."""
     judge(
-        geometry.tightening.above(0.0),
+        geometry.tightening.above(0.0, otherwise="unit vectors do not bring the last layer nearer"),
         geometry.unit_last_step.below(3.0),
         controls=[geometry.final_tightening, first_position.tightening],
         figures=[figures.path_of_layers],
@@ -57,7 +59,9 @@ def test_normalising_tightens_drift(judge):
     "does not come back the way it went: a fifth of the disc is the least area of a ring.",
 )
 def test_layer_zero_closes_a_ring(judge):
-    """distance(centroid 0, centroid L) / largest centroid distance < .5, and the path encloses an area > .2."""
+    """The first and the last centroid lie less than half of the path's extent apart, and the path encloses an area
+    above .2.
+    """
     judge(
         geometry.ring_gap.below(0.5),
         geometry.ring_area.above(0.2),
@@ -78,9 +82,9 @@ def test_layer_zero_closes_a_ring(judge):
     "every run, so the interval is over samples that are reduced one by one. All is about samples of 500 vectors.",
 )
 def test_pca_orders_layers_better(judge):
-    """The drift correlation of PCA exceeds that of t-SNE and of UMAP."""
+    """The drift correlation of PCA is above that of t-SNE and above that of UMAP."""
     judge(
-        geometry.advantage_over_tsne.above(0.0),
-        geometry.advantage_over_umap.above(0.0),
+        geometry.advantage_over_tsne.above(0.0, otherwise="PCA orders the layers no better than t-SNE"),
+        geometry.advantage_over_umap.above(0.0, otherwise="PCA orders the layers no better than UMAP"),
         figures=[figures.reductions],
     )

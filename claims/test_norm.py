@@ -29,7 +29,7 @@ from layerclaims.recording import figures
     rationale="One point is the smallest loss that anyone would call one.",
 )
 def test_norm_is_a_feature(judge):
-    """acc(raw) - acc(unit) > .01."""
+    """Unit-normalising costs more than .01 of accuracy."""
     lost = difference(RAW, UNIT, name="accuracy lost by unit-normalising").above(0.01)
     judge(
         lost,
@@ -51,7 +51,7 @@ def test_norm_is_a_feature(judge):
     rationale="Direction alone has to do, and the norm alone has to fall short.",
 )
 def test_norm_is_not_the_only_feature(judge):
-    """acc(unit) > quarter(.25), and acc(raw) - acc(norm only) > .05."""
+    """The accuracy on unit vectors is above quarter(.25), and the norm alone loses more than .05 of accuracy."""
     judge(
         accuracy(UNIT, name="accuracy on unit vectors").above(quarter(0.25)),
         difference(RAW, NORM, name="accuracy lost when only the norm is seen").above(0.05),
@@ -75,7 +75,9 @@ def test_norm_is_not_the_only_feature(judge):
     rationale="A probe that had learned norms only could not tell these vectors from real ones.",
 )
 def test_random_vectors_fail(judge):
-    """acc on random directions of the layer's own norms < quarter(.10); of a probe trained on such < quarter(.25)."""
+    """The accuracy on random directions with the layer's own norms is below quarter(.10), and that of a probe trained
+    on such vectors is below quarter(.25).
+    """
     trained = accuracy(RANDOM_TRAINED, name="accuracy of a probe trained on random vectors").below(
         quarter(0.25)
     )
@@ -101,7 +103,9 @@ def test_random_vectors_fail(judge):
     "scale that it was not fitted on.",
 )
 def test_layer_norms_grow_exponentially(judge):
-    """Growth rate > 0, and the exponential beats every rival law in 95 % of document resamples."""
+    """Norms grow with depth, and in 95 % of document resamples the exponential predicts them better than every rival
+    law.
+    """
     judge(
         norm.growth_rate.above(0.0),
         norm.exponential_advantage.above(0.0),
@@ -121,7 +125,9 @@ def test_layer_norms_grow_exponentially(judge):
     "that “much larger” can mean.",
 )
 def test_last_layer_norm_dominates(judge):
-    """Mean norm of state L, before the final norm / largest mean norm of any other state > 1.5."""
+    """The mean norm of state L, before the final norm, is more than 1.5 times the largest mean norm of any other
+    state.
+    """
     judge(
         norm.last_norm_ratio.above(1.5),
         controls=[norm.final_norm_ratio, first_position.last_norm_ratio],
@@ -140,7 +146,9 @@ def test_last_layer_norm_dominates(judge):
     "the two apart.",
 )
 def test_early_norms_overlap(judge):
-    """Over neighbouring states of the first third: mean share of norms inside the other's central 95 % > .5."""
+    """Over neighbouring states of the first third, on average more than half of a state's norms lie within the other's
+    central 95 %.
+    """
     judge(
         norm.early_overlap.above(0.5),
         figures=[figures.early_norms_by_state, figures.norms_by_layer],

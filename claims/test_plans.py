@@ -35,7 +35,9 @@ from layerclaims.recording import figures
     "fits better the nearer the end.",
 )
 def test_unembedding_fits_the_last_layer_only(judge):
-    """Mean top-1 agreement of states 1..L-1 with the model's own output < .5, and it rises with depth (Page)."""
+    """Over states 1 to L-1, the mean agreement with the model's own output is below .5, and it rises with depth
+    (Page's trend).
+    """
     judge(
         accuracy(LENS, name="agreement of the unembedded states with the output").below(0.5),
         trend_over_states(LENS, name="trend of the agreement with depth").above(0.0),
@@ -54,7 +56,7 @@ def test_unembedding_fits_the_last_layer_only(judge):
     rationale="A look-up of words would be at chance here: the same bar as for all tokens.",
 )
 def test_unseen_tokens_are_classified(judge):
-    """acc on test tokens whose id never occurs in the training documents > quarter(.25)."""
+    """The accuracy on test tokens that no training document has is above quarter(.25)."""
     judge(
         accuracy(UNSEEN, name="accuracy on unseen tokens").above(quarter(0.25)),
         controls=[accuracy(SEEN, name="accuracy on seen tokens")],
@@ -73,7 +75,7 @@ def test_unseen_tokens_are_classified(judge):
     rationale="Four fifths of what the probe finds is nearly all of it.",
 )
 def test_layer_means_suffice(judge):
-    """(acc of LDA - chance) / (acc of the probe - chance) > .8."""
+    """LDA is above chance by more than .8 of what the probe is above chance."""
     judge(
         share_above_chance(LDA, RAW, name="share of the probe's skill that layer means have").above(0.8),
         controls=[
@@ -95,11 +97,11 @@ def test_layer_means_suffice(judge):
     rationale="What explains a drop takes more than half of it away with it; and there has to be one.",
 )
 def test_new_tokens_explain_the_drop(judge):
-    """On the other corpus, acc on known tokens exceeds acc on all by more than half of the drop."""
+    """On the other corpus, the accuracy on known tokens exceeds that on all tokens by more than half of the drop."""
     judge(
-        beyond_half_the_drop(TRANSFER_SEEN, TRANSFER, RAW, name="known tokens beyond half the drop").above(
-            0.0
-        ),
+        beyond_half_the_drop(
+            TRANSFER_SEEN, TRANSFER, RAW, name="accuracy on known tokens beyond half the drop"
+        ).above(0.0, otherwise="new tokens do not explain half of the loss"),
         difference(RAW, TRANSFER, name="accuracy lost on the other corpus").above(0.0),
         controls=[accuracy(TRANSFER_SEEN, name="accuracy on known tokens of the other corpus")],
         figures=[figures.accuracy_by_token],
@@ -117,7 +119,7 @@ def test_new_tokens_explain_the_drop(judge):
     rationale="Four fifths of what the probe finds, from a tenth of what it sees.",
 )
 def test_a_tenth_of_the_dimensions_suffices(judge):
-    """Probe on d/10 random dimensions: (acc - chance) / (acc of all - chance) > .8."""
+    """Probes of a tenth of the dimensions are above chance by more than .8 of what the probe of all is above chance."""
     judge(
         share_above_chance(
             A_TENTH, RAW, name="share of the probe's skill in a tenth of the dimensions"

@@ -40,7 +40,9 @@ from layerclaims.recording import figures
     "on shuffled labels that beats chance would say that answers leak.",
 )
 def test_layers_linearly_separable(judge):
-    """acc > quarter(.25), and the 99.9 % interval of the shuffled-label control does not lie above chance."""
+    """The accuracy is above quarter(.25), and the 99.9 % interval of the accuracy on shuffled labels does not lie
+    above chance.
+    """
     judge(
         accuracy(RAW, name="accuracy").above(quarter(0.25)),
         accuracy(SHUFFLED, name="accuracy on shuffled labels").not_above(CHANCE),
@@ -67,7 +69,7 @@ def test_layers_linearly_separable(judge):
     rationale="The conclusion speaks of every layer, so the worst one decides.",
 )
 def test_every_layer_recognised(judge):
-    """The lowest per-layer recall > quarter(.10)."""
+    """In every layer, the recall is above quarter(.10)."""
     judge(
         lowest_recall(RAW).above(quarter(0.10)),
         controls=[lowest_recall(ALL_POSITIONS, name="lowest recall with the first position")],
@@ -85,7 +87,7 @@ def test_every_layer_recognised(judge):
     rationale="The bar of the linear probe; how far the tree stays behind it is reported beside it.",
 )
 def test_decision_tree_separates(judge):
-    """Tree acc > quarter(.25); its gap to the linear probe is reported."""
+    """The accuracy of the tree is above quarter(.25). Its gap to the linear probe is reported beside it."""
     judge(
         accuracy(TREE, name="accuracy of a decision tree").above(quarter(0.25)),
         controls=[difference(RAW, TREE, name="what the linear probe has beyond the tree")],
@@ -105,7 +107,9 @@ def test_decision_tree_separates(judge):
     rationale="A trend alone may be too small to matter, so the whole gain has to exceed one point.",
 )
 def test_more_data_higher_accuracy(judge):
-    """Page trend over 1/16 to all training documents has p < alpha, and acc(1) - acc(1/16) > .01."""
+    """Accuracy rises with the number of training documents (Page's trend), and all of them give more than .01 above a
+    sixteenth.
+    """
     judge(
         difference(RAW, SIZES[0], name="accuracy gained by more data").above(0.01),
         trend(SIZES, name="trend of accuracy with training size").above(0.0),
@@ -129,7 +133,9 @@ def test_more_data_higher_accuracy(judge):
     "a shorter context is the beginning of the same texts.",
 )
 def test_longer_context_higher_accuracy(judge):
-    """acc(the run's own context) - acc(5 tokens) > .01, each probe trained on equally many vectors."""
+    """The run's own context gives more than .01 of accuracy above a context of 5 tokens, with equally many training
+    vectors.
+    """
     judge(
         difference(OWN_CONTEXT, at_context(5), name="accuracy gained by a longer context").above(0.01),
         controls=[
@@ -155,5 +161,5 @@ def test_longer_context_higher_accuracy(judge):
     rationale="Every step has to go down: one that rises refutes a rule of size.",
 )
 def test_larger_model_lower_accuracy(judge):
-    """acc falls between each pair of neighbours in parameter count, over the models of the run (2 or more)."""
+    """The accuracy falls with each step to the next larger model of the run, which has two models or more."""
     judge(separability.steps_of_size.above(0.0), figures=[figures.accuracy_by_model])

@@ -15,7 +15,9 @@ from layerclaims.recording import figures
     rationale="A point of accuracy is the smallest difference that the post speaks of.",
 )
 def test_accuracy_stable_across_runs(judge):
-    """Upper 95 % bound of the standard deviation of acc over 5 or more document resplits < .01."""
+    """Over five or more splits of the documents, the upper 95 % bound of the accuracy's standard deviation is below
+    .01.
+    """
     judge(stability.spread_of_accuracy.below(0.01), figures=[figures.accuracy_by_run])
 
 
@@ -31,7 +33,9 @@ def test_accuracy_stable_across_runs(judge):
     "and these have to agree more.",
 )
 def test_top_dimensions_recur_across_runs(judge):
-    """Mean pairwise Jaccard overlap of the runs' recurring dimensions > .3, and above that with shuffled labels."""
+    """The mean overlap (Jaccard) of two runs' recurring dimensions is above .3, and above that of runs on shuffled
+    labels.
+    """
     judge(
         attribution.overlap_of_runs.above(0.3),
         attribution.overlap_beyond_shuffled.above(0.0),

@@ -17,9 +17,11 @@ from layerclaims.recording import figures
     "is what goes beyond that. A twentieth is the least that one would call a subspace of its own.",
 )
 def test_layers_occupy_different_subspaces(judge):
-    """The lowest share of a layer's variance that the directions of its neighbour miss > .05."""
+    """In every layer, the directions of the next layer miss more than .05 of the variance."""
     judge(
-        geometry.missed_by_neighbour.above(0.05),
+        geometry.missed_by_neighbour.above(
+            0.05, otherwise="one layer at least lies almost wholly in the directions of the next"
+        ),
         controls=[first_position.missed_by_neighbour],
         figures=[figures.missed_by_neighbours, figures.angles],
         as_published=AsPublished.NEVER,
@@ -36,7 +38,7 @@ def test_layers_occupy_different_subspaces(judge):
     rationale="Half of the dimensions is the most that one would still call a part.",
 )
 def test_each_layer_uses_a_subspace(judge):
-    """Effective rank / d < .5 in every layer."""
+    """In every layer, the effective rank is below half of the dimensions."""
     judge(
         geometry.highest_rank.below(0.5),
         controls=[first_position.highest_rank],
@@ -56,7 +58,7 @@ def test_each_layer_uses_a_subspace(judge):
     "classifier, on that alone.",
 )
 def test_layers_differ_beyond_their_means(judge):
-    """Quadratic classifier on states less their own layer's mean: acc > quarter(.25)."""
+    """A quadratic classifier of states without their own layer's mean has an accuracy above quarter(.25)."""
     judge(
         accuracy(SHAPES, name="accuracy of shapes alone").above(quarter(0.25)),
         controls=[

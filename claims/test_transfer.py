@@ -32,7 +32,7 @@ from layerclaims.recording import figures
     rationale="Two points is more than corpora differ by from one sample to the next.",
 )
 def test_accuracy_drops_on_another_corpus(judge):
-    """acc(A on A) - acc(A on B) > .02; B -> A is reported too."""
+    """The accuracy lost on the other corpus is above .02. The way back is reported beside it."""
     judge(
         difference(RAW, TRANSFER, name="accuracy lost on the other corpus").above(0.02),
         controls=[accuracy(TRANSFER_BACK, name="accuracy the other way round")],
@@ -55,7 +55,7 @@ def test_accuracy_drops_on_another_corpus(judge):
     rationale="The same bar as for the main corpus.",
 )
 def test_transfer_beats_chance(judge):
-    """acc(A on B) > quarter(.25)."""
+    """The accuracy on the other corpus is above quarter(.25)."""
     judge(
         accuracy(TRANSFER, name="accuracy on the other corpus").above(quarter(0.25)),
         figures=[figures.accuracy_by_corpus],
@@ -72,12 +72,12 @@ def test_transfer_beats_chance(judge):
     rationale="Three points are the price that a probe may pay for half as many documents of each corpus.",
 )
 def test_mixed_training_restores_accuracy(judge):
-    """On both corpora: in-domain acc - mixed acc < .03 at equal training size."""
+    """On both corpora, a probe of mixed texts loses less than .03 of accuracy at equal training size."""
     judge(
-        difference(RAW, MIXED_ON_MAIN, name="accuracy lost by mixing, main corpus").below(0.03),
-        difference(TRANSFER_OWN, MIXED_ON_TRANSFER, name="accuracy lost by mixing, transfer corpus").below(
-            0.03
-        ),
+        difference(RAW, MIXED_ON_MAIN, name="accuracy lost by mixing on the main corpus").below(0.03),
+        difference(
+            TRANSFER_OWN, MIXED_ON_TRANSFER, name="accuracy lost by mixing on the transfer corpus"
+        ).below(0.03),
         figures=[figures.mixed_training],
         as_published=AsPublished.NEVER,
     )
@@ -97,7 +97,7 @@ def test_punctuation_explains_the_drop(judge):
     judge(
         half_the_drop(
             (RAW, TRANSFER), (STRIPPED, STRIPPED_TRANSFER), name="half the drop minus the drop that is left"
-        ).above(0.0),
+        ).above(0.0, otherwise="removing punctuation did not halve the loss"),
         difference(RAW, TRANSFER, name="accuracy lost on the other corpus").above(0.0),
         figures=[figures.punctuation],
         as_published=AsPublished.NEVER,

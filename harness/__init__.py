@@ -5,5 +5,5 @@ What is named in `__init__.pyi` is public, and loaded when it is first asked for
 
 import lazy_loader
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

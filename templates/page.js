@@ -38,11 +38,17 @@
     const wanted = new Set([...form.querySelectorAll("[name=verdict]:checked")].map((box) => box.value));
     const section = form.elements.section.value;
     const key = form.elements.sort.value;
+    const counts = new Map();
     let shown = 0;
     for (const claim of claims) {
-      const fits = claim.dataset.verdicts.split(" ").some((verdict) => wanted.has(verdict));
-      claim.hidden = !fits || (section !== "" && claim.dataset.section !== section);
+      const { verdict } = claim.dataset;
+      const here = section === "" || claim.dataset.section === section;
+      if (here) counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
+      claim.hidden = !here || !wanted.has(verdict);
       if (!claim.hidden) shown += 1;
+    }
+    for (const chip of form.querySelectorAll(".chip")) {
+      chip.querySelector(".count").textContent = counts.get(chip.querySelector("input").value) ?? 0;
     }
     claims.sort((a, b) => key === "title"
       ? a.dataset.title.localeCompare(b.dataset.title)

@@ -45,9 +45,9 @@ def _explain(arguments: argparse.Namespace) -> int:
         ("source", row.cited),
         ("it reported", row.reported or "no number"),
         ("estimated is", row.estimand),
-        ("rule", entry.rule),
+        ("pass mark", entry.rule),
         ("as published", entry.published_rule),
-        ("why this rule", row.rationale or "not stated"),
+        ("why", row.rationale or "not stated"),
         ("code", entry.location),
     ):
         print(_paragraph(label, inert(text)))

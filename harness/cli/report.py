@@ -18,8 +18,8 @@ def add_report(commands: Any) -> None:
         "report",
         _report,
         "Render reports again from results.json or a PDF. No model is loaded. If you give several files, you also get "
-        "a board of claims by models, ordered by size. Beside the reports an index.html lists all that have "
-        "their results there.",
+        "a board of claims by models, ordered by size. A run with several models writes that board itself. "
+        "Beside the reports an index.html lists all that have their results there.",
         "layerclaims report reports/gpt2/results.json --report html",
     )
     parser.add_argument(

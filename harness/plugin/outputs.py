@@ -65,11 +65,14 @@ class Outputs:
         for nodeid in missing:
             self._verdicts.lose(nodeid)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        runs: list[Results] = []
         for targets in run.settings.models.values():
             try:
-                self._write(session, targets)
+                runs += self._write(session, targets)
             except LayerclaimsError as error:  # the other models' files are written all the same
                 self._fail(session, str(error))
+        if len(runs) > 1:
+            self._write_board(session, runs)
         self._index()
         gc.freeze()  # the process ends soon: its last three searches for garbage would take half a second
 
@@ -102,15 +105,25 @@ class Outputs:
         self.notes.append(sentence)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _write(self, session: pytest.Session, targets: Sequence[Target]) -> None:
-        """The files of one model; results.json comes first."""
+    def _write_board(self, session: pytest.Session, runs: "Sequence[Results]") -> None:
+        """Claims by models, beside the folders of the models."""
+        from layerclaims.report import board
+
+        settings = self._run.settings
+        try:
+            self.written += board.write(board.make(runs), settings.targets[0].out.parent, settings.formats)
+        except LayerclaimsError as error:
+            self._fail(session, str(error))
+
+    def _write(self, session: pytest.Session, targets: Sequence[Target]) -> "list[Results]":
+        """The files of one model, whose results are returned; results.json comes first."""
         from layerclaims.report import render as report
         from layerclaims.results import file as results
 
         settings = self._run.settings
         assembled = self._assembled(session, targets)
         if assembled is None:
-            return
+            return []
         out = targets[0].out
         self.written.append(results.write(out / "results.json", assembled))
         self._compare(session, assembled)
@@ -125,6 +138,7 @@ class Outputs:
                 self._fail(session, sentence)
         if (summary := out / report.NAMES["md"]) in self.written:
             report.append_step_summary(summary.read_text("utf-8"))
+        return [assembled]
 
     def _assembled(self, session: pytest.Session, targets: Sequence[Target]) -> "Results | None":
         """The results of one model; None where none of its claims was selected."""

@@ -59,15 +59,16 @@ def write_live(
 
 
 def write_table(out: Writer, records: Sequence[tuple["ClaimRecord", str | None]]) -> None:
-    """Every claim with the sentence that says why, what did not replicate first; then how many of each."""
+    """Every claim and why it has its verdict, what did not replicate first; then how many of each."""
     ordered = sorted(records, key=lambda found: FAULTS_FIRST.index(found[0].verdict))
     width = max(len(name(record.id, label)) for record, label in ordered)
     wide = out.fullwidth >= WIDE
     for record, label in ordered:
         indent = COLUMN + (width + 2 if wide else 0)
-        sentence = textwrap.wrap(
-            inert(record.reason, 2000), max(out.fullwidth - 1 - indent, 40), break_on_hyphens=False
-        )
+        # no line may end before a percent sign
+        said = inert(record.reason, 2000).replace(" %", "\u00a0%")
+        wrapped = textwrap.wrap(said, max(out.fullwidth - 1 - indent, 40), break_on_hyphens=False)
+        sentence = [line.replace("\u00a0", " ") for line in wrapped]
         out.write(f"{record.verdict:<{COLUMN}}", **STYLES[record.verdict].markup)
         head = name(record.id, label)
         if wide and sentence:

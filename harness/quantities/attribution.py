@@ -126,13 +126,13 @@ def _negative_share(which: int, study: Study) -> Finding:
     return _of_fits(study, thirds, resolution=1 / (attribution.LISTED * max(1, study.n_labels // 3)))
 
 
-@quantity("negative share, first third", repeated_fits, takes=_SIGNS)
+@quantity("negative share in the first third", repeated_fits, takes=_SIGNS)
 def negative_share_first_third(study: Study) -> Finding:
     """Share of negative weights among the ten largest contributions of the first third of the layers."""
     return _negative_share(0, study)
 
 
-@quantity("negative share, last third", repeated_fits, takes=_SIGNS)
+@quantity("negative share in the last third", repeated_fits, takes=_SIGNS)
 def negative_share_last_third(study: Study) -> Finding:
     """The same of the last third."""
     return _negative_share(1, study)

@@ -32,7 +32,7 @@ last_norm_ratio = _of_norms(
 )
 growth_rate = _of_norms("growth of the log norm a layer", lambda sums: float(growth.growth_rate(sums[1:])))
 exponential_advantage = _of_norms(
-    "exponential over the best other law", lambda sums: float(growth.advantage(sums[1:]))
+    "lead of the exponential over the best other law", lambda sums: float(growth.advantage(sums[1:]))
 )
 
 
@@ -91,8 +91,8 @@ recurrence = _of_weights(
     lambda weights: attribution.recurrence(attribution.contribution_shares(weights)).frequency,
 )
 negative_share_first_third = _of_weights(
-    "negative share, first third", lambda weights: attribution.negative_share_by_thirds(weights)[0]
+    "negative share in the first third", lambda weights: attribution.negative_share_by_thirds(weights)[0]
 )
 negative_share_last_third = _of_weights(
-    "negative share, last third", lambda weights: attribution.negative_share_by_thirds(weights)[1]
+    "negative share in the last third", lambda weights: attribution.negative_share_by_thirds(weights)[1]
 )

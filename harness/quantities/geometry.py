@@ -58,7 +58,7 @@ def _tightening(study: Study, ending: str) -> Finding:
     return _of_folds(study, values)
 
 
-@quantity("last step over the median step, unit vectors", layer_geometry, takes=_STEPS)
+@quantity("last step over the median step of unit vectors", layer_geometry, takes=_STEPS)
 def unit_last_step(study: Study) -> Finding:
     """How far the last layer lies from the one before, in median steps of the path, for unit vectors."""
     return _of_folds(study, [geometry.last_step_ratio(c) for c in paths(study, UNIT, "layers")])

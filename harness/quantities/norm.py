@@ -28,7 +28,7 @@ def growth_rate(study: Study) -> Finding:
 
 
 # of states 1 to 3 two are left to fit two parameters to, which no law can miss
-@quantity("exponential over the best other law", norms_by_state, takes=at_least(states=5))
+@quantity("lead of the exponential over the best other law", norms_by_state, takes=at_least(states=5))
 def exponential_advantage(study: Study) -> Finding:
     """How much better exponential growth predicts a layer that is left out than any rival law does, in log norm."""
     sums = study.values(norms_by_state).arrays["sums"][:, study.states[1:]]

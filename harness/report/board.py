@@ -8,7 +8,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from layerclaims.report.escaping import md_escape
+from layerclaims.report.escaping import md_escape, percents_kept
+from layerclaims.report.wording import open_question, short_name
 from layerclaims.results.records import ClaimRecord, Results
 from layerclaims.runtime.files import write_whole
 from layerclaims.runtime.text import inert, with_interval
@@ -35,6 +36,7 @@ class Cell:
     verdict: Verdict
     estimate: str  # "" where there is none
     reason: str
+    open: str  # why it is inconclusive, in short; "" for any other
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +86,9 @@ def make(runs: Sequence[Results]) -> Board:
                 trend=_trend(present),
             )
         )
+    names = _distinct([_plain(short_name(run.model.name), LONGEST_NAME) for run in ordered])
     return Board(
-        models=tuple(_model(run) for run in ordered),
+        models=tuple(_model(run, name) for run, name in zip(ordered, names, strict=True)),
         lines=tuple(lines),
         both=len({protocol for _, protocol in keys}) > 1,
     )
@@ -123,7 +126,7 @@ def html(board: Board) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(source).render(board=board, styles=STYLES, legend=LEGEND)
+    return percents_kept(environment.from_string(source).render(board=board, styles=STYLES, legend=LEGEND))
 
 
 def write(board: Board, directory: Path, formats: Sequence[str]) -> list[Path]:
@@ -137,11 +140,19 @@ def write(board: Board, directory: Path, formats: Sequence[str]) -> list[Path]:
     return written
 
 
-def _model(run: Results) -> Model:
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names of models, a number behind each that another one has too."""
+    return [
+        name if names.count(name) == 1 else f"{name} ({names[: place + 1].count(name)})"
+        for place, name in enumerate(names)
+    ]
+
+
+def _model(run: Results, name: str) -> Model:
     protocol, model = run.protocol, run.model
-    corpora = " and ".join(_plain(corpus.name, LONGEST_NAME) for corpus in run.corpora)
+    corpora = " and ".join(_plain(short_name(corpus.name), LONGEST_NAME) for corpus in run.corpora)
     return Model(
-        name=_plain(model.name, LONGEST_NAME),
+        name=name,
         size=short_count(model.n_parameters),
         about=f"{model.n_blocks} blocks, {protocol.n_texts} texts of {protocol.context} tokens of "
         f"{corpora}, seed {protocol.seed}",
@@ -153,6 +164,7 @@ def _cell(claim: ClaimRecord) -> Cell:
         verdict=claim.verdict,
         estimate="" if claim.estimate is None else with_interval(claim.estimate, claim.interval),
         reason=_plain(claim.reason, 400),
+        open=_plain(open_question(claim), 400),
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 LONGEST_TEXT = 2000
+_PERCENT = re.compile(r"(?<=\d) (?=%)")  # where no line may end
 _MARKS = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4,}")
 
 
@@ -79,7 +80,16 @@ def unbroken(text: str) -> "Markup":
     from markupsafe import Markup, escape
 
     word = r"(?<![^ \n])(?:[^ \n]{1,10} )?[^ \n]{0,40}?(?<![\w.])\.\d[^ \n]{0,40}(?![^ \n])"
-    return Markup(re.sub(word, r'<span class="nb">\g<0></span>', str(escape(text))))
+    return Markup(re.sub(word, r'<span class="nb">\g<0></span>', _PERCENT.sub("\u00a0", str(escape(text)))))
+
+
+def percents_kept(markup: str) -> str:
+    """Return a page in whose text no line ends between a number and its percent sign; code stays as it is."""
+    # every other piece is a tag, or an element of code with all that is in it
+    pieces = re.split(r"(<(script|style|pre|code)\b.*?</\2>|<[^>]*>)", markup, flags=re.DOTALL)
+    pieces[::3] = [_PERCENT.sub("\u00a0", text) for text in pieces[::3]]
+    del pieces[2::3]  # the name of the element
+    return "".join(pieces)
 
 
 def trusted(text: str) -> "Markup":

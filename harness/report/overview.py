@@ -2,15 +2,17 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from typing import Final
 
 from layerclaims.report.escaping import clean
-from layerclaims.report.views import Assessment, Tally
-from layerclaims.report.wording import PROTOCOLS
+from layerclaims.report.views import Assessment, Remark, Tally
+from layerclaims.report.wording import CLOSE, PROTOCOLS
 from layerclaims.results.records import Results
 from layerclaims.verdicts.style import FINDINGS_FIRST, STYLES
 from layerclaims.verdicts.verdict import Verdict
 
-CLOSE = 2.0  # half-widths: a decided verdict nearer to its threshold than this is named as a close call
+MOST_NAMED: Final = 6  # claims in one sentence
 
 STATES = "The states, seen"  # heading of the pictures
 
@@ -81,65 +83,93 @@ def with_selection(sentence: str, data: Results) -> str:
     return f"{sentence.removesuffix('.')}; {chosen.claims} of {chosen.of} claims selected."
 
 
-def certainty(claims: list[Assessment], protocols: list[str]) -> list[tuple[str, str]]:
+def certainty(claims: list[Assessment], protocols: list[str]) -> list[Remark]:
     """Return labelled sentences on what the run is sure of and what not, about its first protocol."""
-    made = []
     mine = [(claim, claim.results[0]) for claim in claims if claim.results[0].protocol == protocols[0]]
     decided = [(c, r) for c, r in mine if r.verdict in (Verdict.REPLICATED, Verdict.NOT_REPLICATED)]
-    close = sorted(
-        (abs(r.distance), c.title) for c, r in decided if r.distance is not None and abs(r.distance) < CLOSE
-    )
-    far = len(decided) - len(close)
-    if len(decided) > 1:
-        share = "All" if far == len(decided) else f"{far or 'None'} of the"
-        where = "stand at least two half-widths of their interval away from the threshold."
-        made.append(("Firm", f"{share} {len(decided)} decided verdicts {where}"))
-    elif decided and not close:
-        made.append(
-            ("Firm", "The threshold lies at least two half-widths of the interval from the estimate.")
-        )
-    if close:
-        made.append(("Close calls", f"{_listed([title for _, title in close])}."))
-    if undecided := [c.title for c, r in mine if r.verdict is Verdict.INCONCLUSIVE]:
-        made.append(("Undecided", f"{_listed(undecided)}. Each claim’s section says what would decide it."))
-    if flagged := [c.title for c, r in mine if r.holm_warning]:
-        made.append(
-            ("Flagged", f"Replicated, but not after Holm’s correction for many claims: {_listed(flagged)}.")
-        )
-    twins = [c.title for c, r in mine if r.untrained is not None and r.untrained.remark]
-    if twins:
-        said = f"{len(twins)} replicated claim{'s say' if len(twins) > 1 else ' says'}"
-        same = f"an untrained network satisfies the same: {_listed(twins)}."
-        made.append(("Untrained", f"{said} little about training, since {same}"))
-    weak = [c.title for c, r in mine if r.verdict is Verdict.REPLICATED and r.weakness]
-    if weak:
-        said = (
-            f"{len(weak)} replicated claim{'s say' if len(weak) > 1 else ' says'} little about trained layers"
-        )
-        made.append(("Weak", f"{said}, since structureless data pass the same rule: {_listed(weak)}."))
-    stalled = sum(r.converged is False for c in claims for r in c.results if r.protocol == "rigorous")
-    if stalled:
-        rests = "verdict rests" if stalled == 1 else "verdicts rest"
-        optimiser = "did not converge; they speak of the optimiser as much as of the model."
-        made.append(("Unconverged", f"{stalled} {rests} on a probe that {optimiser}"))
+    near = [(abs(r.distance), c) for c, r in decided if r.distance is not None and abs(r.distance) < CLOSE]
+    close = [claim for _, claim in sorted(near, key=lambda found: (found[0], found[1].title))]
+    flagged = [c for c, r in mine if r.holm_warning]
+    twins = [c for c, r in mine if r.untrained is not None and r.untrained.remark]
+    weak = [c for c, r in mine if r.verdict is Verdict.REPLICATED and r.weakness]
+    stalled = [c for c in claims if any(r.converged is False and r.protocol == "rigorous" for r in c.results)]
+    made = [
+        _remark("Clear", _clear(len(decided), len(close)), []),
+        _remark("Close calls", "{who} close to the pass mark", close, ("verdict is", "verdicts are")),
+        _remark(
+            "Not decided",
+            "{who} open; each row gives the reason",
+            [c for c, r in mine if r.verdict is Verdict.INCONCLUSIVE],
+            ("claim is", "claims are"),
+        ),
+        _remark(
+            "Correction",
+            "{who} not pass Holm’s correction for many claims",
+            flagged,
+            ("replicated claim does", "replicated claims do"),
+        ),
+        _remark(
+            "Untrained",
+            "{who} little about training, because an untrained network passes too",
+            twins,
+            SAY,
+        ),
+        _remark(
+            "Weak rules",
+            "{who} little about trained layers, because data without structure pass the same rule",
+            weak,
+            SAY,
+        ),
+        _remark(
+            "Unreliable",
+            "{who} unreliable, because a probe did not finish fitting",
+            stalled,
+            ("verdict is", "verdicts are"),
+        ),
+    ]
     if len(protocols) > 1:
-        differing = [claim.title for claim in claims if claim.differs]
-        judged = sum(claim.compared for claim in claims)
-        if differing:
-            said = f"They disagree on {len(differing)} of the {judged} claims that both judged: {_listed(differing)}."
-        else:
-            said = (
-                "They agree on every claim that both judged."
-                if judged
-                else "They share no claim that both judged."
-            )
-        made.append(("Protocols", said))
-    return made
+        made.append(_between(claims))
+    return [remark for remark in made if remark is not None]
 
 
-def _listed(titles: list[str], most: int = 6) -> str:
-    more = f" and {len(titles) - most} more" if len(titles) > most else ""
-    return ", ".join(f"“{title}”" for title in titles[:most]) + more
+SAY: Final = ("replicated claim says", "replicated claims say")
+
+
+def _clear(decided: int, close: int) -> str:
+    if not decided:
+        return ""
+    if decided == 1:
+        return "" if close else "The verdict is clear."
+    if not close:
+        return f"All {decided} verdicts are clear."
+    far = decided - close
+    return f"{far or 'None'} of {decided} verdicts {'is' if far == 1 else 'are'} clear."
+
+
+def _remark(
+    label: str, words: str, claims: Sequence[Assessment], counted: tuple[str, str] = ("", "")
+) -> Remark | None:
+    """A remark on some claims; None where there are none of them, or nothing is said."""
+    if counted != ("", ""):
+        if not claims:
+            return None
+        words = words.format(who=f"{len(claims)} {counted[len(claims) != 1]}")
+    if not words:
+        return None
+    links = tuple((claim.id, claim.title) for claim in claims[:MOST_NAMED])
+    return Remark(label=label, said=words, claims=links, more=max(0, len(claims) - MOST_NAMED))
+
+
+def _between(claims: Sequence[Assessment]) -> Remark | None:
+    judged = sum(claim.compared for claim in claims)
+    differing = [claim for claim in claims if claim.differs]
+    if differing:
+        said = f"They disagree on {len(differing)} of the {judged} claims that both judged"
+    elif judged:
+        said = "They agree on every claim that both judged."
+    else:
+        said = "They share no claim that both judged."
+    return _remark("Protocols", said, differing)
 
 
 def facts(data: Results) -> list[tuple[str, str]]:

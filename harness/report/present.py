@@ -7,36 +7,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from layerclaims.report import answers, structureless
 from layerclaims.report import protocols as between
 from layerclaims.report.baseline import comparison
+from layerclaims.report.drawings import drawn_figures, forest_row, left_out, quantity_line, strips
 from layerclaims.report.escaping import clean, cleaned, quoted
 from layerclaims.report.overview import bibtex, certainty, contents, facts, headline, tally, with_selection
 from layerclaims.report.pictures import galleries
-from layerclaims.report.plots import figure as figures
-from layerclaims.report.plots import forest
-from layerclaims.report.plots.path import has_panels
-from layerclaims.report.views import Assessment, Figure, Line, Report, Result, TableLine, Untrained
+from layerclaims.report.views import Assessment, Line, Report, Result, TableLine, Untrained
 from layerclaims.report.wording import (
     PROTOCOLS,
     calibration,
+    caution,
     certificate,
-    change,
     cited,
     distance_of,
     error_rates,
     measured,
     of_post,
+    open_question,
     p_values,
     reported,
-    rule_text,
     sample_text,
     sentence,
     short_name,
     title_of,
     value_text,
 )
-from layerclaims.results.figure_records import FigureRecord
-from layerclaims.results.records import ClaimRecord, ControlRecord, PartRecord, Results
+from layerclaims.results.records import ClaimRecord, Results
 from layerclaims.runtime.text import short
-from layerclaims.verdicts.style import FINDINGS_FIRST, STYLES, of_part
+from layerclaims.verdicts.style import FINDINGS_FIRST
 from layerclaims.verdicts.verdict import Verdict
 
 OPTIONS = {
@@ -52,7 +49,7 @@ OPTIONS = {
     "device": "--device",
     "control": "--control",
 }
-LONGEST_NAME, LONGEST_LABEL = 240, 80
+LONGEST_NAME = 240
 LONGEST_SECTION = 40  # as much as a running head holds
 WITH_THE_PROCEDURE = 3  # the schema version from which on as published means what the authors ran
 # the order of the post; other sections come after, as they are met
@@ -74,7 +71,8 @@ def present(results: Results, *, interactive: bool) -> Report:
     data: Results = cleaned(results.model_copy(update={"documents": {}}))
     model = clean(results.model.name, LONGEST_NAME)
     data = data.model_copy(update={"model": data.model.model_copy(update={"name": model})})
-    drawn: set[str] = set()
+    drawn: dict[str, tuple[int, str]] = {}
+    told: set[str] = set()
     numbers = itertools.count(1)
     states = galleries(data, numbers, interactive=interactive)  # they stand before the claims
     grouped: dict[str, list[ClaimRecord]] = {}
@@ -83,13 +81,14 @@ def present(results: Results, *, interactive: bool) -> Report:
     order = {name: place for place, name in enumerate(SECTIONS)}
     claims = []
     walks = {walk.claim: walk for walk in data.walks}
+    series_of = {name: counts.corpus for name, counts in results.documents.items()}
     older = data.schema_version < WITH_THE_PROCEDURE and not data.walks
     rows: list[answers.Row] = []
     for number, records in enumerate(
         sorted(grouped.values(), key=lambda records: order.get(records[0].section, len(order))), 1
     ):
         records.sort(key=lambda claim: list(PROTOCOLS).index(claim.protocol))
-        made = tuple(_result(claim, command, interactive) for claim in records)
+        made = tuple(_result(claim, command, _corpora(claim, series_of), interactive) for claim in records)
         first = records[0]
         title = title_of(first.id)
         rigorous, published = (
@@ -97,7 +96,7 @@ def present(results: Results, *, interactive: bool) -> Report:
         )
         walk = walks.get(first.id)
         why = between.reason(rigorous, published, walk, older=older)
-        pictures, undrawn = _figures(records, data.figures, drawn, numbers, interactive)
+        pictures, seen, undrawn = drawn_figures(records, data.figures, drawn, numbers, interactive)
         rows.append(answers.Row(title=title, rigorous=rigorous, published=published, why=why))
         claims.append(
             Assessment(
@@ -112,11 +111,12 @@ def present(results: Results, *, interactive: bool) -> Report:
                 number=number,
                 severity=FINDINGS_FIRST.index(first.verdict),
                 results=made,
-                forest="" if interactive else _forest(records, interactive),
-                strips=tuple(_strips(records, interactive)),
+                forest="" if interactive else forest_row(records, interactive),
+                strips=tuple(strips(records, interactive)),
                 quantities=tuple(_quantities(made)),
                 figures=pictures,
-                missing=(*_missing(records, drawn), *undrawn),
+                seen=seen,
+                missing=(*_missing(records, told), *undrawn),
                 contrast=between.contrast(rigorous, published, walk, older=older),
                 walk=between.table(walk),
             )
@@ -169,7 +169,13 @@ def present(results: Results, *, interactive: bool) -> Report:
     )
 
 
-def _result(claim: ClaimRecord, command: list[str], interactive: bool) -> Result:
+def _corpora(claim: ClaimRecord, series_of: Mapping[str, str]) -> int:
+    """How many corpora the counts behind a claim are of; 1 where it rests on none."""
+    named = {f"{claim.protocol}/{one}" for part in claim.parts if part.recipe for one in part.recipe.series}
+    return max(1, len({series_of[name] for name in named if name in series_of}))
+
+
+def _result(claim: ClaimRecord, command: list[str], corpora: int, interactive: bool) -> Result:
     part = claim.decisive
     published = claim.reported_value if part is not None and part is claim.parts[0] else None
     test = "test_" + claim.id.replace("-", "_")
@@ -181,11 +187,11 @@ def _result(claim: ClaimRecord, command: list[str], interactive: bool) -> Result
         protocol_name=PROTOCOLS[claim.protocol],
         verdict=claim.verdict,
         reason=sentence(claim.reason),
-        decisive=_line(part) if part is not None else None,
-        forest=_forest([claim], interactive) if interactive else "",
+        decisive=quantity_line(part) if part is not None else None,
+        forest=forest_row([claim], interactive) if interactive else "",
         published=short(published) if published is not None else "",
-        parts=tuple(map(_line, claim.parts)),
-        controls=tuple(map(_line, claim.controls)),
+        parts=tuple(map(quantity_line, claim.parts)),
+        controls=tuple(map(quantity_line, claim.controls)),
         certificate=certificate(claim.probe, claim.protocol),
         calibration=calibration(claim.calibration),
         error_rates=error_rates(claim.calibration),
@@ -196,8 +202,9 @@ def _result(claim: ClaimRecord, command: list[str], interactive: bool) -> Result
         converged=claim.probe.converged if claim.probe else None,
         p_values=p_values(claim),
         holm_warning=claim.verdict is Verdict.REPLICATED and claim.survives_holm is False,
-        sample=sample_text(claim),
-        change=change(claim, part),
+        sample=sample_text(claim, corpora),
+        caution=caution(claim, part),
+        open=open_question(claim),
         distance=distance_of(part, part.estimate) if part is not None else None,
         command=one,
         seconds=f"{claim.seconds:.1f} s" if claim.seconds else "",
@@ -231,45 +238,6 @@ def _quantities(results: tuple[Result, ...]) -> Iterator[TableLine]:
                 yield TableLine(protocol_name=protocol_name, line=line, control=control, first=number == 0)
 
 
-def _figures(
-    claims: Sequence[ClaimRecord],
-    available: Mapping[str, FigureRecord],
-    drawn: set[str],
-    numbers: Iterator[int],
-    interactive: bool,
-) -> tuple[tuple[Figure, ...], tuple[str, ...]]:
-    """Return a claim's figures that no earlier claim has shown, and a sentence for each that cannot be drawn.
-
-    Equal titles of two protocols make a pair.
-    """
-    groups: dict[str, list[tuple[str, FigureRecord]]] = {}
-    for claim in claims:
-        for name in claim.figures:
-            if name not in drawn:
-                drawn.add(name)
-                figure = available[name]
-                groups.setdefault(figure.title, []).append((PROTOCOLS[claim.protocol], figure))
-    made, missing = [], []
-    for title, members in groups.items():
-        # what has several panels already takes the whole width, one protocol beneath the other
-        half = len(members) == 2 and not any(has_panels(figure) for _, figure in members)
-        captions = list(dict.fromkeys(figure.caption for _, figure in members))
-        if len(captions) > 1:
-            captions = [f"{name.capitalize()}: {figure.caption}" for name, figure in members]
-        try:
-            panels = tuple(
-                (name if len(members) > 1 else "", figures.svg(figure, interactive=interactive, half=half))
-                for name, figure in members
-            )
-        except Exception as error:  # one drawing must not cost the report
-            missing.append(_left_out(title, f"{type(error).__name__}: {error}"))
-            continue
-        made.append(
-            Figure(number=next(numbers), title=title, caption=" ".join(captions), pair=half, panels=panels)
-        )
-    return tuple(made), tuple(missing)
-
-
 def _missing(claims: Sequence[ClaimRecord], told: set[str]) -> Iterator[str]:
     """Yield a sentence for each thing that is not shown with a claim, said once for figures of several claims."""
     for claim in claims:
@@ -277,93 +245,7 @@ def _missing(claims: Sequence[ClaimRecord], told: set[str]) -> Iterator[str]:
             if (key := f"{name} {claim.protocol} {why}") not in told:
                 told.add(key)
                 under = f" ({PROTOCOLS[claim.protocol]})" if len(claims) > 1 else ""
-                yield _left_out(f"{name}{under}", why)
-
-
-def _left_out(name: str, why: str) -> str:
-    return f"Left out: {name}, since {clean(why).rstrip('.')}."
-
-
-def _line(item: PartRecord | ControlRecord) -> Line:
-    estimate, interval = measured(item.estimate, item.interval)
-    part = item if isinstance(item, PartRecord) else None
-    return Line(
-        name=clean(item.name, LONGEST_LABEL),
-        estimand=part.estimand or "" if part else "",
-        estimate=estimate,
-        interval=interval,
-        confidence=f"{100 * part.confidence:g} %" if part and part.confidence else "",
-        rule=rule_text(part.relation, part.threshold) if part else "",
-        outcome=of_part(part.holds) if part else None,
-        method=part.method or "" if part else "",
-        note=item.note or "" if isinstance(item, ControlRecord) else "",
-    )
-
-
-def _forest(claims: Sequence[ClaimRecord], interactive: bool) -> str:
-    """Return one row of the forest plot with a mark for each of the claims that has a number."""
-    marks, said, published = [], [], None
-    for claim in claims:
-        part = claim.decisive
-        if part is None or (distance := distance_of(part, part.estimate)) is None:
-            continue
-        line = _line(part)
-        text = f"{line.name}: {line.estimate} {line.interval}, must be {line.rule}"
-        protocol = f"{PROTOCOLS[claim.protocol]}, " if len(claims) > 1 else ""
-        said.append(f"{protocol}{text}; {STYLES[claim.verdict].word}")
-        assert part.interval is not None
-        low, high = (distance_of(part, end) for end in part.interval)
-        assert low is not None
-        assert high is not None
-        marks.append(
-            forest.Mark(
-                distance=distance,
-                # an interval around the middle of an equivalence region is farthest inside at the estimate
-                bar=(min(low, high, distance), max(low, high, distance)),
-                verdict=claim.verdict,
-                hint=text,
-                hollow=claim.protocol == "as-published",
-            )
-        )
-        if part is claim.parts[0] and published is None and claim.reported_value is not None:
-            published = distance_of(part, claim.reported_value)
-            said.append(f"published {short(claim.reported_value)}")
-    if not marks:
-        return ""
-    return forest.forest_row(marks, published=published, alt="; ".join(said), interactive=interactive)
-
-
-def _strips(claims: Sequence[ClaimRecord], interactive: bool) -> list[str]:
-    """Return one drawing for each quantity of a claim, all protocols of the run in it."""
-    made = []
-    room = 17 if interactive else 26  # characters to the left of a strip
-    first = claims[0]
-    headed = len(claims) > 1 or any(len(part.name) > room for part in first.parts)
-    for index, part in enumerate(first.parts):
-        rows: list[tuple[str, float, Sequence[float] | None, Verdict | None]] = []
-        for claim in claims:
-            same = claim.parts[index] if index < len(claim.parts) else None
-            if same is not None and same.estimate is not None and same.name == part.name:
-                label = PROTOCOLS[claim.protocol] if len(claims) > 1 else "measured" if headed else same.name
-                rows.append((label, same.estimate, same.interval, of_part(same.holds)))
-        if not rows or part.threshold is None:
-            continue
-        if index == 0 and first.reported_value is not None:
-            rows.append(("published", first.reported_value, None, None))
-        region = rule_text(part.relation, part.threshold)
-        said = "; ".join(f"{label} {short(value)}" for label, value, _, _ in rows)
-        made.append(
-            forest.strip(
-                rows,
-                relation=part.relation,
-                threshold=part.threshold,
-                name=part.name,
-                alt=f"{part.name}, success region {region}: {said}",
-                interactive=interactive,
-                heading=headed,
-            )
-        )
-    return made
+                yield left_out(f"{name}{under}", why)
 
 
 def _command(results: Results) -> list[str]:

@@ -82,7 +82,7 @@ def contrast(
     if rigorous is None or published is None:
         return ""
     if never_published(published):
-        return "The authors published no run of this: their procedure gives no answer, and the verdict is ours alone."
+        return "The authors published no run of this, so their procedure gives no answer. The verdict is ours alone."
     missing = [
         where
         for claim, where in (
@@ -101,7 +101,7 @@ def contrast(
         return f"Both agree, although {_clauses(found, walk)}{_rest(found)}."
     if rigorous.probe is not None and not rigorous.probe.converged:
         return (
-            "The rigorous probe did not converge, so that its number decides nothing and cannot be compared."
+            "The rigorous probe did not finish fitting, so its number decides nothing and cannot be compared."
         )
     if found is None:
         if older or rigorous.probe is not None or published.probe is not None:
@@ -113,7 +113,7 @@ def contrast(
     if not found.moves or max(abs(move.effect) for move in found.moves) <= noise:
         return (
             f"No ingredient makes the difference: none moves {_quantity(walk)} by more than half the width of its "
-            f"interval, but it lies close to the border{_border(rigorous, published)}."
+            f"interval, but it lies close to the pass mark{_border(rigorous, published)}."
         )
     if len(found.moves) == 1:
         subject = found.moves[0].words.subject
@@ -161,7 +161,7 @@ def reason(
         unfitted = rigorous.probe is None and published.probe is None and not older
         return "position 0, unit scaling" if unfitted else "cause not measured"
     if not found.moves or max(abs(move.effect) for move in found.moves) <= _noise(rigorous, published, walk):
-        return "close to the border"
+        return "close to the pass mark"
     first = found.moves[0]
     if len(found.moves) == 1:
         return REASONS.get((rigorous.id, first.step.ingredient), first.words.reason)
@@ -231,7 +231,7 @@ def _need(text: str) -> str:
 
 def _undecided(claim: ClaimRecord) -> str:
     if claim.probe is not None and not claim.probe.converged:
-        return "undecided: probe not converged"
+        return "undecided: probe not finished"
     if "undefined" in claim.reason or "no finite interval" in claim.reason:
         return "undecided: number not defined"
     if "leaks" in claim.reason:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layerclaims.errors import LayerclaimsError
-from layerclaims.report.escaping import clean, md_code, md_escape, trusted, unbroken
+from layerclaims.report.escaping import clean, md_code, md_escape, percents_kept, trusted, unbroken
 from layerclaims.report.plots import forest, layers
 from layerclaims.report.present import present
 from layerclaims.report.renderer import KEY, renderer
@@ -30,7 +30,7 @@ from layerclaims.results import file as results_file
 from layerclaims.results.records import Results
 from layerclaims.runtime.files import write_whole
 from layerclaims.runtime.text import inert, shown
-from layerclaims.verdicts.style import FINDINGS_FIRST, STYLES
+from layerclaims.verdicts.style import STYLES
 
 if TYPE_CHECKING:
     import jinja2
@@ -128,25 +128,18 @@ def html(results: Results) -> str:
     )
     template = _environment(escape=True).get_template("page.html.j2")
     report = present(results, interactive=True)
-    return template.render(
+    page = template.render(
         report=report,
         policy=policy,
         style=trusted(style),
         script=trusted(script),
-        verdicts=[
-            (verdict, count)
-            for verdict in FINDINGS_FIRST
-            if (
-                count := sum(
-                    verdict in {result.verdict for result in claim.results} for claim in report.claims
-                )
-            )
-        ],
+        verdicts=[(verdict, len(claims)) for verdict, claims in report.groups],
         axis=forest.forest_axis(interactive=True),
         section_of={
             claim.id: index for index, (_, claims) in enumerate(report.sections, 1) for claim in claims
         },
     )
+    return percents_kept(page)
 
 
 def markdown(results: Results) -> str:
@@ -179,7 +172,7 @@ def pdf(results: Results) -> bytes:
         .get_template("print.html.j2")
         .render(report=report, axis=forest.forest_axis(interactive=False))
     )
-    return _weasy(text, results, report)
+    return _weasy(percents_kept(text), results, report)
 
 
 def append_step_summary(text: str, environ: dict[str, str] | None = None) -> Path | None:

@@ -21,7 +21,7 @@ OURS: Final = frozenset({".py", ".json", ".j2", ".css", ".js", ".woff"})  # of w
 
 
 def renderer() -> str:
-    """What a PDF made here is made with, as in "layerclaims 0.1.0 (1f2e3d4c5b6a), weasyprint 70.0, ..., pango 1.50.12".
+    """What a PDF made here is made with, as in "layerclaims 0.2.0 (1f2e3d4c5b6a), weasyprint 70.0, ..., pango 1.50.12".
 
     In brackets: the hash of this very code and its templates, which change between versions, too. Raises OSError
     where WeasyPrint cannot load Pango.

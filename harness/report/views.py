@@ -57,9 +57,21 @@ class Result:
     p_values: str
     holm_warning: bool
     sample: str
-    change: str
+    caution: str  # what there is to say against the verdict beyond its reason
+    open: str  # why an inconclusive verdict is open, in a line of its own; empty for any other
     command: str
     seconds: str
+
+    @property
+    def remark(self) -> str:
+        """What the untrained twin's verdict means; empty where it means nothing."""
+        return self.untrained.remark if self.untrained else ""
+
+    @property
+    def cautions(self) -> list[str]:
+        """What there is to say against the verdict, a sentence each."""
+        holm = "It does not pass Holm’s correction for many claims." if self.holm_warning else ""
+        return [said for said in (self.caution, self.weakness, self.remark, holm) if said]
 
     @property
     def judged(self) -> bool:
@@ -75,6 +87,7 @@ class Figure:
     title: str
     caption: str
     pair: bool  # whether the drawings stand side by side
+    narrow: bool  # whether the whole of it takes half of the print edition's column
     panels: tuple[tuple[str, str], ...]  # heading (empty for one panel), SVG
 
 
@@ -160,6 +173,7 @@ class Assessment:
     strips: tuple[str, ...]  # SVG, one a quantity
     quantities: tuple[TableLine, ...]
     figures: tuple[Figure, ...]
+    seen: tuple[tuple[int, str], ...]  # number of a figure that an earlier claim shows, and that claim's id
     missing: tuple[str, ...]  # a sentence for each thing that could not be shown with the claim
     contrast: str  # what makes the two answers differ; empty where there is nothing to say
     walk: tuple[WalkLine, ...]  # empty where the run made none
@@ -187,6 +201,24 @@ class Assessment:
     def compared(self) -> bool:
         """Whether both protocols judged."""
         return len(self.results) > 1 and all(result.judged for result in self.results)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remark:
+    """What there is to say of some claims of the run."""
+
+    label: str
+    said: str  # a sentence; without its stop where claims follow
+    claims: tuple[tuple[str, str], ...]  # id and title of those that are named
+    more: int  # that are not named
+
+    @property
+    def text(self) -> str:
+        """All of it as plain text."""
+        if not self.claims:
+            return self.said
+        named = ", ".join(f"“{title}”" for _, title in self.claims)
+        return f"{self.said}: {named}{f' and {self.more} more' if self.more else ''}."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +256,7 @@ class Report:
     contents: tuple[tuple[tuple[int, str, str], ...], ...]  # columns of (level, anchor, text)
     headline: str
     baseline: Comparison | None  # None: the run was held against none
-    certainty: tuple[tuple[str, str], ...]  # label, sentence: what the run is sure of, and what not
+    certainty: tuple[Remark, ...]  # what the run is sure of, and what not
     facts: tuple[tuple[str, str], ...]
     options: tuple[tuple[str, str, str], ...]
     packages: tuple[tuple[str, str], ...]

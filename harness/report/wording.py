@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from layerclaims.results.records import CalibrationRecord, ClaimRecord, PartRecord, ProbeRecord
 from layerclaims.runtime.text import short, undotted
 from layerclaims.verdicts.claim import OWN, POST, citation
-from layerclaims.verdicts.criterion import CONTROLS, Relation
+from layerclaims.verdicts.criterion import CONTROLS, WORDS, Relation
 from layerclaims.verdicts.verdict import Verdict
 
+CLOSE = 2.0  # half-widths: a decided verdict nearer to its pass mark than this is a close call
 PROTOCOLS = {"rigorous": "rigorous", "as-published": "as published"}
 
 
@@ -73,14 +74,14 @@ def measured(estimate: float | None, interval: Sequence[float] | None) -> tuple[
 
 
 def rule_text(relation: Relation, threshold: float | tuple[float, float] | None) -> str:
-    """Return a part's rule, such as "> .274" or "within ±.01"."""
+    """Return a part's rule, such as "above .274" or "within ±.01"."""
     if threshold is None:
         return ""
     if isinstance(threshold, tuple):
         low, high = threshold
         within = f"±{short(high)}" if low == -high else f"[{short(low)}, {short(high)}]"
         return f"within {within}"
-    return f"{relation} {short(threshold)}"
+    return f"{WORDS.get(relation, relation)} {short(threshold)}"
 
 
 def distance_of(part: PartRecord, value: float | None) -> float | None:
@@ -101,7 +102,7 @@ def distance_of(part: PartRecord, value: float | None) -> float | None:
 
 
 def certificate(probe: ProbeRecord | None, protocol: str) -> str:
-    """Return the probe's convergence certificate as a sentence, empty where no probe was fitted.
+    """Return the probe's convergence certificate in a sentence or two, empty where no probe was fitted.
 
     As published training ends after its epochs, wherever it is: where it ended is told, and is no fault.
     """
@@ -109,24 +110,24 @@ def certificate(probe: ProbeRecord | None, protocol: str) -> str:
         return ""
     if protocol == "as-published":
         return _ended(probe)
-    words = ["The probe converged" if probe.converged else "The probe did not converge"]
+    words = ["The probe finished fitting" if probe.converged else "The probe did not finish fitting"]
     if probe.iterations is not None:
         words.append(f"{'after' if probe.converged else 'within'} {probe.iterations:,} iterations")
     details = []
     if probe.gradient_norm is not None:
         details.append(f"gradient norm {short(probe.gradient_norm)}")
     if probe.relative_gap is not None:
-        details.append(f"relative objective gap estimated at {short(probe.relative_gap)} at most")
+        details.append(f"estimated gap to the optimum at most {_percent(probe.relative_gap)} %")
     return " ".join(words) + (f" ({', '.join(details)})." if details else ".")
 
 
 def _ended(probe: ProbeRecord) -> str:
     where = f" at gradient norm {short(probe.gradient_norm)}" if probe.gradient_norm is not None else ""
     after = f" after {probe.iterations:,} iterations" if probe.iterations is not None else ""
-    ended = f"The probe ended{where}{after}" if where or after else ""
+    ended = f"Training ended{after}{where}." if where or after else ""
     gap = probe.relative_gap
-    above = f"of its loss, {_percent(gap)} % lies above the optimum" if gap is not None else ""
-    return sentence("; ".join(filter(None, (ended, above))))
+    above = f"{_percent(gap)} % of its loss lies above the optimum." if gap is not None else ""
+    return " ".join(filter(None, (ended, above)))
 
 
 def calibration(rates: CalibrationRecord | None) -> str:
@@ -134,25 +135,27 @@ def calibration(rates: CalibrationRecord | None) -> str:
     if rates is None:
         return ""
     said = [
-        f"falsely {word} {_rate(share, interval)}"
+        f"wrongly {word} {_rate(share, interval)}"
         for word, share, interval in (
-            ("replicated", rates.false_replicated, rates.false_replicated_interval),
-            ("not replicated", rates.false_not_replicated, rates.false_not_replicated_interval),
+            ("passed", rates.false_replicated, rates.false_replicated_interval),
+            ("failed", rates.false_not_replicated, rates.false_not_replicated_interval),
         )
         if share is not None
     ]
-    return f"{', '.join(said)} ({rates.plants:,} planted truths)." if said else ""
+    if not said:
+        return ""
+    return f"On {rates.plants:,} simulated cases exactly at the pass mark, this rule {' and '.join(said)}."
 
 
 def error_rates(rates: CalibrationRecord | None) -> str:
-    """Return the shares of false "replicated" and false "not replicated" as in "3 % / 2 %"."""
+    """Return the shares that were wrongly passed and wrongly failed, as in "3 % / 2 %"."""
     return "" if rates is None else f"{_rate(rates.false_replicated)} / {_rate(rates.false_not_replicated)}"
 
 
 def _rate(share: float | None, interval: tuple[float, float] | None = None) -> str:
     if share is None:
         return "–"
-    ends = f" [{', '.join(map(_percent, interval))}]" if interval else ""
+    ends = f" (95 % interval {' to '.join(map(_percent, interval))})" if interval else ""
     return f"{_percent(share)} %{ends}"
 
 
@@ -161,75 +164,58 @@ def _percent(share: float) -> str:
 
 
 def p_values(claim: ClaimRecord) -> str:
-    """Return the p-value and Holm's, empty where the claim has none."""
+    """Return the p-value and Holm's as a sentence, empty where the claim has none."""
     if claim.p_value is None:
         return ""
-    text = f"p\u00a0=\u00a0{_p(claim.p_value)}"
+    text = f"The p-value is {_p(claim.p_value)}"
     if claim.p_holm is not None:
-        text += f" ({_p(claim.p_holm)} after Holm’s correction over the rows of this model)"
-    return text.replace("=\u00a0<", "<")
+        text += f", and {_p(claim.p_holm)} after Holm’s correction over the rows of this model"
+    return f"{text}."
 
 
 def _p(value: float) -> str:
-    return "< .0001" if value < 1e-4 else undotted(f"{value:.4f}".rstrip("0").rstrip("."))
+    return "below .0001" if value < 1e-4 else undotted(f"{value:.4f}".rstrip("0").rstrip("."))
 
 
-def sample_text(claim: ClaimRecord) -> str:
-    """Return how many documents and vectors were measured."""
+def sample_text(claim: ClaimRecord, corpora: int = 1) -> str:
+    """Return what the verdict rests on: documents, of each of `corpora`, and the vectors, or the answers about them.
+
+    A number of counts rests on answers of probes, which are more than there are vectors where several probes are
+    asked. Of several parts, the first one's are given, and the documents of the part that has the fewest.
+    """
     if not claim.n_documents:
         return ""
-    vectors = f", {claim.n_vectors:,} vectors" if claim.n_vectors else ""
-    return f"{claim.n_documents:,} documents{vectors}"
+    least = "at least " if corpora > 1 or len(claim.parts) > 1 else ""
+    each = f" of each of {corpora} corpora" if corpora > 1 else ""
+    documents = f"{least}{claim.n_documents:,} documents{each}"
+    if not claim.n_vectors:
+        return f"The verdict rests on {documents}."
+    counted = bool(claim.parts) and claim.parts[0].recipe is not None
+    many = f"{claim.n_vectors:,} {'answers of probes' if counted else 'vectors'}"
+    first = ", for its first number" if len(claim.parts) > 1 else ""
+    return f"The verdict rests on {documents} and {many}{first}."
 
 
-def change(claim: ClaimRecord, part: PartRecord | None) -> str:
-    """Say in one or two sentences what would have to be different for another verdict."""
-    if claim.verdict is Verdict.NOT_TESTED:
-        return "A verdict needs what is named above; nothing was measured."
+def caution(claim: ClaimRecord, part: PartRecord | None) -> str:
+    """Return what there is to say against a verdict that its reason does not say; empty where there is nothing."""
     if claim.verdict is Verdict.ERROR:
-        return "The harness failed before it could measure; the verdict says nothing about the model."
+        return "The program failed before it could measure, so this says nothing about the model."
     stalled = claim.probe is not None and not claim.probe.converged
     if claim.verdict is Verdict.INCONCLUSIVE and stalled and claim.protocol == "rigorous":
-        return "A probe that converges: until then no interval decides, wherever it lies."
-    if claim.verdict is Verdict.INCONCLUSIVE and stalled and part is not None and part.holds is not None:
-        return ""  # the interval decides: what keeps the verdict open is in its reason
-    if part is None or part.estimate is None or part.interval is None or part.threshold is None:
+        return "Only a probe that finishes fitting can decide this claim, wherever the interval lies."
+    distance = None if part is None else distance_of(part, part.estimate)
+    decided = claim.verdict in (Verdict.REPLICATED, Verdict.NOT_REPLICATED)
+    if decided and distance is not None and abs(distance) < CLOSE:
+        return "This is a close call: other texts of the same kind may decide it the other way."
+    return ""
+
+
+def open_question(claim: ClaimRecord) -> str:
+    """Return why an inconclusive claim is open, without the number that stands beside it; else an empty text."""
+    if claim.verdict is not Verdict.INCONCLUSIVE:
         return ""
-    name, interval = part.name, measured(part.estimate, part.interval)[1]
-    rule = rule_text(part.relation, part.threshold)
-    if claim.verdict is Verdict.INCONCLUSIVE:
-        return (
-            f"The interval {interval} of {name} would have to lie wholly inside the success region "
-            f"({rule}) or wholly outside it: more documents narrow it."
-        )
-    replicated = claim.verdict is Verdict.REPLICATED
-    if isinstance(part.threshold, tuple):
-        if replicated:
-            ends = " or ".join(map(short, part.threshold))
-            return f"An interval of {name} that reaches beyond {ends} would undo it."
-        region = rule.removeprefix("within ")
-        return f"The whole interval {interval} of {name} would have to lie inside {region}."
-    if part.relation == "not above":
-        return f"The interval {interval} of {name} would have to lie above {short(part.threshold)}."
-    if part.relation == "contains":
-        wish = "no longer contain" if replicated else "contain"
-        return f"The interval {interval} of {name} would have to {wish} {short(part.threshold)}."
-    edge, side, direction = (
-        (part.interval[0], "lower", "above") if part.relation == ">" else (part.interval[1], "upper", "below")
-    )
-    move = "cross" if replicated else f"lie {direction}"
-    distance = distance_of(part, part.estimate)
-    far = ""
-    if distance is not None and math.isfinite(distance):
-        far = f" (the estimate lies {_times(abs(distance))} the interval’s half-width from it)"
-    return (
-        f"The {side} end of the interval of {name}, now {measured(edge, part.interval)[0]}, would have to {move} "
-        f"{short(part.threshold)}{far}."
-    )
-
-
-def _times(margin: float) -> str:
-    return f"{margin:.1f} times" if margin < 100 else f"{margin:,.0f} times"
+    rest = claim.reason.partition("). ")[2] or claim.reason
+    return sentence(rest)
 
 
 def value_text(value: object) -> str:

@@ -95,8 +95,12 @@ class ClaimCheck:
         sizes: Sequence[int | None],
     ) -> None:
         """What the claim says in words of its parts: the reason of its verdict, and its criterion in numbers."""
+        known = self._claims.get(claim.id)
+        declared = known is not None and known.declaration is not None and self._setup is not None
         needs_convergence = claim.protocol == "rigorous"
-        if not reason_fits(claim, criteria, computed, sizes, needs_convergence=needs_convergence):
+        if not reason_fits(
+            claim, criteria, computed, sizes, needs_convergence=needs_convergence, declared=declared
+        ):
             self._mismatches.note(name, f"the reason {shown(claim.reason)} is not what its parts give")
         words = criterion_words(claim, criteria)
         if not claim.criterion.text.endswith(words):

@@ -19,9 +19,12 @@ from layerclaims.verdicts.verdict import decide
 # a file keeps ten digits: at the border of a third decimal, the run may have rounded the other way
 NUDGES: Final = (0.0, 1e-9, -1e-9)
 # what a record cannot tell of a part that is one of several, or that rests on no counts
-OF_ITS_PROBE: Final = (re.compile(r"in \d+ iterations \(gradient norm \S+\)"), "in N iterations")
+OF_ITS_PROBE: Final = (re.compile(r"within \d+ iterations \(gradient norm [^)]+\)"), "within N iterations")
 OF_ITS_SAMPLE: Final = (
-    re.compile(r"; about [\d,]+ (documents|runs) would decide it|^\d+ test documents"),
+    re.compile(
+        r"; (about|more than) [\d,]+ (documents|runs) (might decide it|would be needed to decide it)"
+        r"|^Only \d+ test documents"
+    ),
     "",
 )
 
@@ -51,10 +54,13 @@ def reason_fits(
     sizes: Sequence[int | None],
     *,
     needs_convergence: bool,
+    declared: bool,
 ) -> bool:
     """Whether the claim's reason is what its parts give.
 
-    `computed` are their estimates and `sizes` the documents behind them, None where they are only stated.
+    `computed` are their estimates and `sizes` the documents behind them, None where they are only stated. What a
+    failure means, which stands before the numbers, only the claim's code can tell: whether that is at hand is
+    `declared`.
     """
     several, by_counts = len(claim.parts) > 1, None not in computed
     for evidence in _possible(claim, criteria, computed, sizes, needs_convergence):
@@ -62,7 +68,7 @@ def reason_fits(
         stated = claim.reason
         for pattern, plain in (OF_ITS_PROBE,) * several + (OF_ITS_SAMPLE,) * (not by_counts):
             stated, right = pattern.sub(plain, stated), pattern.sub(plain, right)
-        if stated == right:
+        if stated == right or (not declared and stated.endswith(f". {right}")):
             return True
     return False
 

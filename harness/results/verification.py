@@ -48,10 +48,10 @@ class Verification:
         """For a terminal: the mismatches, then what was and what could not be computed again."""
         lines = [f"mismatch: {line}" for line in self.mismatches]
         for names, what in (
-            (self.recomputed, "recomputed from the counts per document"),
-            (self.partly, "recomputed in part; the other parts are not recomputable from this file"),
-            (self.stated, "not recomputable from this file, held only against its stated intervals"),
-            (self.without, "without numbers (not tested, or an error)"),
+            (self.recomputed, "recomputed from the counts per document, and equal"),
+            (self.partly, "recomputed in part; the other parts cannot be recomputed from this file"),
+            (self.stated, "cannot be recomputed from this file; the stated intervals give the same verdicts"),
+            (self.without, "without numbers, because they were not tested or ended in an error"),
         ):
             if names:
                 lines += [f"{len(names)} {what}:", *(f"  {name}" for name in names)]
@@ -79,12 +79,12 @@ class Verification:
             for names, what in (
                 (self.recomputed, "recomputed and equal"),
                 (self.partly, "recomputed in part"),
-                (self.stated, "only consistent with their stated intervals"),
-                (self.without, "not tested"),
+                (self.stated, "cannot be recomputed but agree with their intervals"),
+                (self.without, "without numbers"),
             )
             if names
         ]
-        said = ", ".join(
+        said = "; ".join(
             f"{n} {what}" if index else f"{_counted(n, 'verdict', 'verdicts')} {what}"
             for index, (n, what) in enumerate(counts)
         )

@@ -16,6 +16,7 @@ CONTROLS: Final = (
     "not above",
 )  # relations of a control, which refutes nothing and has no p-value
 CONTROL_CONFIDENCE: Final = 0.998  # of a control that must not lie above a value: one side of 99.9 %
+WORDS: Final = {">": "above", "<": "below"}  # of the relations that are written as signs
 SMALLEST_P: Final = sys.float_info.min  # a tail that no float can hold is not 0
 
 
@@ -25,6 +26,7 @@ class Criterion:
 
     relation: Relation
     threshold: float | tuple[float, float]
+    otherwise: str = ""  # what it means that the interval lies outside, as a sentence without its stop
 
     def __post_init__(self) -> None:
         """Refuse a region that is none."""
@@ -77,6 +79,20 @@ class Criterion:
         two = self.relation == "inside" or method == "percentile"
         return (1 - confidence) / (2 if two else 1)
 
+    def side(self, *, holds: bool) -> str:
+        """On which side of the border an interval lies, in words: "above the required .274", "not above 0"."""
+        border = number(self.bounds[-1])
+        mark = border if border == "0" else f"the required {border}"
+        limit = border if border == "0" else f"the limit of {border}"
+        words = {
+            ">": f"above {mark}",
+            "<": f"below {limit}",
+            "inside": f"within the margin of ±{border}",
+            "contains": f"around the expected {border}",
+            "not above": f"not above {border}",
+        }[self.relation]
+        return words if holds else f"not {words}"
+
     @property
     def _margin(self) -> float:
         low, high = self.bounds
@@ -85,7 +101,7 @@ class Criterion:
         return float(high)
 
     def __str__(self) -> str:
-        """As in "acc > .274"."""
+        """As in "above .274"."""
         if self.relation == "inside":
-            return f"inside ±{number(self.bounds[1])}"
-        return f"{self.relation} {number(self.bounds[0])}"
+            return f"within ±{number(self.bounds[1])}"
+        return f"{WORDS.get(self.relation, self.relation)} {number(self.bounds[0])}"

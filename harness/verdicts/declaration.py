@@ -76,7 +76,7 @@ class Declaration:
 
     @property
     def words(self) -> str:
-        """The conditions in words, as in "accuracy > quarter(.25), and accuracy lost < .05"."""
+        """The conditions in words, as in "accuracy above quarter(.25), and accuracy lost below .05"."""
         return ", and ".join(map(str, self.conditions))
 
     def for_parts(self, n: int) -> tuple[Condition, ...]:

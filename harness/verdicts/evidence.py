@@ -33,7 +33,7 @@ class Part:
     criterion: Criterion
 
     def __str__(self) -> str:
-        """As in "accuracy > .274"."""
+        """As in "accuracy above .274"."""
         return f"{self.finding.name} {self.criterion}"
 
 

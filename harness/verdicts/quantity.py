@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from layerclaims.runtime.text import number
 from layerclaims.statistics.counts import Recipe
-from layerclaims.verdicts.criterion import CONTROL_CONFIDENCE, Criterion, Relation
+from layerclaims.verdicts.criterion import CONTROL_CONFIDENCE, WORDS, Criterion, Relation
 from layerclaims.verdicts.evidence import Finding
 
 
@@ -76,13 +76,13 @@ class Quantity:
         """The number of a study, which measures what is not yet there. Raises NotTestedError."""
         raise NotImplementedError
 
-    def above(self, threshold: Threshold) -> "Condition":
-        """The claim needs it above the threshold."""
-        return Condition(quantity=self, relation=">", threshold=threshold)
+    def above(self, threshold: Threshold, *, otherwise: str = "") -> "Condition":
+        """The claim needs it above the threshold; `otherwise` says in words what it means that it is not."""
+        return Condition(quantity=self, relation=">", threshold=threshold, otherwise=otherwise)
 
-    def below(self, threshold: Threshold) -> "Condition":
-        """The claim needs it below the threshold."""
-        return Condition(quantity=self, relation="<", threshold=threshold)
+    def below(self, threshold: Threshold, *, otherwise: str = "") -> "Condition":
+        """The claim needs it below the threshold; `otherwise` says in words what it means that it is not."""
+        return Condition(quantity=self, relation="<", threshold=threshold, otherwise=otherwise)
 
     def not_above(self, value: Threshold) -> "Condition":
         """A control: its interval, one-sided at 99.9 %, must not lie above the value."""
@@ -108,17 +108,18 @@ class Condition:
     quantity: Quantity
     relation: Relation
     threshold: Threshold  # the margin, for "inside"
+    otherwise: str = ""  # what it means that it fails, as a sentence without its stop
 
     def criterion(self, setup: Setup) -> Criterion:
         """The region in numbers."""
         value = self.threshold.of(setup) if isinstance(self.threshold, Bound) else float(self.threshold)
         if self.relation == "inside":
-            return Criterion(relation="inside", threshold=(-value, value))
-        return Criterion(relation=self.relation, threshold=value)
+            return Criterion(relation="inside", threshold=(-value, value), otherwise=self.otherwise)
+        return Criterion(relation=self.relation, threshold=value, otherwise=self.otherwise)
 
     def __str__(self) -> str:
-        """As in "accuracy > quarter(.25)"."""
+        """As in "accuracy above quarter(.25)"."""
         if self.relation == "inside":
-            return f"{self.quantity.name} inside ±{number(float(str(self.threshold)))}"
+            return f"{self.quantity.name} within ±{number(float(str(self.threshold)))}"
         value = self.threshold if isinstance(self.threshold, Bound) else number(self.threshold)
-        return f"{self.quantity.name} {self.relation} {value}"
+        return f"{self.quantity.name} {WORDS.get(self.relation, self.relation)} {value}"

@@ -388,9 +388,11 @@ class TestExplainAndSchema:
     def test_explain_tells_sentence_estimand_rule_and_place(self, run: Said) -> None:
         out = run("explain", "norm-is-a-feature")[1]
         assert "unit-normalising the vectors lowers accuracy" in out
-        assert re.search(r"^rule +acc\(raw\) - acc\(unit\) > \.01\.$", out, re.MULTILINE)
+        assert re.search(
+            r"^pass mark +Unit-normalising costs more than \.01 of accuracy\.$", out, re.MULTILINE
+        )
         assert re.search(r"test_norm\.py:\d+$", out)
-        assert "why this rule" in out
+        assert "\nwhy            One point" in out
 
     def test_schema_is_the_one_that_files_are_held_against(self, run: Said) -> None:
         assert json.loads(run("schema")[1]) == results.schema()

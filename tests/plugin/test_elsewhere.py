@@ -42,7 +42,7 @@ class TestClaimsElsewhere:
             "what we need",
         )
         assert second["source"] == "own claim"
-        assert second["criterion"]["text"] == "acc > the bar. Here: accuracy > .001."
+        assert second["criterion"]["text"] == "acc > the bar. Here: accuracy above .001."
         page = re.sub(
             r"<(script|style)>.*?</\1>", "", (judged.directory / "report.html").read_text(), flags=re.DOTALL
         )

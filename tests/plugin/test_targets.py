@@ -22,7 +22,7 @@ class TestSeveralModels:
         other = tiny.build("llama", place.path / "sub" / "model", num_hidden_layers=2, hidden_size=16)
         out = place.out()
         run = place.run("-k", "norm_is_a_feature", "--model", str(other), out=out)
-        reports = sorted(out.iterdir())
+        reports = sorted(path for path in out.iterdir() if path.is_dir())
         assert len(reports) == 2, "two models of one name"
         found = {}
         for report in reports:
@@ -33,6 +33,16 @@ class TestSeveralModels:
         assert first.claims["norm-is-a-feature"]["estimate"] in found.values()
         assert len(set(found.values())) == 2
         assert run.out.count("norm-is-a-feature (model-") == 4, "as it comes and in the table"
+
+    def test_make_a_board_without_being_asked_that_names_no_path(self, place: Place) -> None:
+        other = tiny.build("gpt2", place.path / "other", n_layer=2, n_embd=16)
+        out = place.out()
+        run = place.run("-k", "norm_is_a_feature", "--model", str(other), "--report", "md", out=out)
+        assert "board.md" in run.out
+        board = (out / "board.md").read_text()
+        assert "| model (" in board or " | model (" in board
+        assert " other (" in board
+        assert str(place.path) not in board
 
     def test_are_compared_by_size(self, place: Place) -> None:
         other = tiny.build("gpt2", place.path / "larger", n_layer=3, n_embd=32)

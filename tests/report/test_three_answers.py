@@ -27,7 +27,7 @@ from layerclaims.report.answers import (
 )
 from layerclaims.report.escaping import unbroken
 from layerclaims.report.present import present
-from layerclaims.report.wording import certificate, change
+from layerclaims.report.wording import caution, certificate
 from layerclaims.results import file as results
 from layerclaims.results.checking import checked
 from layerclaims.results.records import ClaimRecord, ProbeRecord
@@ -251,7 +251,7 @@ class TestSentence:
         assert text.startswith(
             "No ingredient makes the difference: none moves the accuracy lost by unit-normalising"
         )
-        assert "close to the border (it must be > .01)" in text
+        assert "close to the pass mark (it must be above .01)" in text
         frozen = walk(("published", 0.01), ("rigorous", 0.01), half=0.0)
         assert protocols.contrast(*pair(I, R), frozen).startswith("No ingredient")
 
@@ -276,9 +276,9 @@ class TestSentence:
         rigorous, published = pair(I, R)
         stalled = rigorous.model_copy(update={"probe": UNCONVERGED})
         assert protocols.contrast(stalled, published, SOLVER).startswith(
-            "The rigorous probe did not converge"
+            "The rigorous probe did not finish fitting"
         )
-        assert protocols.reason(stalled, published, SOLVER) == "undecided: probe not converged"
+        assert protocols.reason(stalled, published, SOLVER) == "undecided: probe not finished"
 
     def test_says_that_the_authors_published_nothing(self) -> None:
         published = claim("as-published", T, reason=NEVER_PUBLISHED)
@@ -328,9 +328,9 @@ TEXTS = [
     "The run's context is 5 tokens, and nothing shorter is compared; raise --context.",
     "a and b have the same number of parameters: neither is larger.",
     "5 folds are needed; raise --folds",
-    "12 test documents are fewer than the 30 below which an interval is not trusted.",
-    "The accuracy is undefined here: there is nothing that it could be made of.",
-    "a control that should be .03 is not, so something leaks.",
+    "Only 12 test documents were measured, and an interval of fewer than 30 is not trusted.",
+    "The accuracy is undefined here, because there is nothing to compute it from.",
+    "Accuracy is .06 (99.8 % interval .05 to .07). This control should be .03 and is not, so something leaks.",
     "x" * 500,
 ]
 
@@ -389,7 +389,7 @@ class TestReasons:
         assert protocols.reason(*both, None, older=True) == "cause not measured"
         close = claim("rigorous", R, interval=(0.0, 0.2)), claim("as-published", N, interval=(0.0, 0.2))
         assert protocols.reason(*close, walk(("published", 0.1), ("positions", 0.11), half=0.0)) == (
-            "close to the border"
+            "close to the pass mark"
         )
 
     @pytest.mark.parametrize(
@@ -407,34 +407,37 @@ class TestReasons:
         assert protocols.reason(*pair(T, T, reason=text), None) == wanted
 
 
+def remarks(made: dict[str, Any]) -> dict[str, str]:
+    return {remark.label: remark.text for remark in present(checked(made), interactive=False).certainty}
+
+
 class TestConvergence:
     def test_as_published_is_told_and_no_fault(self) -> None:
         assert certificate(UNCONVERGED, "as-published") == (
-            "The probe ended at gradient norm .021 after 185,000 iterations; of its loss, 41 % lies above the optimum."
+            "Training ended after 185,000 iterations at gradient norm .021. 41 % of its loss lies above the optimum."
         )
         bare = ProbeRecord(converged=False, gradient_norm=None, iterations=None)
         assert certificate(bare, "as-published") == ""
         assert certificate(bare.model_copy(update={"relative_gap": 0.5}), "as-published") == (
-            "Of its loss, 50 % lies above the optimum."
+            "50 % of its loss lies above the optimum."
         )
-        assert certificate(UNCONVERGED, "rigorous").startswith("The probe did not converge within")
+        assert certificate(UNCONVERGED, "rigorous").startswith("The probe did not finish fitting within")
         assert certificate(None, "as-published") == ""
 
     def test_as_published_is_not_asked_for(self) -> None:
         rigorous, published = pair(I, I)
         stalled = rigorous.model_copy(update={"probe": UNCONVERGED})
-        assert "A probe that converges" in change(stalled, stalled.parts[0])
-        assert "more documents narrow it" in change(published, published.parts[0])
-        decided = published.parts[0].model_copy(update={"holds": True})
-        assert change(published, decided) == ""
+        assert "Only a probe that finishes fitting" in caution(stalled, stalled.parts[0])
+        assert caution(published.model_copy(update={"probe": UNCONVERGED}), published.parts[0]) == ""
 
     def test_as_published_stands_under_no_warning(self) -> None:
         made = sample_results.three_answers()
-        assert "Unconverged" not in dict(present(checked(made), interactive=False).certainty)
+        assert "Unreliable" not in remarks(made)
         rigorous = next(one for one in made["claims"] if one["protocol"] == "rigorous" and one["probe"])
         rigorous["probe"]["converged"] = False
-        said = dict(present(checked(made), interactive=False).certainty)["Unconverged"]
-        assert said.startswith("1 verdict rests on a probe that did not converge;")
+        assert remarks(made)["Unreliable"].startswith(
+            "1 verdict is unreliable, because a probe did not finish fitting: "
+        )
 
 
 class TestMarkdown:

@@ -34,9 +34,9 @@ def test_a_condition_becomes_numbers_with_the_set_up_of_a_run():
 
 
 def test_a_condition_reads_like_a_rule():
-    assert str(accuracy(RAW, name="accuracy").above(quarter(0.25))) == "accuracy > quarter(.250)"
+    assert str(accuracy(RAW, name="accuracy").above(quarter(0.25))) == "accuracy above quarter(.250)"
     assert str(accuracy(SHUFFLED, name="accuracy").not_above(CHANCE)) == "accuracy not above chance"
-    assert str(difference(RAW, UNIT, name="lost").inside(0.01)) == "lost inside ±.010"
+    assert str(difference(RAW, UNIT, name="lost").inside(0.01)) == "lost within ±.010"
 
 
 def test_an_equivalence_has_the_interval_of_its_test():

@@ -128,7 +128,7 @@ def forest_axis(*, interactive: bool) -> str:
         add_text(root, forest_x(tick), 28.0, short(tick), 12, anchor="middle")
     return finish(
         root,
-        "Axis: distance from the threshold in half-widths of the interval, from −300 to 300",
+        "Axis: distance from the pass mark in half-widths of the interval, from −300 to 300",
         interactive,
     )
 

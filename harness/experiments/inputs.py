@@ -24,8 +24,8 @@ from layerclaims.errors import DamagedStatesError, LayerclaimsError, NotTestedEr
 from layerclaims.experiments.kept import drop_made_of
 from layerclaims.models.facts import ModelFacts
 from layerclaims.models.loaded import loaded_source
-from layerclaims.models.loading import device_of
 from layerclaims.models.model import LanguageModel
+from layerclaims.models.placement import device_of
 from layerclaims.models.source import ModelSource, resolve
 from layerclaims.models.unembedding import Unembedding
 from layerclaims.probing import vectors

@@ -22,7 +22,15 @@ TOKENIZER_FILES: Final = (
     "special_tokens_map.json", "spiece.model", "spm.model", "tekken.json", "tiktoken.model",
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.bpe", "vocab.json", "vocab.txt",
 )  # fmt: skip
-N_BLOCKS_KEYS: Final = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+# those of a decoder first: beside an encoder it has its own number
+N_BLOCKS_KEYS: Final = (
+    "decoder_layers",
+    "num_decoder_layers",
+    "num_hidden_layers",
+    "n_layer",
+    "n_layers",
+    "num_layers",
+)
 HIDDEN_KEYS: Final = ("hidden_size", "n_embd", "d_model")
 CONTEXT_KEYS: Final = ("max_position_embeddings", "n_positions", "max_seq_len")
 # numbers that must be whole and positive, and the largest that is believed

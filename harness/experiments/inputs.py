@@ -23,6 +23,7 @@ from layerclaims.corpora.load import load_corpus
 from layerclaims.errors import DamagedStatesError, LayerclaimsError, NotTestedError
 from layerclaims.experiments.kept import drop_made_of
 from layerclaims.models.facts import ModelFacts
+from layerclaims.models.formats import format_of
 from layerclaims.models.loaded import loaded_source
 from layerclaims.models.model import LanguageModel
 from layerclaims.models.placement import device_of
@@ -32,7 +33,7 @@ from layerclaims.probing import vectors
 from layerclaims.probing.vectors import Vectors
 from layerclaims.protocol import Protocol
 from layerclaims.runtime import progress as screen
-from layerclaims.runtime.dtypes import DTYPES
+from layerclaims.runtime.dtypes import DTYPES, states_in
 from layerclaims.runtime.memory import Memory, automatic
 from layerclaims.runtime.paths import MANIFEST, default_cache_dir, key_name
 from layerclaims.runtime.text import shown
@@ -58,6 +59,7 @@ class Inputs:
         *,
         cache_dir: Path | None = None,
         device: str = "auto",
+        device_map: str = "none",
         batch_size: int | None = None,
         offline: bool = False,
         untrained: bool = False,
@@ -74,7 +76,8 @@ class Inputs:
         self.protocol = protocol
         self.cache_dir = default_cache_dir() if cache_dir is None else cache_dir
         self.initialise = protocol.seed if untrained else None
-        self._device, self._batch_size, self._offline = device, batch_size, offline
+        self._device, self._device_map = device, device_map
+        self._batch_size, self._offline = batch_size, offline
         self.memory = Memory(
             limit=automatic() if memory is None else memory, directory=self.cache_dir / "matrices"
         )
@@ -91,7 +94,17 @@ class Inputs:
         """The files behind the model's name; raises LayerclaimsError."""
         if self._loaded is not None:
             return loaded_source(*self._loaded, name=self.protocol.model)
-        return resolve(self.protocol.model, offline=self._offline)
+        return resolve(
+            self.protocol.model,
+            offline=self._offline,
+            adapter=self.protocol.adapter,
+            tokenizer=self.protocol.tokenizer,
+        )
+
+    @cached_property
+    def dtype(self) -> str:
+        """The format of the model's numbers, the checkpoint's own put in for auto; raises LayerclaimsError."""
+        return format_of(self.source, self.protocol.dtype, device=self._device)
 
     def corpus(self, role: Role) -> Corpus:
         """The texts of a corpus; the same without punctuation; or those on which the authors tested transfer.
@@ -118,9 +131,11 @@ class Inputs:
         return LanguageModel.load(
             self.source,
             device=self._device,
-            dtype=self.protocol.dtype,
+            dtype=self.dtype,
             initialise=self.initialise,
             head=head,
+            device_map=self._device_map,
+            offload_dir=self.cache_dir / "offload",
         )
 
     def unload(self) -> None:
@@ -189,7 +204,7 @@ class Inputs:
             "n_texts": protocol.n_texts,
             "context": protocol.context,
             "seed": protocol.seed,
-            "dtype": protocol.dtype,
+            "dtype": self.dtype,
             "initialise": self.initialise,
             "fewer": protocol.fewer or role not in PLAIN,
             "in_order": role == PUBLISHED,
@@ -212,7 +227,7 @@ class Inputs:
             hidden_size=width,
             n_texts=protocol.n_texts,
             context=protocol.context,
-            dtype=protocol.dtype,
+            dtype=states_in(self.dtype),
             batch_size=self._batch_size,
         )
         return plan.document_bytes * plan.n_documents
@@ -224,7 +239,7 @@ class Inputs:
         if size is None or self.source.n_blocks is None:
             return None
         states = self.source.n_blocks + 2  # of which the matrix has all but the final-normed one
-        return size // states * (states - 1) // DTYPES[self.protocol.dtype].size * 4
+        return size // states * (states - 1) // DTYPES[states_in(self.dtype)].size * 4
 
     @property
     def corpora_read(self) -> tuple[Role, ...]:

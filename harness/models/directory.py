@@ -117,8 +117,8 @@ def _refuse_other_sources(directory: Path, names: Sequence[str], name: str) -> N
     if adapter is not None:
         only = "" if CONFIG in names else ", and no whole model"
         raise LayerclaimsError(
-            f"The model {shown(name)} has an adapter, {shown(adapter)}, in {shown(directory)}{only}; merge it into its "
-            "base model (merge_and_unload of peft) and save that, or name the base model to study that one."
+            f"The model {shown(name)} has an adapter, {shown(adapter)}, in {shown(directory)}{only}; name the base "
+            "model, and this directory as --adapter, or merge it (merge_and_unload of peft) and save that."
         )
     shard = next(filter(DISTRIBUTED.fullmatch, names), None)
     if shard is not None:

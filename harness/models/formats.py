@@ -72,8 +72,7 @@ def quantisation(dtype: str) -> Any:
     import torch
     from transformers import BitsAndBytesConfig
 
+    make: Any = BitsAndBytesConfig  # it has no annotations
     if dtype == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32
-    )
+        return make(load_in_8bit=True)
+    return make(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)

@@ -1,17 +1,17 @@
 """A model's files -> the causal module of transformers, with every weight that they hold in its place, or a refusal."""
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from layerclaims.errors import LayerclaimsError
+from layerclaims.models.adapter import merged
 from layerclaims.models.formats import check_format, quantisation
 from layerclaims.models.gguf import check_rope_base, forget, read_gguf, untaken_tensors
 from layerclaims.models.memory import check_room, enough_for
-from layerclaims.models.placement import check_device_map, device_of, room
+from layerclaims.models.placement import Offload, check_device_map, device_of, is_spread, room
 from layerclaims.models.reading import WAY_OUT, reading
 from layerclaims.models.source import ModelSource
 from layerclaims.models.weights import Tensor, n_numbers, read_headers, refuse_untaken, unembeds
@@ -26,7 +26,7 @@ class Module:
     causal: Any
     # tensors of its output head that are not as the files have them, or not there
     head_lacks: tuple[str, ...] = ()
-    offload: Any = None  # the directory of weights that lie on disk, for as long as the model lives
+    offload: Offload | None = None  # of weights that lie on disk, for as long as the model lives
 
 
 def load_module(
@@ -67,10 +67,10 @@ def load_module(
     ) as directory:
         reader = None if source.gguf_file is None else read_gguf(source.path / source.gguf_file)
         tensors = _tensors(source, reader)
-        offload = _offload(offload_dir) if device_map != "none" else None
+        offload = Offload(offload_dir) if device_map != "none" else None
         extra: dict[str, Any] = {}
         if offload is not None:
-            extra = {"device_map": "auto", "max_memory": room(device), "offload_folder": offload.name}
+            extra = {"device_map": "auto", "max_memory": room(device), "offload_folder": str(offload.path)}
         elif dtype in QUANTISED:
             extra = {"device_map": {"": place}, "quantization_config": quantisation(dtype)}
         if offload is None:
@@ -83,6 +83,13 @@ def load_module(
                 else Module(causal=_untrained(source, directory, kind, initialise))
             )
             model = made.causal if extra else made.causal.to(place)
+            if source.adapter is not None and initialise is None:
+                if dtype in QUANTISED or is_spread(model):
+                    raise LayerclaimsError(
+                        f"The adapter {shown(source.adapter.name)} cannot be merged into weights that are quantised or "
+                        "spread; leave out --adapter, or --device-map and --dtype."
+                    )
+                model = merged(model, source.adapter)
             model = model.eval().requires_grad_(False)
         if reader is not None:
             check_rope_base(
@@ -96,19 +103,6 @@ def load_module(
             "quantised."
         )
     return replace(made, causal=model, offload=offload)
-
-
-def _offload(directory: Path | None) -> "tempfile.TemporaryDirectory[str]":
-    """A directory for weights that have to lie on disk; raises LayerclaimsError."""
-    try:
-        if directory is not None:
-            directory.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix="layerclaims-", dir=directory, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise LayerclaimsError(
-            f"Weights cannot be kept on disk in {shown(directory)}: {error.strerror or error}; choose another disk "
-            "with --cache-dir, or leave out --device-map."
-        ) from error
 
 
 def _in_memory(source: ModelSource, *, dtype: str, initialise: int | None) -> Any:

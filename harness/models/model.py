@@ -1,6 +1,6 @@
 """LanguageModel: token ids to the states of every layer."""
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from layerclaims.errors import LayerclaimsError, NotTestedError
 from layerclaims.models.facts import ModelFacts
@@ -8,7 +8,7 @@ from layerclaims.models.formats import format_of
 from layerclaims.models.hooks import Anatomy, decoder_of, dissect
 from layerclaims.models.loading import Module, load_module
 from layerclaims.models.memory import enough_for
-from layerclaims.models.placement import input_device, is_spread
+from layerclaims.models.placement import Offload, input_device, is_spread
 from layerclaims.models.source import ModelSource
 from layerclaims.models.tokenizer import Tokenizer
 from layerclaims.models.unembedding import Unembedding, unembedding_of
@@ -32,7 +32,7 @@ class LanguageModel:
         decoder: "nn.Module",
         anatomy: "Anatomy",
         whole: "Module | None" = None,
-        offload: Any = None,
+        offload: "Offload | None" = None,
     ) -> None:
         """Use LanguageModel.load."""
         self._offload = offload  # weights on disk, removed with the model
@@ -131,7 +131,9 @@ class LanguageModel:
                 f"The unembedding of {shown(name)} is not in its weight files as the model computes it: see "
                 f"{shown(lacks[0])}."
             )
-        return unembedding_of(self._whole.causal, self._anatomy.blocks, ids, name=name)
+        made = unembedding_of(self._whole.causal, self._anatomy.blocks, ids, name=name)
+        made.offload = self._offload  # its weights may lie there
+        return made
 
     def states(self, ids: "Tensor", out: "Tensor | None" = None) -> "Tensor":
         """States of every layer.

@@ -1,5 +1,9 @@
 """Where a model's parts lie: on one device, or spread over devices, memory and disk by accelerate."""
 
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from layerclaims.errors import LayerclaimsError
@@ -10,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-DEVICE_MAPS: Final = ("none", "auto")  # one device; as much as there is room for on each, the rest on disk
+DEVICE_MAPS: Final = ("none", "auto")  # one device; on each as much as there is room for, the rest on disk
 _SHARE: Final = 0.9  # of the free memory; activations need some too
 
 
@@ -60,6 +64,23 @@ def room(device: str) -> dict[int | str, int]:
             return {"mps": int(_SHARE * (available() or 0))}  # it shares the machine's memory
     found["cpu"] = int(_SHARE * (available() or 0))
     return found
+
+
+class Offload:
+    """A directory of its own for weights that have to lie on disk; it is removed with this object."""
+
+    def __init__(self, parent: Path | None) -> None:
+        """Make it in `parent`, or in the system's directory for temporary files; raises LayerclaimsError."""
+        try:
+            if parent is not None:
+                parent.mkdir(parents=True, exist_ok=True)
+            self.path = Path(tempfile.mkdtemp(prefix="layerclaims-", dir=parent))
+        except OSError as error:
+            raise LayerclaimsError(
+                f"Weights cannot be kept on disk in {shown(parent)}: {error.strerror or error}; choose another disk "
+                "with --cache-dir, or leave out --device-map."
+            ) from error
+        weakref.finalize(self, shutil.rmtree, self.path, True)
 
 
 def is_spread(model: "nn.Module") -> bool:

@@ -20,7 +20,12 @@ class Tokenizer:
         self._tokenizer = (
             source.loaded.tokenizer
             if source.loaded is not None
-            else _load_tokenizer(str(source.path), source.gguf_file, source.name, source.tokenizer_sha256)
+            else _load_tokenizer(
+                str(source.tokenizer_path or source.path),
+                source.gguf_file if source.tokenizer_path is None else None,
+                source.name,
+                source.tokenizer_sha256,
+            )
         )
 
     def __call__(self, text: str) -> list[int]:

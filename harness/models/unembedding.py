@@ -37,6 +37,7 @@ class Unembedding:
         self._causal = _with_blocks(causal, blocks, shells)
         self._device, self._dtype = input_device(causal), next(causal.parameters()).dtype
         self._state: Tensor | None = None
+        self.offload: Any = None  # of weights that lie on disk
         self.vocabulary = 0  # logits of a state
 
     def _given(self, _: "Tensor") -> "Tensor":

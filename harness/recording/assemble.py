@@ -8,7 +8,7 @@ from layerclaims import __version__
 from layerclaims.corpora.corpus import Role
 from layerclaims.experiments.study import Study
 from layerclaims.experiments.walks import WALKS, walk
-from layerclaims.protocol import DISPLAYED, ProtocolName
+from layerclaims.protocol import ProtocolName
 from layerclaims.recording.environment import environment, git_commit
 from layerclaims.recording.exhibits import Exhibits, left_out
 from layerclaims.results.figure_records import FIGURES, FigureRecord
@@ -88,7 +88,7 @@ def assemble(
             ),
             model=ModelRecord(
                 # the store may have been captured under another name of the same weights
-                name=DISPLAYED.get(protocol.model, protocol.model),
+                name=protocol.studied,
                 revision=study.source.revision,
                 architecture=facts.architecture,
                 n_blocks=facts.n_blocks,

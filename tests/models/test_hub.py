@@ -124,7 +124,7 @@ class TestWhatIsFetched:
             (["pytorch_model.bin"], r"only 'pytorch_model.bin', a pickle"),
             (
                 ["README.md", "tiny.Q4_0.gguf"],
-                r"the GGUF file 'tiny.Q4_0.gguf': fetch that file and give its path",
+                r"the GGUF file 'tiny.Q4_0.gguf': name it with :: after the id",
             ),
             (["adapter_model.safetensors"], r"only the adapter 'adapter_model.safetensors'"),
             (["consolidated.safetensors"], r"under the usual name, only 'consolidated.safetensors'"),

@@ -15,6 +15,7 @@ from layerclaims.results.figure_records import FIGURES, FigureRecord
 from layerclaims.results.file import plain, sealed
 from layerclaims.results.records import (
     SCHEMA_VERSION,
+    AdapterRecord,
     ClaimRecord,
     CorpusRecord,
     HarnessRecord,
@@ -97,6 +98,7 @@ def assemble(
                 dtype=facts.dtype,
                 tied_embeddings=facts.tied_embeddings,
                 weights_sha256=facts.weights_sha256,
+                **_changes(study),
             ),
             corpora=tuple(
                 _corpus(one, role)
@@ -109,6 +111,18 @@ def assemble(
             figures=figures,
         )
     )
+
+
+def _changes(study: Study) -> dict[str, Any]:
+    """Adapter and tokenizer of the model, where it has others than its own; nothing where it has not."""
+    adapter, changes = study.source.adapter, dict[str, Any]()
+    if adapter is not None:
+        changes["adapter"] = AdapterRecord(
+            name=adapter.name, revision=adapter.revision, sha256=adapter.sha256
+        )
+    if study.protocol.tokenizer is not None:
+        changes["tokenizer"] = study.protocol.tokenizer
+    return changes
 
 
 def _with(record: ClaimRecord, *, missing: Mapping[str, str], **changed: Any) -> ClaimRecord:

@@ -37,7 +37,8 @@ def add_capture(commands: Any) -> None:
     parser.add_argument("--adapter", metavar="NAME", help="a LoRA adapter for the model")
     parser.add_argument("--tokenizer", metavar="NAME", help="a tokenizer in place of the model's own")
     parser.add_argument(
-        "--dtype", help="the type of the model's numbers and of the states, as for pytest --dtype. Default: float32"
+        "--dtype",
+        help="the type of the model's numbers and of the states, as for pytest --dtype. Default: float32",
     )
     parser.add_argument(
         "--device-map",

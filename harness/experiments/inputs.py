@@ -16,6 +16,7 @@ from layerclaims.corpora.corpus import (
     STRIPPED,
     Corpus,
     Role,
+    check_different,
     longer,
     without_punctuation,
 )
@@ -120,7 +121,10 @@ class Inputs:
                 name = self.protocol.corpus if role == "main" else self.protocol.transfer_corpus
                 if name is None:
                     raise NotTestedError("There is no other corpus to transfer to: give --transfer-corpus.")
-                self._corpora[role] = load_corpus(name, offline=self._offline)
+                found = load_corpus(name, offline=self._offline)
+                if role == "transfer":
+                    check_different(self.corpus("main"), found)
+                self._corpora[role] = found
         return self._corpora[role]
 
     @cached_property

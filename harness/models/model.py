@@ -109,7 +109,7 @@ class LanguageModel:
         return self.facts.n_blocks + 2
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text, with the special tokens that the tokenizer adds by default."""
+        """Token ids of a text, with the special tokens that the tokenizer puts before a text by default."""
         return Tokenizer(self._source)(text)
 
     @property

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+LARGE = (".safetensors", ".parquet", ".gguf")  # that the hub keeps by their SHA-256
 OTHER = "89abcdef0123456789abcdef0123456789abcdef"
 
 
@@ -39,6 +40,7 @@ class Hub:
     headers: dict[str, str] = field(default_factory=dict)  # of failures
     seen: Counter[str] = field(default_factory=Counter)
     fetched: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)  # that are told of files in place of their own
     over: threading.Event = field(default_factory=threading.Event)
 
     def serve(self, repository: str, files: dict[str, bytes], commit: str = COMMIT, *revisions: str) -> None:
@@ -96,6 +98,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return self.send(failure, b"{}", **self.hub.headers)
         return self.answer(path, drop=failure == "drop")
 
+    def told(self, name: str, body: bytes) -> dict[str, Any]:
+        """What the hub says of a file in a list of them."""
+        told = {
+            "rfilename": name,
+            "size": self.hub.sizes.get(name, len(body)),
+            "blobId": hashlib.sha1(body).hexdigest(),
+        }
+        if name.endswith(LARGE):
+            told["lfs"] = {
+                "size": told["size"],
+                "sha256": hashlib.sha256(body).hexdigest(),
+                "pointerSize": 134,
+            }
+        return told
+
     def answer(self, path: str, *, drop: bool) -> None:
         """Answer as the hub does."""
         parts = [urllib.parse.unquote(part) for part in path.strip("/").split("/")]
@@ -111,11 +128,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(404, b"{}", X_Error_Code="RevisionNotFound")
         files = self.hub.files[repository, commit]
         if path.startswith("/api/"):
-            names = [{"rfilename": name} for name in files]
+            names = [self.told(name, body) for name, body in files.items()]
             body = json.dumps({"id": repository, "sha": commit, "siblings": names}).encode()
             return self.send(200, body, Content_Type="application/json")
         name = "/".join(parts[4:])
-        body, large = files[name], name.endswith((".safetensors", ".parquet"))
+        body, large = files[name], name.endswith(LARGE)
         if self.command == "GET":
             self.hub.fetched.append(name)
         tag = (hashlib.sha256 if large else hashlib.sha1)(body).hexdigest()

@@ -85,8 +85,7 @@ def load_hub(name: str, wanted: DataSet, *, offline: bool) -> Corpus:
     """
 
     def fetch(there: frozenset[str], get: Get) -> None:
-        for file in _shards(there, wanted):
-            get(file)
+        get(*_shards(there, wanted))
 
     def missing(snapshot: Path) -> str | None:
         try:

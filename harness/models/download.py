@@ -32,16 +32,16 @@ def download(
     def fetch(there: frozenset[str], get: Get) -> None:
         if weights not in there and index not in there:
             raise HubError(_what_is_there(there))
-        for file in wanted:
-            if file in there and file not in (weights, index):
-                get(file)
+        if small := [file for file in wanted if file in there and file not in (weights, index)]:
+            get(*small)
         # weights come last: a snapshot that has them has everything
-        for file in [weights] if weights in there else listed_files(get(index)):
+        listed = [weights] if weights in there else listed_files(get(index))
+        for file in listed:
             if file not in there:
                 raise HubError(
                     f"is incomplete on the hub: {shown(file)}, which its index lists, is not there"
                 )
-            get(file)
+        get(*listed)
 
     def missing(snapshot: Path) -> str | None:
         needed = ["config.json", weights]
@@ -76,9 +76,8 @@ def download_files(
         for file in needed:
             if file not in there:
                 raise HubError(f"has no {shown(file)} on the hub{_pickle_instead(file, there)}")
-        for file in (*wanted, *needed):
-            if file in there:
-                get(file)
+        if found := [file for file in (*wanted, *needed) if file in there]:
+            get(*found)
 
     def missing(snapshot: Path) -> str | None:
         if not needed and not any((snapshot / file).is_file() for file in wanted):

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from layerclaims.corpora.corpus import Corpus, make_corpus
 from layerclaims.errors import LayerclaimsError
@@ -90,7 +90,7 @@ def read_texts(path: Path, column: str) -> Iterator[str]:
         ) from error
 
 
-def _lines(file: BufferedReader, path: Path) -> Iterator[str]:
+def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
     """Every line, with its end. Only LF and CRLF end a line: U+2028 and others that str.splitlines knows are part
     of a document.
     """
@@ -113,7 +113,7 @@ def _lines(file: BufferedReader, path: Path) -> Iterator[str]:
         yield line
 
 
-def _documents(file: BufferedReader, path: Path) -> Iterator[tuple[str, str]]:
+def _documents(file: BinaryIO, path: Path) -> Iterator[tuple[str, str]]:
     """Where it stands and text, of every line that is not blank."""
     named = shown(path)
     for number, line in enumerate(_lines(file, path), 1):
@@ -127,7 +127,7 @@ def _documents(file: BufferedReader, path: Path) -> Iterator[tuple[str, str]]:
             yield where, text
 
 
-def _read_txt(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
+def _read_txt(file: BinaryIO, path: Path, column: str) -> Iterator[str]:
     if column != DEFAULT_COLUMN:
         raise LayerclaimsError(
             f"{shown(path)} is a .txt file and has no columns; leave out ::{shown(column)[1:-1]}."
@@ -163,12 +163,12 @@ def _of_object(row: Any, where: str, column: str) -> str:
     return _text(row[column], where, column)
 
 
-def _read_jsonl(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
+def _read_jsonl(file: BinaryIO, path: Path, column: str) -> Iterator[str]:
     for where, line in _documents(file, path):
         yield _of_object(_parsed(line, where, column), where, column)
 
 
-def _read_json(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
+def _read_json(file: BinaryIO, path: Path, column: str) -> Iterator[str]:
     data, named = file.read(MOST_JSON + 1), shown(path)
     if len(data) > MOST_JSON:
         raise LayerclaimsError(
@@ -189,7 +189,7 @@ def _read_json(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
             yield row
 
 
-def _read_csv(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
+def _read_csv(file: BinaryIO, path: Path, column: str) -> Iterator[str]:
     csv.field_size_limit(LONGEST)  # documents are longer than the default of 131,072
     reader = csv.reader(_lines(file, path), strict=True)
     header: list[str] = []
@@ -209,7 +209,7 @@ def _read_csv(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
         raise LayerclaimsError(f"Line {reader.line_num} of {shown(path)} is not CSV: {error}.") from error
 
 
-def _read_parquet(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
+def _read_parquet(file: BinaryIO, path: Path, column: str) -> Iterator[str]:
     import pyarrow
     import pyarrow.parquet
 
@@ -266,7 +266,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(shown(name, 40) for name in list(names)[:8]) or "none"
 
 
-READERS: Final[dict[str, Callable[[BufferedReader, Path, str], Iterator[str]]]] = {
+READERS: Final[dict[str, Callable[[BinaryIO, Path, str], Iterator[str]]]] = {
     ".jsonl": _read_jsonl,
     ".json": _read_json,
     ".txt": _read_txt,

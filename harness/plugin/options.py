@@ -26,8 +26,8 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "model": {
         "action": "append",
         "metavar": "NAME",
-        "help": "the model: an id of the hub, with @REVISION if wanted; local:DIR or a path; a .gguf file; or "
-        "'embedded', the default. Repeat the option for several models",
+        "help": "the model: an id of the hub, with @REVISION and ::FILE.gguf if wanted; local:DIR or a path; a .gguf "
+        "file; or 'embedded', the default. Repeat the option for several models",
     },
     "adapter": {
         "metavar": "NAME",
@@ -41,8 +41,8 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "corpus": {
         "metavar": "NAME",
-        "help": "the texts: imdb, ag_news or pile of the hub, with @REVISION if wanted; embedded:movies or "
-        "embedded:news; or a file, with ::COLUMN if wanted. Default: imdb, or embedded:movies for the embedded model",
+        "help": "the texts: imdb, ag_news, pile or hf:OWNER/NAME of the hub, with @REVISION if wanted; embedded:movies "
+        "or embedded:news; or a file, with ::COLUMN if wanted. Default: imdb, or embedded:movies for the embedded model",
     },
     "transfer-corpus": {
         "metavar": "NAME",

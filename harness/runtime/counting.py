@@ -38,7 +38,7 @@ class Counted:
 
         add = self.add
 
-        class Bar(tqdm):
+        class Bar(tqdm):  # type: ignore[misc]  # it has no annotations
             """Shows nothing."""
 
             def __init__(self, *args: Any, **kwargs: Any) -> None:

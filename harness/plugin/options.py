@@ -42,7 +42,8 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "corpus": {
         "metavar": "NAME",
         "help": "the texts: imdb, ag_news, pile or hf:OWNER/NAME of the hub, with @REVISION if wanted; embedded:movies "
-        "or embedded:news; or a file, with ::COLUMN if wanted. Default: imdb, or embedded:movies for the embedded model",
+        "or embedded:news; or a file. ::COLUMN after it names a column. Default: imdb, or embedded:movies for the "
+        "embedded model",
     },
     "transfer-corpus": {
         "metavar": "NAME",

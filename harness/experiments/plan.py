@@ -98,8 +98,6 @@ class Plan:
 
         Raises LayerclaimsError. Nothing is loaded, captured or measured before everything is known to fit.
         """
-        for study, roles, _ in self.studies:
-            _check_two_corpora(study, roles)
         missing = [
             (study, role) for study, roles, _ in self.studies for role in roles if not _there(study, role)
         ]
@@ -165,18 +163,6 @@ class Plan:
                 f"The run takes {byte_size(on_disk)} on disk, but {shown(cache_dir)} has {byte_size(free)} free; make "
                 "room, lower --n-texts or --context, or choose another disk with --cache-dir."
             )
-
-
-def _check_two_corpora(study: Study, roles: Collection[Role]) -> None:
-    """Raise LayerclaimsError where transfer would be tested on the very texts of the main corpus."""
-    if set(roles) <= {"main"} or study.protocol.transfer_corpus is None:
-        return
-    main, other = study.corpus("main"), study.corpus("transfer")
-    if main.sha256 == other.sha256:
-        raise LayerclaimsError(
-            f"--corpus {shown(main.name)} and --transfer-corpus {shown(other.name)} hold the same texts, so nothing is "
-            "transferred; name another corpus, or give --transfer-corpus none."
-        )
 
 
 def _probe_seconds(study: Study) -> float:

@@ -32,7 +32,7 @@ from layerclaims.models.source import ModelSource, resolve
 from layerclaims.models.unembedding import Unembedding
 from layerclaims.probing import vectors
 from layerclaims.probing.vectors import Vectors
-from layerclaims.protocol import Protocol
+from layerclaims.protocol import CHANGES, Protocol
 from layerclaims.runtime import progress as screen
 from layerclaims.runtime.dtypes import DTYPES, states_in
 from layerclaims.runtime.memory import Memory, automatic
@@ -94,6 +94,12 @@ class Inputs:
     def source(self) -> ModelSource:
         """The files behind the model's name; raises LayerclaimsError."""
         if self._loaded is not None:
+            for name in CHANGES:
+                if getattr(self.protocol, name) is not None:
+                    raise LayerclaimsError(
+                        f"The {name} {shown(getattr(self.protocol, name))} cannot be put on a model that is loaded; "
+                        "load the model with it."
+                    )
             return loaded_source(*self._loaded, name=self.protocol.model)
         return resolve(
             self.protocol.model,

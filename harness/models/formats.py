@@ -1,6 +1,7 @@
 """The format of a model's numbers: the one that is asked for, or the checkpoint's own."""
 
 import importlib.util
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
@@ -72,6 +73,7 @@ def quantisation(dtype: str) -> Any:
     import torch
     from transformers import BitsAndBytesConfig
 
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells of every product that it casts
     make: Any = BitsAndBytesConfig  # it has no annotations
     if dtype == "int8":
         return make(load_in_8bit=True)

@@ -54,6 +54,10 @@ def load_module(
             f"The untrained twin of {shown(source.name)} cannot be made with {option}; leave out that or --control."
         )
     if source.loaded is not None:
+        if device_map != "none":
+            raise LayerclaimsError(
+                f"The loaded model {shown(source.name)} stays where it is; leave out the device map, or load it spread."
+            )
         return Module(causal=_in_memory(source, dtype=dtype, initialise=initialise))
     place = device_of(device)
     kind: torch.dtype = getattr(torch, states_in(dtype))

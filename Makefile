@@ -13,7 +13,7 @@ LINK := build/links/layerclaims
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verdict test mutants faults lint bench bench-compare docs calibrate nulls clean
+.PHONY: help setup verdict test architectures mutants faults lint bench bench-compare docs calibrate nulls clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,10 @@ verdict: setup ## judge the claims on the embedded model, write reports/; 0 once
 test: setup ## run the tests
 	@requirements/system.sh test
 	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+architectures: setup ## read every causal-LM type of transformers, write tests/architectures.json and docs/architectures.md
+	$(VENV)/python -m tests.architectures
+	$(VENV)/python -m docs.writers
 
 mutants: setup ## make 160 wrong changes to harness/, one at a time, and name those that no test notices (ARGS="--only NAME")
 	@requirements/system.sh test

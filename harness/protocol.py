@@ -10,8 +10,8 @@ from typing import Any, Final, Literal
 
 from layerclaims.corpora.selection import FEWEST
 from layerclaims.errors import LayerclaimsError
-from layerclaims.runtime.dtypes import DTYPES
-from layerclaims.runtime.text import shown
+from layerclaims.runtime.dtypes import CHOICES
+from layerclaims.runtime.text import described, shown
 
 ProtocolName = Literal["rigorous", "as-published"]
 MEASUREMENTS_VERSION: Final = 10  # raise it when a measurement's numbers change: kept ones are then made anew
@@ -21,6 +21,7 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
     "pile": {"n_texts": 5000, "corpus": "pile"},
 }
 EMBEDDED_CORPORA: Final = {"corpus": "embedded:movies", "transfer_corpus": "embedded:news"}
+CHANGES: Final = ("adapter", "tokenizer")  # of the model; where there are none, nothing is stated
 DISPLAYED: Final = {"embedded": "SmolLM2-135M-Instruct (embedded)"}  # models by another name for readers
 HUB_CORPORA: Final = {"corpus": "imdb", "transfer_corpus": "ag_news"}
 
@@ -38,8 +39,12 @@ class Protocol:
     folds: int = 5
     seed: int = 0
     name: ProtocolName = "rigorous"
-    dtype: str = "float32"  # of the model and of the states on disk
+    dtype: str = (
+        "float32"  # of the model and of the states on disk; auto, int8 and int4 see runtime/dtypes.py
+    )
     alpha: float = 0.05  # intervals are 1 - alpha
+    adapter: str | None = None  # that is applied to the model
+    tokenizer: str | None = None  # in place of the model's own
     sources: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)  # field -> where from
 
     def __post_init__(self) -> None:
@@ -51,7 +56,7 @@ class Protocol:
         _need(self.folds <= self.n_texts, "--folds", self.folds, "no more than the texts")
         _need(0 <= self.seed < 2**32, "--seed", self.seed, "0 to 4294967295")
         _need(self.name in ("rigorous", "as-published"), "--protocol", self.name, "rigorous or as-published")
-        _need(self.dtype in DTYPES, "--dtype", self.dtype, f"one of {', '.join(DTYPES)}")
+        _need(self.dtype in CHOICES, "--dtype", self.dtype, f"one of {', '.join(CHOICES)}")
         # an equivalence has the level 1 - 2 alpha
         _need(1e-6 <= self.alpha <= 0.25, "--alpha", self.alpha, ".000001 to .25")
 
@@ -76,15 +81,23 @@ class Protocol:
     @property
     def hash(self) -> str:
         """16 hexadecimal digits of all that is stated here, but for where it came from."""
-        stated = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.compare}
-        return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self._stated, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def _stated(self) -> dict[str, Any]:
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.compare}
+        return {name: value for name, value in values.items() if value is not None or name not in CHANGES}
+
+    @property
+    def studied(self) -> str:
+        """What is studied, as readers are told: the model, with the adapter and the tokenizer that were given."""
+        return displayed(self.model, adapter=self.adapter, tokenizer=self.tokenizer)
 
     def as_json(self) -> dict[str, Any]:
         """As in results.json."""
         options = [
-            {"name": f.name, "value": getattr(self, f.name), "source": self.sources.get(f.name, "default")}
-            for f in dataclasses.fields(self)
-            if f.compare
+            {"name": name, "value": value, "source": self.sources.get(name, "default")}
+            for name, value in self._stated.items()
         ]
         keys = ("name", "profile", "n_texts", "context", "folds", "seed", "alpha", "dtype")
         return {**{key: getattr(self, key) for key in keys}, "hash": self.hash, "options": options}
@@ -115,6 +128,11 @@ def resolve_options(given: Mapping[str, tuple[Any, str]]) -> Protocol:
     for name, value in (EMBEDDED_CORPORA if embedded else HUB_CORPORA).items():
         put(name, value, "default for the embedded model" if embedded else "default")
     return Protocol(**values, sources=sources)
+
+
+def displayed(model: str, *, adapter: str | None = None, tokenizer: str | None = None) -> str:
+    """A model's name for readers. With an adapter or another tokenizer it is the name of no published model."""
+    return described(DISPLAYED.get(model, model), adapter=adapter, tokenizer=tokenizer)
 
 
 def report_name(model: str) -> str:

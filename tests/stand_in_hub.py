@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+LARGE = (".safetensors", ".parquet", ".gguf")  # that the hub keeps by their SHA-256
 OTHER = "89abcdef0123456789abcdef0123456789abcdef"
 
 
@@ -26,7 +27,8 @@ class Hub:
     """What is served and what goes wrong; a test may change it at any time.
 
     `failures` has for "api", "HEAD" (of a file) or "GET" what happens in place of an answer: a status, "reset"
-    (the connection is reset), "silence" (never an answer) or "drop" (the connection ends in mid-file).
+    (the connection is reset), "silence" (never an answer), "drop" (the connection ends in mid-file) or, of "GET",
+    "slow" (the file comes in many pieces).
     `times` says how often, for those that pass. `seen` counts requests by kind.
     """
 
@@ -39,6 +41,11 @@ class Hub:
     headers: dict[str, str] = field(default_factory=dict)  # of failures
     seen: Counter[str] = field(default_factory=Counter)
     fetched: list[str] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)  # old name of a repository -> its name
+    moves: dict[str, str] = field(
+        default_factory=dict
+    )  # repository -> commit of main from its first answer on
+    sizes: dict[str, int] = field(default_factory=dict)  # that are told of files in place of their own
     over: threading.Event = field(default_factory=threading.Event)
 
     def serve(self, repository: str, files: dict[str, bytes], commit: str = COMMIT, *revisions: str) -> None:
@@ -66,6 +73,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body[:sent])
+
+    def trickle(self, body: bytes, **headers: str) -> None:
+        """Answer in many pieces, with a pause after each."""
+        self.send(200, body, sent=0, **headers)
+        step = len(body) // 30 + 1
+        for start in range(0, len(body), step):
+            self.wfile.write(body[start : start + step])
+            self.wfile.flush()
+            self.hub.over.wait(0.02)
 
     def do_HEAD(self) -> None:
         """Answer without the body."""
@@ -96,6 +112,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return self.send(failure, b"{}", **self.hub.headers)
         return self.answer(path, drop=failure == "drop")
 
+    def told(self, name: str, body: bytes) -> dict[str, Any]:
+        """What the hub says of a file in a list of them."""
+        told = {
+            "rfilename": name,
+            "size": self.hub.sizes.get(name, len(body)),
+            "blobId": hashlib.sha1(body).hexdigest(),
+        }
+        if name.endswith(LARGE):
+            told["lfs"] = {
+                "size": told["size"],
+                "sha256": hashlib.sha256(body).hexdigest(),
+                "pointerSize": 134,
+            }
+        return told
+
     def answer(self, path: str, *, drop: bool) -> None:
         """Answer as the hub does."""
         parts = [urllib.parse.unquote(part) for part in path.strip("/").split("/")]
@@ -104,6 +135,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             parts = parts[1:] if parts[0] == "datasets" else parts
             repository, revision = "/".join(parts[:2]), parts[3]
+        if new := self.hub.renamed.get(repository):
+            location = self.path.replace(f"/{repository}/", f"/{new}/", 1)
+            return self.send(307, Location=location)
         if repository not in self.hub.revisions:
             return self.send(404, b"{}", X_Error_Code="RepoNotFound")
         commit = self.hub.revisions[repository].get(revision)
@@ -111,15 +145,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(404, b"{}", X_Error_Code="RevisionNotFound")
         files = self.hub.files[repository, commit]
         if path.startswith("/api/"):
-            names = [{"rfilename": name} for name in files]
+            names = [self.told(name, body) for name, body in files.items()]
             body = json.dumps({"id": repository, "sha": commit, "siblings": names}).encode()
+            if repository in self.hub.moves:
+                self.hub.revisions[repository]["main"] = self.hub.moves[repository]
             return self.send(200, body, Content_Type="application/json")
         name = "/".join(parts[4:])
-        body, large = files[name], name.endswith((".safetensors", ".parquet"))
+        body, large = files[name], name.endswith(LARGE)
         if self.command == "GET":
             self.hub.fetched.append(name)
         tag = (hashlib.sha256 if large else hashlib.sha1)(body).hexdigest()
         headers = {"ETag": f'"{tag}"', "X_Repo_Commit": commit}
+        if self.hub.failures.get("GET") == "slow" and self.command == "GET":
+            return self.trickle(body, **headers)
         self.send(200, body, sent=len(body) // 2 if drop else None, **headers)
         self.close_connection = drop
         return None

@@ -130,7 +130,7 @@ def test_command(command: str, inside: Path) -> None:
             read(arguments)
     else:
         assert words[0] == "layerclaims"
-        if words[1] == "capture" and "./my-model" not in words:
+        if words[1] == "fetch" or (words[1] == "capture" and "./my-model" not in words):
             cli.parse(words[1:])
         elif "--claims" in words:  # these import a file, which would stay imported here
             done = run(inside, "layerclaims.cli", *words[1:])

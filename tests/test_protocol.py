@@ -72,7 +72,7 @@ class TestHash:
 @pytest.mark.parametrize(
     ("field", "value", "option"),
     [("n_texts", 3, "--n-texts"), ("context", 0, "--context"), ("folds", 1, "--folds"), ("seed", -1, "--seed"),
-     ("name", "sloppy", "--protocol"), ("dtype", "int8", "--dtype"), ("alpha", 0, "--alpha"),
+     ("name", "sloppy", "--protocol"), ("dtype", "int7", "--dtype"), ("alpha", 0, "--alpha"),
      ("alpha", 0.3, "--alpha"), ("profile", "huge", "--profile"), ("alpha", float("nan"), "--alpha")],
 )  # fmt: skip
 def test_nonsense_is_refused_with_its_option_and_value(field, value, option):

@@ -19,7 +19,7 @@ from layerclaims.models.source import ModelSource
 from layerclaims.models.tokenizer import Tokenizer
 from layerclaims.runtime import progress as screen
 from layerclaims.runtime import threads as cores
-from layerclaims.runtime.dtypes import DTYPES, check_dtype
+from layerclaims.runtime.dtypes import DTYPES, check_dtype, states_in
 from layerclaims.runtime.files import check_writable, locked, sweep
 from layerclaims.runtime.paths import MANIFEST, key_name
 from layerclaims.runtime.text import byte_size, shown
@@ -135,7 +135,7 @@ def capture(
                 hidden_size=hidden_size,
                 n_texts=len(selection.ids),
                 context=context,
-                dtype=dtype,
+                dtype=states_in(dtype),
                 batch_size=batch_size,
             )
 
@@ -270,7 +270,7 @@ def _capture_shards(
     waiting: Future[dict[str, Any]] | None = None
     with (
         screen.Progress(label, plan.n_documents, "texts", done=done, enabled=progress) as bar,
-        cores.workers(TOGETHER if model.device.type == "cpu" else 1) as pool,
+        cores.workers(min(TOGETHER, model.passes)) as pool,
         ThreadPoolExecutor(1) as writer,  # hashing and writing need no interpreter lock: the model goes on
     ):
         for number in [n for n in range(len(shards)) if n not in kept]:

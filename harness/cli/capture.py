@@ -34,9 +34,17 @@ def add_capture(commands: Any) -> None:
         "--context", type=int, metavar="N", help="read the first N tokens of each text. Default: 30"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="the seed that chooses the texts. Default: 0")
+    parser.add_argument("--adapter", metavar="NAME", help="a LoRA adapter for the model")
+    parser.add_argument("--tokenizer", metavar="NAME", help="a tokenizer in place of the model's own")
     parser.add_argument(
         "--dtype",
-        help="the type of the model's numbers and of the states: float32, bfloat16 or float16. Default: float32",
+        help="the type of the model's numbers and of the states, as for pytest --dtype. Default: float32",
+    )
+    parser.add_argument(
+        "--device-map",
+        default="none",
+        metavar="NAME",
+        help="auto spreads a model that one device cannot hold over GPUs, memory and disk. Default: none",
     )
     parser.add_argument(
         "--device",
@@ -59,20 +67,24 @@ def _capture(arguments: argparse.Namespace) -> int:
 
     from layerclaims.corpora import load as corpora
     from layerclaims.corpora.selection import check_enough
+    from layerclaims.models.formats import check_format, format_of
+    from layerclaims.models.placement import check_device_map
     from layerclaims.models.source import check_model_name, resolve
     from layerclaims.protocol import resolve_options
     from layerclaims.runtime import progress
 
     given = {
         name: (getattr(arguments, name), "command line")
-        for name in ("model", "profile", "n_texts", "context", "seed", "dtype")
+        for name in ("model", "profile", "n_texts", "context", "seed", "dtype", "adapter", "tokenizer")
         if getattr(arguments, name) is not None
     }
     protocol = resolve_options(given)
     if arguments.batch_size is not None and arguments.batch_size < 1:
         raise UsageError(f"--batch-size {arguments.batch_size} is not possible: it has to be above 0.")
     names = list(dict.fromkeys(arguments.corpus or (protocol.corpus, protocol.transfer_corpus)))
-    check_model_name(protocol.model)
+    check_model_name(protocol.model, adapter=protocol.adapter, tokenizer=protocol.tokenizer)
+    check_format(protocol.dtype)
+    check_device_map(arguments.device_map, arguments.device)
     for name in names:
         corpora.check_corpus_name(name)
     progress.attach()
@@ -82,11 +94,20 @@ def _capture(arguments: argparse.Namespace) -> int:
     found = [corpora.load_corpus(name, offline=arguments.offline) for name in names]
     for corpus in found:
         check_enough(corpus, n_texts=protocol.n_texts)
-    source = resolve(protocol.model, offline=arguments.offline)
+    source = resolve(
+        protocol.model, offline=arguments.offline, adapter=protocol.adapter, tokenizer=protocol.tokenizer
+    )
+    dtype = format_of(source, protocol.dtype, device=arguments.device)
 
     @cache
     def load() -> LanguageModel:
-        return LanguageModel.load(source, device=arguments.device, dtype=protocol.dtype)
+        return LanguageModel.load(
+            source,
+            device=arguments.device,
+            dtype=dtype,
+            device_map=arguments.device_map,
+            offload_dir=cache_dir(arguments) / "offload",
+        )
 
     for corpus in found:
         store = capture(
@@ -96,7 +117,7 @@ def _capture(arguments: argparse.Namespace) -> int:
             n_texts=protocol.n_texts,
             context=protocol.context,
             seed=protocol.seed,
-            dtype=protocol.dtype,
+            dtype=dtype,
             device=arguments.device,
             batch_size=arguments.batch_size,
             load=load,

@@ -10,6 +10,7 @@ from layerclaims import __version__
 from layerclaims.cli.cache import add_cache
 from layerclaims.cli.capture import add_capture
 from layerclaims.cli.explain import add_explain
+from layerclaims.cli.fetch import add_fetch
 from layerclaims.cli.parser import CLOSED_PIPE, FAILED, INTERRUPTED, USAGE, Parser, UsageError
 from layerclaims.cli.report import add_report
 from layerclaims.cli.results import add_compare, add_schema, add_verify
@@ -77,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
         add_explain,
         add_schema,
         add_capture,
+        add_fetch,
     ):
         add(commands)
     return made

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, Literal
 
+from layerclaims.errors import LayerclaimsError
+from layerclaims.runtime.text import shown
+
 Role = Literal[
     "main",
     "transfer",
@@ -45,6 +48,15 @@ def make_corpus(name: str, texts: Iterable[str], *, revision: str | None = None)
         digest.update(len(data).to_bytes(8, "little"))  # lengths: ["ab", "c"] is not ["a", "bc"]
         digest.update(data)
     return Corpus(name=name, revision=revision, texts=kept, sha256=digest.hexdigest())
+
+
+def check_different(main: Corpus, transfer: Corpus) -> None:
+    """Raise LayerclaimsError where two corpora hold the same texts, in whatever order: nothing transfers there."""
+    if main.sha256 == transfer.sha256 or set(main.texts) == set(transfer.texts):
+        raise LayerclaimsError(
+            f"The corpora {shown(main.name)} and {shown(transfer.name)} hold the same texts, and claims about transfer "
+            "are about other texts; name another --transfer-corpus, or give none."
+        )
 
 
 def without_punctuation(corpus: Corpus) -> Corpus:

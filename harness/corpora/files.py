@@ -1,12 +1,14 @@
-"""Corpora in files: text, JSON lines, CSV and Parquet."""
+"""Corpora in files: text, JSON, JSON lines, CSV and Parquet; all but the last also packed with gzip."""
 
 import csv
+import gzip
 import json
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from layerclaims.corpora.corpus import Corpus, make_corpus
 from layerclaims.errors import LayerclaimsError
@@ -15,6 +17,8 @@ from layerclaims.runtime.text import brief, shown
 
 DEFAULT_COLUMN: Final = "text"
 LONGEST: Final = 100_000_000  # bytes of a line, and characters of a field: documents are shorter
+MOST_JSON: Final = 1_000_000_000  # bytes of a .json file, which is read as a whole
+GZIP: Final = ".gz"
 
 
 def split_path(name: str) -> tuple[Path, str]:
@@ -60,18 +64,33 @@ def load_file(name: str) -> Corpus:
     return corpus
 
 
+def suffix_of(path: Path) -> str:
+    """The end of a file's name that says how it is read, with `.gz` where it is packed: `.jsonl.gz`."""
+    last = path.suffix.lower()
+    return Path(path.stem).suffix.lower() + last if last == GZIP else last
+
+
 def read_texts(path: Path, column: str) -> Iterator[str]:
     """The texts of a file in its order; raises LayerclaimsError."""
+    suffix = suffix_of(path)
     try:
         with steady(path) as file:
-            yield from READERS[path.suffix.lower()](file, path, column)
+            if suffix.endswith(GZIP):
+                with gzip.GzipFile(fileobj=file) as packed, BufferedReader(packed) as unpacked:
+                    yield from READERS[suffix.removesuffix(GZIP)](unpacked, path, column)
+            else:
+                yield from READERS[suffix](file, path, column)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise LayerclaimsError(
+            f"The corpus file {shown(path)} is not a whole gzip file ({brief(error)}); pack it or fetch it again."
+        ) from error
     except OSError as error:
         raise LayerclaimsError(
             f"The corpus file {shown(path)} cannot be read: {error.strerror or brief(error)}."
         ) from error
 
 
-def _lines(file: BufferedReader, path: Path) -> Iterator[str]:
+def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
     """Every line, with its end. Only LF and CRLF end a line: U+2028 and others that str.splitlines knows are part
     of a document.
     """
@@ -94,7 +113,7 @@ def _lines(file: BufferedReader, path: Path) -> Iterator[str]:
         yield line
 
 
-def _documents(file: BufferedReader, path: Path) -> Iterator[tuple[str, str]]:
+def _documents(file: BinaryIO, path: Path) -> Iterator[tuple[str, str]]:
     """Where it stands and text, of every line that is not blank."""
     named = shown(path)
     for number, line in enumerate(_lines(file, path), 1):
@@ -108,7 +127,7 @@ def _documents(file: BufferedReader, path: Path) -> Iterator[tuple[str, str]]:
             yield where, text
 
 
-def _read_txt(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
+def _read_txt(file: BinaryIO, path: Path, column: str) -> Iterator[str]:
     if column != DEFAULT_COLUMN:
         raise LayerclaimsError(
             f"{shown(path)} is a .txt file and has no columns; leave out ::{shown(column)[1:-1]}."
@@ -117,32 +136,60 @@ def _read_txt(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
         yield line
 
 
-def _read_jsonl(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
+def _parsed(data: str | bytes, where: str, column: str) -> Any:
+    """What JSON means; raises LayerclaimsError where an object has the column twice, and for what is none."""
+
     def unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if sum(key == column for key, _ in pairs) > 1:
-            raise LayerclaimsError(f"{where} has the key {shown(column)} twice in one object; mend the line.")
+            raise LayerclaimsError(f"{where} has the key {shown(column)} twice in one object; mend it.")
         return dict(pairs)
 
+    try:
+        # of no number is the value wanted, and Python makes no int of more than 4,300 digits
+        return json.loads(data, parse_int=float, object_pairs_hook=unambiguous)
+    except (ValueError, RecursionError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:100]
+        raise LayerclaimsError(f"{where} is not JSON ({why}); save it as JSON.") from error
+
+
+def _of_object(row: Any, where: str, column: str) -> str:
+    """The text under a key of a JSON object."""
+    if not isinstance(row, dict):
+        raise LayerclaimsError(f"{where} is a JSON {_kind(row)}, not an object with the key {shown(column)}.")
+    if column not in row:
+        raise LayerclaimsError(
+            f"{where} has no key {shown(column)}, only {_listed(row)}; name another with ::KEY after the path."
+        )
+    return _text(row[column], where, column)
+
+
+def _read_jsonl(file: BinaryIO, path: Path, column: str) -> Iterator[str]:
     for where, line in _documents(file, path):
-        try:
-            # of no number is the value wanted, and Python makes no int of more than 4,300 digits
-            row = json.loads(line, parse_int=float, object_pairs_hook=unambiguous)
-        except (ValueError, RecursionError) as error:
-            why = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:100]
-            raise LayerclaimsError(f"{where} is not JSON ({why}); every line must be one object.") from error
-        if not isinstance(row, dict):
-            raise LayerclaimsError(
-                f"{where} is a JSON {_kind(row)}, not an object with the key {shown(column)}."
-            )
-        if column not in row:
-            raise LayerclaimsError(
-                f"{where} has no key {shown(column)}, only {_listed(row)}; name another with ::KEY after "
-                "the path."
-            )
-        yield _text(row[column], where, column)
+        yield _of_object(_parsed(line, where, column), where, column)
 
 
-def _read_csv(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
+def _read_json(file: BinaryIO, path: Path, column: str) -> Iterator[str]:
+    data, named = file.read(MOST_JSON + 1), shown(path)
+    if len(data) > MOST_JSON:
+        raise LayerclaimsError(
+            f"{named} is longer than {MOST_JSON:,} bytes; give it as .jsonl, an object a line."
+        )
+    rows = _parsed(data, named, column)
+    if not isinstance(rows, list):
+        raise LayerclaimsError(f"{named} is a JSON {_kind(rows)}, not a list of texts or of objects.")
+    for number, row in enumerate(rows, 1):
+        where = f"Item {number} of {named}"
+        if not isinstance(row, str):
+            yield _of_object(row, where, column)
+        elif column != DEFAULT_COLUMN:
+            raise LayerclaimsError(
+                f"{where} is a text and has no columns; leave out ::{shown(column)[1:-1]}."
+            )
+        else:
+            yield row
+
+
+def _read_csv(file: BinaryIO, path: Path, column: str) -> Iterator[str]:
     csv.field_size_limit(LONGEST)  # documents are longer than the default of 131,072
     reader = csv.reader(_lines(file, path), strict=True)
     header: list[str] = []
@@ -162,7 +209,7 @@ def _read_csv(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
         raise LayerclaimsError(f"Line {reader.line_num} of {shown(path)} is not CSV: {error}.") from error
 
 
-def _read_parquet(file: BufferedReader, path: Path, column: str) -> Iterator[str]:
+def _read_parquet(file: BinaryIO, path: Path, column: str) -> Iterator[str]:
     import pyarrow
     import pyarrow.parquet
 
@@ -219,9 +266,11 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(shown(name, 40) for name in list(names)[:8]) or "none"
 
 
-READERS: Final[dict[str, Callable[[BufferedReader, Path, str], Iterator[str]]]] = {
+READERS: Final[dict[str, Callable[[BinaryIO, Path, str], Iterator[str]]]] = {
     ".jsonl": _read_jsonl,
+    ".json": _read_json,
     ".txt": _read_txt,
     ".csv": _read_csv,
     ".parquet": _read_parquet,
 }  # suffix -> texts of a column of an open file
+SUFFIXES: Final = (*READERS, *(f"{suffix}{GZIP}" for suffix in READERS if suffix != ".parquet"))

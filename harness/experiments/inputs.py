@@ -16,6 +16,7 @@ from layerclaims.corpora.corpus import (
     STRIPPED,
     Corpus,
     Role,
+    check_different,
     longer,
     without_punctuation,
 )
@@ -24,17 +25,18 @@ from layerclaims.corpora.selection import Selection, check_enough, select
 from layerclaims.errors import DamagedStatesError, LayerclaimsError, NotTestedError
 from layerclaims.experiments.kept import drop_made_of
 from layerclaims.models.facts import ModelFacts
+from layerclaims.models.formats import format_of
 from layerclaims.models.loaded import loaded_source
-from layerclaims.models.loading import device_of
 from layerclaims.models.model import LanguageModel
+from layerclaims.models.placement import device_of
 from layerclaims.models.source import ModelSource, resolve
 from layerclaims.models.tokenizer import Tokenizer
 from layerclaims.models.unembedding import Unembedding
 from layerclaims.probing import vectors
 from layerclaims.probing.vectors import Vectors
-from layerclaims.protocol import Protocol
+from layerclaims.protocol import CHANGES, Protocol
 from layerclaims.runtime import progress as screen
-from layerclaims.runtime.dtypes import DTYPES
+from layerclaims.runtime.dtypes import DTYPES, states_in
 from layerclaims.runtime.memory import Memory, automatic
 from layerclaims.runtime.paths import MANIFEST, default_cache_dir, key_name
 from layerclaims.runtime.text import shown
@@ -60,6 +62,7 @@ class Inputs:
         *,
         cache_dir: Path | None = None,
         device: str = "auto",
+        device_map: str = "none",
         batch_size: int | None = None,
         offline: bool = False,
         untrained: bool = False,
@@ -76,7 +79,8 @@ class Inputs:
         self.protocol = protocol
         self.cache_dir = default_cache_dir() if cache_dir is None else cache_dir
         self.initialise = protocol.seed if untrained else None
-        self._device, self._batch_size, self._offline = device, batch_size, offline
+        self._device, self._device_map = device, device_map
+        self._batch_size, self._offline = batch_size, offline
         self.memory = Memory(
             limit=automatic() if memory is None else memory, directory=self.cache_dir / "matrices"
         )
@@ -93,8 +97,24 @@ class Inputs:
     def source(self) -> ModelSource:
         """The files behind the model's name; raises LayerclaimsError."""
         if self._loaded is not None:
+            for name in CHANGES:
+                if getattr(self.protocol, name) is not None:
+                    raise LayerclaimsError(
+                        f"The {name} {shown(getattr(self.protocol, name))} cannot be put on a model that is loaded; "
+                        "load the model with it."
+                    )
             return loaded_source(*self._loaded, name=self.protocol.model)
-        return resolve(self.protocol.model, offline=self._offline)
+        return resolve(
+            self.protocol.model,
+            offline=self._offline,
+            adapter=self.protocol.adapter,
+            tokenizer=self.protocol.tokenizer,
+        )
+
+    @cached_property
+    def dtype(self) -> str:
+        """The format of the model's numbers, the checkpoint's own put in for auto; raises LayerclaimsError."""
+        return format_of(self.source, self.protocol.dtype, device=self._device)
 
     def corpus(self, role: Role) -> Corpus:
         """The texts of a corpus; the same without punctuation; or those on which the authors tested transfer.
@@ -110,7 +130,10 @@ class Inputs:
                 name = self.protocol.corpus if role == "main" else self.protocol.transfer_corpus
                 if name is None:
                     raise NotTestedError("There is no other corpus to transfer to: give --transfer-corpus.")
-                self._corpora[role] = load_corpus(name, offline=self._offline)
+                found = load_corpus(name, offline=self._offline)
+                if role == "transfer":
+                    check_different(self.corpus("main"), found)
+                self._corpora[role] = found
         return self._corpora[role]
 
     @cached_property
@@ -121,9 +144,11 @@ class Inputs:
         return LanguageModel.load(
             self.source,
             device=self._device,
-            dtype=self.protocol.dtype,
+            dtype=self.dtype,
             initialise=self.initialise,
             head=head,
+            device_map=self._device_map,
+            offload_dir=self.cache_dir / "offload",
         )
 
     def unload(self) -> None:
@@ -206,7 +231,7 @@ class Inputs:
             "n_texts": protocol.n_texts,
             "context": protocol.context,
             "seed": protocol.seed,
-            "dtype": protocol.dtype,
+            "dtype": self.dtype,
             "initialise": self.initialise,
             "fewer": protocol.fewer or role not in PLAIN,
             "in_order": role == PUBLISHED,
@@ -229,7 +254,7 @@ class Inputs:
             hidden_size=width,
             n_texts=protocol.n_texts,
             context=protocol.context,
-            dtype=protocol.dtype,
+            dtype=states_in(self.dtype),
             batch_size=self._batch_size,
         )
         return plan.document_bytes * plan.n_documents
@@ -241,7 +266,7 @@ class Inputs:
         if size is None or self.source.n_blocks is None:
             return None
         states = self.source.n_blocks + 2  # of which the matrix has all but the final-normed one
-        return size // states * (states - 1) // DTYPES[self.protocol.dtype].size * 4
+        return size // states * (states - 1) // DTYPES[states_in(self.dtype)].size * 4
 
     @property
     def corpora_read(self) -> tuple[Role, ...]:

@@ -103,7 +103,6 @@ class Plan:
                 if role in PLAIN:
                     with contextlib.suppress(NotTestedError):
                         study.check_enough(role)
-            _check_two_corpora(study, roles)
         missing = [
             (study, role) for study, roles, _ in self.studies for role in roles if not _there(study, role)
         ]
@@ -115,10 +114,8 @@ class Plan:
             if role in PLAIN
         }
         self._check_room(missing)
-        for (
-            study,
-            role,
-        ) in chosen.values():  # of all corpora, before the states of the first one take their time
+        # of all corpora, before the states of the first one take their time
+        for study, role in chosen.values():
             with screen.step(f"choosing texts of the {role} corpus"):
                 study.choose(role)
         screen.plan(self._steps(missing))
@@ -180,18 +177,6 @@ class Plan:
                 f"The run takes {byte_size(on_disk)} on disk, but {shown(cache_dir)} has {byte_size(free)} free; make "
                 "room, lower --n-texts or --context, or choose another disk with --cache-dir."
             )
-
-
-def _check_two_corpora(study: Study, roles: Collection[Role]) -> None:
-    """Raise LayerclaimsError where transfer would be tested on the very texts of the main corpus."""
-    if set(roles) <= {"main"} or study.protocol.transfer_corpus is None:
-        return
-    main, other = study.corpus("main"), study.corpus("transfer")
-    if main.sha256 == other.sha256:
-        raise LayerclaimsError(
-            f"--corpus {shown(main.name)} and --transfer-corpus {shown(other.name)} hold the same texts, so nothing is "
-            "transferred; name another corpus, or give --transfer-corpus none."
-        )
 
 
 def _probe_seconds(study: Study) -> float:

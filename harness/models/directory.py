@@ -22,7 +22,15 @@ TOKENIZER_FILES: Final = (
     "special_tokens_map.json", "spiece.model", "spm.model", "tekken.json", "tiktoken.model",
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.bpe", "vocab.json", "vocab.txt",
 )  # fmt: skip
-N_BLOCKS_KEYS: Final = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+# those of a decoder first: beside an encoder it has its own number
+N_BLOCKS_KEYS: Final = (
+    "decoder_layers",
+    "num_decoder_layers",
+    "num_hidden_layers",
+    "n_layer",
+    "n_layers",
+    "num_layers",
+)
 HIDDEN_KEYS: Final = ("hidden_size", "n_embd", "d_model")
 CONTEXT_KEYS: Final = ("max_position_embeddings", "n_positions", "max_seq_len")
 # numbers that must be whole and positive, and the largest that is believed
@@ -109,8 +117,8 @@ def _refuse_other_sources(directory: Path, names: Sequence[str], name: str) -> N
     if adapter is not None:
         only = "" if CONFIG in names else ", and no whole model"
         raise LayerclaimsError(
-            f"The model {shown(name)} has an adapter, {shown(adapter)}, in {shown(directory)}{only}; merge it into its "
-            "base model (merge_and_unload of peft) and save that, or name the base model to study that one."
+            f"The model {shown(name)} has an adapter, {shown(adapter)}, in {shown(directory)}{only}; name the base "
+            "model, and this directory as --adapter, or merge it (merge_and_unload of peft) and save that."
         )
     shard = next(filter(DISTRIBUTED.fullmatch, names), None)
     if shard is not None:

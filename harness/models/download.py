@@ -32,16 +32,16 @@ def download(
     def fetch(there: frozenset[str], get: Get) -> None:
         if weights not in there and index not in there:
             raise HubError(_what_is_there(there))
-        for file in wanted:
-            if file in there and file not in (weights, index):
-                get(file)
+        if small := [file for file in wanted if file in there and file not in (weights, index)]:
+            get(*small)
         # weights come last: a snapshot that has them has everything
-        for file in [weights] if weights in there else listed_files(get(index)):
+        listed = [weights] if weights in there else listed_files(get(index))
+        for file in listed:
             if file not in there:
                 raise HubError(
                     f"is incomplete on the hub: {shown(file)}, which its index lists, is not there"
                 )
-            get(file)
+        get(*listed)
 
     def missing(snapshot: Path) -> str | None:
         needed = ["config.json", weights]
@@ -56,6 +56,48 @@ def download(
         twin = f" (the directory of that name here is ./{repository})" if Path(repository).is_dir() else ""
         raise LayerclaimsError(f"The model {shown(name)} {error}{twin}: {WAYS_OUT}.") from error
     return snapshot, snapshot.name
+
+
+def download_files(
+    what: str,
+    repository: str,
+    revision: str | None,
+    wanted: Sequence[str] = (),
+    *,
+    needed: Sequence[str] = (),
+    offline: bool,
+) -> tuple[Path, str]:
+    """Snapshot directory with some files of a repository of models, and its commit.
+
+    Of `wanted` whatever there is, of `needed` all. `what` names it in a sentence. Raises LayerclaimsError.
+    """
+
+    def fetch(there: frozenset[str], get: Get) -> None:
+        for file in needed:
+            if file not in there:
+                raise HubError(f"has no {shown(file)} on the hub{_pickle_instead(file, there)}")
+        if found := [file for file in (*wanted, *needed) if file in there]:
+            get(*found)
+
+    def missing(snapshot: Path) -> str | None:
+        if not needed and not any((snapshot / file).is_file() for file in wanted):
+            return wanted[0]
+        return next((file for file in needed if not (snapshot / file).is_file()), None)
+
+    source = Repository(kind="model", name=repository, revision=revision or "main")
+    try:
+        snapshot = obtain(source, fetch=fetch, missing=missing, offline=offline)
+    except HubError as error:
+        raise LayerclaimsError(f"The {what} {error}: {WAYS_OUT}.") from error
+    return snapshot, snapshot.name
+
+
+def _pickle_instead(file: str, there: frozenset[str]) -> str:
+    found = sorted(name for name in there if name.endswith(PICKLES) and not name.endswith(SUFFIX))
+    other = sorted(name for name in there if name.lower().endswith(".gguf"))
+    if file.lower().endswith(".gguf") and other:
+        return f", only {', '.join(shown(name) for name in other[:5])}"
+    return f", only {shown(found[0])}, a pickle or another format that is not read" if found else ""
 
 
 def listed_files(index: Path) -> list[str]:
@@ -86,9 +128,9 @@ def _what_is_there(there: frozenset[str]) -> str:
     said = "has no safetensors weights on the hub"
     files = sorted(there)
     if adapter := next((file for file in files if file.startswith("adapter_model.")), None):
-        return f"{said}, only the adapter {shown(adapter)}: merge it into its base model and save that"
+        return f"{said}, only the adapter {shown(adapter)}: name its base model, and this as --adapter"
     if gguf := next((file for file in files if file.lower().endswith(".gguf")), None):
-        return f"{said}, but the GGUF file {shown(gguf)}: fetch that file and give its path"
+        return f"{said}, but the GGUF file {shown(gguf)}: name it with :: after the id"
     if pickle := next((file for file in files if file.endswith(PICKLES)), None):
         return (
             f"{said}, only {shown(pickle)}, a pickle or another format that is not read: convert it with "

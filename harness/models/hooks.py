@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from layerclaims.errors import LayerclaimsError
 from layerclaims.models.directory import HIDDEN_KEYS, N_BLOCKS_KEYS
 from layerclaims.models.memory import enough_for
+from layerclaims.models.placement import input_device
 from layerclaims.models.reading import quiet
 from layerclaims.runtime.text import brief, shown
 
@@ -39,7 +40,11 @@ class Anatomy:
         for at, block in enumerate(self.blocks, 1):
             block.register_forward_hook(leaving(at))
         if self.norm is not None:
-            self.norm.register_forward_hook(leaving(len(self.blocks) + 1))
+            last = len(self.blocks)
+            # the same module may be run elsewhere too, as NanoChat normalises its embeddings with it
+            self.norm.register_forward_hook(
+                lambda _, __, output: here.keep(last + 1, _leaving(output), after=last)
+            )
         return here
 
 
@@ -48,12 +53,18 @@ class _Pass(threading.local):
 
     out: "Tensor | None" = None
     filled = 0
+    last = -1  # the state that came last
 
-    def keep(self, at: int, value: "Tensor | None") -> None:
-        """Copy a state, where it is wanted."""
-        if self.out is not None and value is not None:
-            self.out[at].copy_(value)
-            self.filled += 1
+    def begin(self, out: "Tensor") -> None:
+        """Have the states of the next forward pass copied to `out`."""
+        self.out, self.filled, self.last = out, 0, -1
+
+    def keep(self, at: int, value: "Tensor | None", *, after: int | None = None) -> None:
+        """Copy a state, where it is wanted; with `after` only if that state came last."""
+        if self.out is None or value is None or (after is not None and self.last != after):
+            return
+        self.out[at].copy_(value)
+        self.filled, self.last = self.filled + 1, at
 
 
 @contextlib.contextmanager
@@ -83,16 +94,23 @@ def _leaving(output: Any) -> "Tensor | None":
 def decoder_of(model: "nn.Module") -> "nn.Module":
     """The part of a causal model that reads token ids and gives final states.
 
-    A few models call their output head a decoder: that has no blocks.
+    A few models call their output head a decoder: that has no blocks. Others have their decoder under another name
+    than they say, and give themselves.
     """
     from torch import nn
 
+    def has_blocks(part: Any) -> bool:
+        return isinstance(part, nn.Module) and any(isinstance(m, nn.ModuleList) for m in part.modules())
+
     get: Any = getattr(model, "get_decoder", None)
     found = None if get is None else get()
-    if isinstance(found, nn.Module) and any(isinstance(module, nn.ModuleList) for module in found.modules()):
-        return found
-    base: nn.Module = model.base_model  # type: ignore[assignment]
-    return base
+    if not has_blocks(found):
+        found = model.base_model
+    if found is model:
+        parts = [p for p in model.children() if has_blocks(p) and hasattr(p, "get_input_embeddings")]
+        found = parts[0] if len(parts) == 1 else model
+    assert isinstance(found, nn.Module)
+    return found
 
 
 def _count(config: Any, keys: Sequence[str]) -> int | None:
@@ -138,10 +156,13 @@ def dissect(decoder: "nn.Module", name: str, config: Any) -> Anatomy:
             raise wrong(f"what {type(module).__name__} gives is not finite in {leaving.dtype}")
     chain = _chain(lists, events)
     if not chain:
-        raise wrong(f"found no list of {expected or 'any number of'} blocks that are run once each, in order")
+        raise wrong(_why_no_chain(lists, events, expected))
     streams = [chain[0][1], *(leaving for _, _, leaving in chain)]
     if any(s.ndim != 3 or s.shape != streams[0].shape for s in streams):
-        raise wrong(f"its states have the shape {tuple(streams[-1].shape)}, not texts x tokens x width")
+        several = ", so it has several streams" if streams[-1].ndim > 3 else ""
+        raise wrong(
+            f"its states have the shape {tuple(streams[-1].shape)}, not texts x tokens x width{several}"
+        )
     if width is not None and streams[0].shape[-1] != width:
         raise wrong(
             f"what goes through its blocks is {streams[0].shape[-1]} wide, and its configuration says {width}"
@@ -175,7 +196,7 @@ def _watch(decoder: "nn.Module", lists: "Sequence[nn.ModuleList]") -> tuple[list
     vocabulary = decoder.get_input_embeddings().num_embeddings  # type: ignore[operator]
     ids = torch.arange(3, 11).repeat(2, 1)
     ids[1, -1] = 11
-    ids = (ids % vocabulary).to(next(decoder.parameters()).device)
+    ids = (ids % vocabulary).to(input_device(decoder))
     with contextlib.ExitStack() as stack, torch.inference_mode(), quiet():
         for module in decoder.modules():
             if id(module) in members or (id(module) not in inside and module is not decoder):
@@ -194,6 +215,25 @@ def _chain(lists: "Sequence[nn.ModuleList]", events: Sequence[_Event]) -> list[_
         ):
             return ran
     return []
+
+
+def _why_no_chain(lists: "Sequence[nn.ModuleList]", events: Sequence[_Event], expected: int | None) -> str:
+    """Why no list of modules is the blocks of one stream."""
+    import torch
+
+    for blocks in lists:
+        ran = [event for event in events if any(event[0] is block for block in blocks)]
+        if [id(event[0]) for event in ran] == [id(block) for block in blocks]:
+            broken = next(
+                i for i, (a, b) in enumerate(itertools.pairwise(ran), 1) if not torch.equal(a[2], b[1])
+            )
+            return (
+                f"what leaves block {broken} is not what enters block {broken + 1}, so the stream is changed, or "
+                "split, between them"
+            )
+        if len(ran) > len(blocks):
+            return "its blocks are run several times each"
+    return f"found no list of {expected or 'any number of'} blocks that are run once each, in order"
 
 
 def _norm(last: _Event, events: Sequence[_Event]) -> _Event | None:

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from layerclaims.errors import LayerclaimsError
+from layerclaims.models.adapter import merged
+from layerclaims.models.formats import check_format, quantisation
 from layerclaims.models.gguf import check_rope_base, forget, read_gguf, untaken_tensors
 from layerclaims.models.memory import check_room, enough_for
+from layerclaims.models.placement import Offload, check_device_map, device_of, is_spread, room
 from layerclaims.models.reading import WAY_OUT, reading
 from layerclaims.models.source import ModelSource
 from layerclaims.models.weights import Tensor, n_numbers, read_headers, refuse_untaken, unembeds
-from layerclaims.runtime.dtypes import DTYPES, check_dtype
+from layerclaims.runtime.dtypes import DTYPES, QUANTISED, states_in
 from layerclaims.runtime.text import shown
 
 
@@ -21,23 +24,43 @@ class Module:
     """A causal model of transformers, made of its files."""
 
     causal: Any
-    head_lacks: tuple[
-        str, ...
-    ] = ()  # tensors of its output head that are not as the files have them, or not there
+    # tensors of its output head that are not as the files have them, or not there
+    head_lacks: tuple[str, ...] = ()
+    offload: Offload | None = None  # of weights that lie on disk, for as long as the model lives
 
 
-def load_module(source: ModelSource, *, device: str, dtype: str, initialise: int | None) -> Module:
+def load_module(
+    source: ModelSource,
+    *,
+    device: str,
+    dtype: str,
+    initialise: int | None,
+    device_map: str = "none",
+    offload_dir: Path | None = None,
+) -> Module:
     """The whole causal model of transformers, on its device, in eval mode and without gradients.
 
-    `initialise=SEED` draws its weights afresh. Raises LayerclaimsError, also where the weights are in another dtype.
+    `initialise=SEED` draws its weights afresh. With the device map "auto" the model is spread over what there is, and
+    what does not fit lies on disk, in a directory of its own in `offload_dir`. Raises LayerclaimsError, also where the
+    weights are in another dtype.
     """
     import torch
 
-    check_dtype(dtype)
+    check_format(dtype)
+    check_device_map(device_map, device)
+    if initialise is not None and (device_map != "none" or dtype in QUANTISED):
+        option = "--device-map" if device_map != "none" else f"--dtype {dtype}"
+        raise LayerclaimsError(
+            f"The untrained twin of {shown(source.name)} cannot be made with {option}; leave out that or --control."
+        )
     if source.loaded is not None:
+        if device_map != "none":
+            raise LayerclaimsError(
+                f"The loaded model {shown(source.name)} stays where it is; leave out the device map, or load it spread."
+            )
         return Module(causal=_in_memory(source, dtype=dtype, initialise=initialise))
     place = device_of(device)
-    kind: torch.dtype = getattr(torch, dtype)
+    kind: torch.dtype = getattr(torch, states_in(dtype))
     name, quantised = shown(source.name), source.config.get("quantization_config")
     way_out = WAY_OUT
     if isinstance(quantised, Mapping):
@@ -48,15 +71,30 @@ def load_module(source: ModelSource, *, device: str, dtype: str, initialise: int
     ) as directory:
         reader = None if source.gguf_file is None else read_gguf(source.path / source.gguf_file)
         tensors = _tensors(source, reader)
-        size = DTYPES["float32" if initialise is not None else dtype].size
-        check_room(n_numbers(tensors) * size, place, source.name)
+        offload = Offload(offload_dir) if device_map != "none" else None
+        extra: dict[str, Any] = {}
+        if offload is not None:
+            extra = {"device_map": "auto", "max_memory": room(device), "offload_folder": str(offload.path)}
+        elif dtype in QUANTISED:
+            extra = {"device_map": {"": place}, "quantization_config": quantisation(dtype)}
+        if offload is None:
+            size = DTYPES["float32" if initialise is not None else states_in(dtype)].size
+            check_room(n_numbers(tensors) * size, place, source.name)
         with enough_for(f"Loading the model {name}"):
             made = (
-                _pretrained(source, directory, kind, tensors, reader)
+                _pretrained(source, directory, kind, tensors, reader, extra)
                 if initialise is None
                 else Module(causal=_untrained(source, directory, kind, initialise))
             )
-            model = made.causal.to(place).eval().requires_grad_(False)
+            model = made.causal if extra else made.causal.to(place)
+            if source.adapter is not None and initialise is None:
+                if dtype in QUANTISED or is_spread(model):
+                    raise LayerclaimsError(
+                        f"The adapter {shown(source.adapter.name)} cannot be merged into weights that are quantised or "
+                        "spread; leave out --adapter, or --device-map and --dtype."
+                    )
+                model = merged(model, source.adapter)
+            model = model.eval().requires_grad_(False)
         if reader is not None:
             check_rope_base(
                 reader, source.path / str(source.gguf_file), model.config.get_text_config(decoder=True)
@@ -68,7 +106,7 @@ def load_module(source: ModelSource, *, device: str, dtype: str, initialise: int
             f"The model {shown(source.name)} was loaded as {kinds}, not as {dtype}; give weights that are not "
             "quantised."
         )
-    return replace(made, causal=model)
+    return replace(made, causal=model, offload=offload)
 
 
 def _in_memory(source: ModelSource, *, dtype: str, initialise: int | None) -> Any:
@@ -88,24 +126,6 @@ def _in_memory(source: ModelSource, *, dtype: str, initialise: int | None) -> An
     return module
 
 
-def device_of(name: str) -> Any:
-    """The torch device of an option: "auto" is the GPU where there is one. LayerclaimsError for one that is not."""
-    import torch
-
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise LayerclaimsError(
-            f"The device {shown(name)} cannot be used here; give auto, cpu or cuda."
-        ) from error
-    return device
-
-
 def _tensors(source: ModelSource, reader: Any) -> dict[str, Tensor]:
     """The tensors of the weight files by name."""
     if reader is None:
@@ -117,14 +137,17 @@ def _tensors(source: ModelSource, reader: Any) -> dict[str, Tensor]:
 
 
 def _pretrained(
-    source: ModelSource, directory: Path, dtype: Any, tensors: Mapping[str, Tensor], reader: Any
+    source: ModelSource,
+    directory: Path,
+    dtype: Any,
+    tensors: Mapping[str, Tensor],
+    reader: Any,
+    extra: Mapping[str, Any],
 ) -> Module:
     from transformers import AutoModelForCausalLM
 
     auto: Any = AutoModelForCausalLM  # its annotations do not know of output_loading_info
-    extra: dict[str, Any] = (
-        {"use_safetensors": True} if source.gguf_file is None else {"gguf_file": source.gguf_file}
-    )
+    form = {"use_safetensors": True} if source.gguf_file is None else {"gguf_file": source.gguf_file}
     with _untaken() as untaken:
         model, info = auto.from_pretrained(
             str(directory),
@@ -133,6 +156,7 @@ def _pretrained(
             trust_remote_code=False,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # to tell them below
+            **form,
             **extra,
         )
     if reader is not None:

@@ -4,15 +4,20 @@ from typing import TYPE_CHECKING, Self
 
 from layerclaims.errors import LayerclaimsError, NotTestedError
 from layerclaims.models.facts import ModelFacts
+from layerclaims.models.formats import format_of
 from layerclaims.models.hooks import Anatomy, decoder_of, dissect
 from layerclaims.models.loading import Module, load_module
 from layerclaims.models.memory import enough_for
+from layerclaims.models.placement import Offload, input_device, is_spread
 from layerclaims.models.source import ModelSource
 from layerclaims.models.tokenizer import Tokenizer
 from layerclaims.models.unembedding import Unembedding, unembedding_of
+from layerclaims.runtime.dtypes import states_in
 from layerclaims.runtime.text import shown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor, nn
 
 
@@ -27,12 +32,16 @@ class LanguageModel:
         decoder: "nn.Module",
         anatomy: "Anatomy",
         whole: "Module | None" = None,
+        offload: "Offload | None" = None,
     ) -> None:
         """Use LanguageModel.load."""
+        self._offload = offload  # weights on disk, removed with the model
         self.facts, self._source, self._decoder, self._anatomy = facts, source, decoder, anatomy
         self._whole = whole
         self._pass = anatomy.listen()
-        self.device = next(decoder.parameters()).device
+        self.device = input_device(decoder)
+        # weights that come and go with a forward pass serve one at a time
+        self.passes = 2 if self.device.type == "cpu" and not is_spread(decoder) else 1
         longest = getattr(decoder.config, "max_position_embeddings", None)
         self.max_context = longest if isinstance(longest, int) and longest > 0 else None  # tokens
         self._vocabulary = decoder.get_input_embeddings().num_embeddings  # type: ignore[operator]
@@ -46,15 +55,28 @@ class LanguageModel:
         dtype: str = "float32",
         initialise: int | None = None,
         head: bool = False,
+        device_map: str = "none",
+        offload_dir: "Path | None" = None,
     ) -> Self:
         """Load a model for reading: eval mode, no gradients, `dtype` checked on the parameters.
 
-        `initialise=SEED` gives the untrained twin: the same architecture with freshly drawn weights. `device`
-        is `auto` (cuda, else mps, else cpu) or torch's name of one. The output head is kept with `head` only, for
-        `unembedding`. One small batch is run to find blocks and
-        final norm and to check that state i is block i's output. Raises LayerclaimsError.
+        `dtype` is a number format, "auto" for the checkpoint's own where the device has it, or int8 or int4 for
+        linear layers that bitsandbytes quantises. `initialise=SEED` gives the untrained twin: the same architecture
+        with freshly drawn weights. `device` is `auto` (cuda, else mps, else cpu) or torch's name of one;
+        `device_map="auto"` spreads a model that is larger over GPUs, memory and disk (in `offload_dir`, by default
+        the system's directory for temporary files). The output head is kept with `head` only, for `unembedding`. One
+        small batch is run to find blocks and final norm and to check that state i is block i's output. Raises
+        LayerclaimsError.
         """
-        whole = load_module(source, device=device, dtype=dtype, initialise=initialise)
+        dtype = format_of(source, dtype, device=device)
+        whole = load_module(
+            source,
+            device=device,
+            dtype=dtype,
+            initialise=initialise,
+            device_map=device_map,
+            offload_dir=offload_dir,
+        )
         model = whole.causal
         decoder = decoder_of(model)
         anatomy = dissect(decoder, source.name, model.config)
@@ -65,7 +87,7 @@ class LanguageModel:
             architecture=type(model).__name__,
             n_blocks=len(anatomy.blocks),
             hidden_size=anatomy.hidden_size,
-            n_parameters=sum(p.numel() for p in model.parameters()),
+            n_parameters=model.num_parameters(),  # which knows how many numbers a packed one stands for
             dtype=dtype,
             tied_embeddings=outputs is not None and outputs.weight is inputs.weight,
             weights_sha256=source.weights_sha256,
@@ -73,7 +95,12 @@ class LanguageModel:
             final_norm=anatomy.norm is not None,
         )
         return cls(
-            facts=facts, source=source, decoder=decoder, anatomy=anatomy, whole=whole if head else None
+            facts=facts,
+            source=source,
+            decoder=decoder,
+            anatomy=anatomy,
+            whole=whole if head else None,
+            offload=whole.offload,
         )
 
     @property
@@ -82,7 +109,7 @@ class LanguageModel:
         return self.facts.n_blocks + 2
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text, with the special tokens that the tokenizer adds by default."""
+        """Token ids of a text, with the special tokens that the tokenizer puts before a text by default."""
         return Tokenizer(self._source)(text)
 
     @property
@@ -104,7 +131,9 @@ class LanguageModel:
                 f"The unembedding of {shown(name)} is not in its weight files as the model computes it: see "
                 f"{shown(lacks[0])}."
             )
-        return unembedding_of(self._whole.causal, self._anatomy.blocks, ids, name=name)
+        made = unembedding_of(self._whole.causal, self._anatomy.blocks, ids, name=name)
+        made.offload = self._offload  # its weights may lie there
+        return made
 
     def states(self, ids: "Tensor", out: "Tensor | None" = None) -> "Tensor":
         """States of every layer.
@@ -124,11 +153,11 @@ class LanguageModel:
             )
         shape = (self.n_states, *ids.shape, self.facts.hidden_size)
         if out is None:
-            out = torch.empty(shape, dtype=getattr(torch, self.facts.dtype))
+            out = torch.empty(shape, dtype=getattr(torch, states_in(self.facts.dtype)))
         elif out.shape != shape:
             raise ValueError(f"out has shape {tuple(out.shape)}, not {shape}")
         here = self._pass
-        here.out, here.filled = out, 0
+        here.begin(out)
         try:
             with torch.inference_mode(), enough_for(f"The model {shown(self.facts.name)}"):
                 self._decoder(input_ids=ids.to(self.device), use_cache=False)

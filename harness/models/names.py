@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -10,28 +11,39 @@ from layerclaims.runtime.text import inert, shown
 
 SourceKind = Literal["embedded", "gguf", "directory", "hub", "loaded"]
 EMBEDDED_NAME: Final = "embedded"
+_PART: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
+_REPOSITORY: Final = rf"(?:{_PART}/)?{_PART}"
 LONGEST_PART: Final = 255  # bytes of one part of a path, on every common file system
 
 
-def parse(name: str) -> tuple[SourceKind, str, str | None]:
-    """Kind, path or repository, and revision that a name means; raises LayerclaimsError for none of them."""
+@dataclass(frozen=True, kw_only=True)
+class Name:
+    """What a name means."""
+
+    kind: SourceKind
+    where: str = ""  # path, or repository of the hub
+    revision: str | None = None  # of the repository
+    file: str | None = None  # one GGUF file of the repository
+
+
+def parse(name: str) -> Name:
+    """What a name means; raises LayerclaimsError where it can mean nothing."""
     if name == EMBEDDED_NAME:
-        return "embedded", "", None
+        return Name(kind="embedded")
     if name.lower().endswith(".gguf"):
-        return "gguf", _path(name), None
+        repository, separator, file = name.partition("::")
+        if separator and not _is_path(repository) and re.fullmatch(_REPOSITORY, repository.partition("@")[0]):
+            parts = file.split("/")
+            if not all(re.fullmatch(r"[\w+-][\w.+ -]{0,199}", part) for part in parts):
+                raise LayerclaimsError(f"{shown(file)} is not the name of a file of {shown(repository)}.")
+            return replace(parse(repository), file=file)
+        return Name(kind="gguf", where=_path(name))
     if name.lower().endswith((".safetensors", ".safetensors.index.json")):
         raise _file_of_weights(name)
-    if (
-        name.startswith(("local:", "/", "./", "../", "~"))
-        or name.endswith("/")
-        or "\\" in name
-        or name.partition("@")[0].count("/") > 1  # a revision may have more: refs/pr/1
-        or name in (".", "..")
-    ):
-        return "directory", _path(name), None
+    if _is_path(name) or name.partition("@")[0].count("/") > 1:  # a revision may have more: refs/pr/1
+        return Name(kind="directory", where=_path(name))
     repository, separator, revision = name.partition("@")
-    part = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
-    if not re.fullmatch(rf"(?:{part}/)?{part}", repository) or re.search(r"\.\.|--", repository):
+    if not re.fullmatch(_REPOSITORY, repository) or re.search(r"\.\.|--", repository):
         raise LayerclaimsError(
             f"{shown(name)} is not the name of a model: give an id of the hub (owner/name, with @REVISION if "
             "wanted), a path that begins with ./ or /, local:DIR, a .gguf file or 'embedded'."
@@ -42,16 +54,26 @@ def parse(name: str) -> tuple[SourceKind, str, str | None]:
             f"{shown(revision)} is not a revision: give a commit, branch or tag after the @ of "
             f"{shown(repository)}."
         )
-    return "hub", repository, revision or None
+    return Name(kind="hub", where=repository, revision=revision or None)
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name looks like a path, as no id of the hub does."""
+    return (
+        name.startswith(("local:", "/", "./", "../", "~"))
+        or name.endswith("/")
+        or "\\" in name
+        or name in (".", "..")
+    )
 
 
 def hub_id(name: str) -> str | None:
     """Repository of the hub that a model's name means, without its revision; None for any other name."""
     try:
-        kind, repository, _ = parse(name)
+        found = parse(name)
     except LayerclaimsError:
         return None
-    return repository if kind == "hub" else None
+    return found.where if found.kind == "hub" and found.file is None else None
 
 
 def _file_of_weights(name: str) -> LayerclaimsError:

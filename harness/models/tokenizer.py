@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,18 +21,35 @@ class Tokenizer:
         self._tokenizer = (
             source.loaded.tokenizer
             if source.loaded is not None
-            else _load_tokenizer(str(source.path), source.gguf_file, source.name, source.tokenizer_sha256)
+            else _load_tokenizer(
+                str(source.tokenizer_path or source.path),
+                source.gguf_file if source.tokenizer_path is None else None,
+                source.name,
+                source.tokenizer_sha256,
+            )
         )
 
     def __call__(self, text: str) -> list[int]:
-        """Token ids of a text, uncut."""
+        """Token ids of a text, uncut, with what the tokenizer puts before a text and without what it puts after."""
         return self.batch([text])[0]
 
     def batch(self, texts: list[str]) -> list[list[int]]:
-        """Token ids of several texts; quicker than one at a time."""
+        """Token ids of several texts; quicker than one at a time.
+
+        What the tokenizer puts after a text, as some do with an end-of-sequence token, is no part of the text.
+        """
         # verbose: texts longer than the model's context are expected here, they are cut afterwards
         encoded = self._tokenizer(texts, return_attention_mask=False, verbose=False)["input_ids"]
-        return [list(map(int, ids)) for ids in encoded]
+        return [list(map(int, ids[: len(ids) - self._after])) for ids in encoded]
+
+    @cached_property
+    def _after(self) -> int:
+        """How many tokens come after a text without being asked for."""
+        whole, bare = (
+            list(self._tokenizer("a", add_special_tokens=special)["input_ids"]) for special in (True, False)
+        )
+        starts = [i for i in range(len(whole) - len(bare) + 1) if whole[i : i + len(bare)] == bare]
+        return len(whole) - len(bare) - starts[0] if bare and starts else 0
 
     @property
     def bos_added(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from layerclaims.errors import NotTestedError
 from layerclaims.models.memory import enough_for
+from layerclaims.models.placement import input_device
 from layerclaims.runtime.text import brief, shown
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ class Unembedding:
             for i, (block, n) in enumerate(zip(blocks, outputs, strict=True))
         ]
         self._causal = _with_blocks(causal, blocks, shells)
-        parameter = next(causal.parameters())
-        self._device, self._dtype = parameter.device, parameter.dtype
+        self._device, self._dtype = input_device(causal), next(causal.parameters()).dtype
         self._state: Tensor | None = None
+        self.offload: Any = None  # of weights that lie on disk
         self.vocabulary = 0  # logits of a state
 
     def _given(self, _: "Tensor") -> "Tensor":
@@ -55,7 +56,7 @@ class Unembedding:
                 logits: Tensor = self._causal(input_ids=ids, use_cache=False).logits
         finally:
             self._state = None
-        return logits[:, 0].float()
+        return logits[:, 0].float().to(self._device)
 
 
 def unembedding_of(
@@ -77,7 +78,7 @@ def unembedding_of(
     handles = [block.register_forward_hook(lambda _, __, output: outputs.append(output)) for block in blocks]
     try:
         with torch.inference_mode(), enough_for(f"The model {shown(name)}"):
-            own = causal(input_ids=ids.to(next(causal.parameters()).device), use_cache=False)
+            own = causal(input_ids=ids.to(input_device(causal)), use_cache=False)
     finally:
         for handle in handles:
             handle.remove()
@@ -92,7 +93,7 @@ def unembedding_of(
             again = made(last.flatten(0, 1))
     except (RuntimeError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise refused(f"its forward does not run without its blocks ({brief(error)})") from error
-    logits = logits.flatten(0, 1).float()
+    logits = logits.flatten(0, 1).float().to(again.device)
     halves = next(causal.parameters()).dtype in (torch.float16, torch.bfloat16)
     tolerance = TOLERANCE_OF_HALVES if halves else TOLERANCE
     apart, size = (float(values.abs().max()) for values in (again - logits, logits))
@@ -148,4 +149,8 @@ def _replaced(module: "nn.Module", instead: "dict[int, nn.Module]") -> "nn.Modul
         return module
     twin = copy.copy(module)
     twin.__dict__["_modules"] = children
+    # accelerate puts a forward of the module itself there, which knows nothing of its twin
+    for name in ("forward", "_old_forward", "_hf_hook"):
+        if "_hf_hook" in module.__dict__:
+            twin.__dict__.pop(name, None)
     return twin

@@ -38,6 +38,11 @@ class Tensor:
     code: str  # of its number format, as safetensors has it
     shape: tuple[int, ...]
 
+    @property
+    def size(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
 
 def read_headers(files: Iterable[Path]) -> dict[str, Tensor]:
     """The tensors of safetensors files by name; raises LayerclaimsError for a file that is none, or not whole."""
@@ -154,4 +159,4 @@ def refuse_untaken(
 
 def n_numbers(tensors: Mapping[str, Tensor]) -> int:
     """How many numbers some tensors hold together."""
-    return sum(math.prod(tensor.shape) for tensor in tensors.values())
+    return sum(tensor.size for tensor in tensors.values())

@@ -12,10 +12,11 @@ from typing import Any, Final
 import pytest
 from layerclaims.errors import LayerclaimsError
 from layerclaims.protocol import PROFILES
-from layerclaims.runtime.dtypes import DTYPES
+from layerclaims.runtime.dtypes import CHOICES
 from layerclaims.runtime.paths import CACHE_VARIABLE
 from layerclaims.runtime.text import shown
 
+DEVICE_MAPS: Final = ("none", "auto")
 PROTOCOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "rigorous": ("rigorous",),
     "as-published": ("as-published",),
@@ -26,13 +27,24 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "model": {
         "action": "append",
         "metavar": "NAME",
-        "help": "the model: an id of the hub, with @REVISION if wanted; local:DIR or a path; a .gguf file; or "
-        "'embedded', the default. Repeat the option for several models",
+        "help": "the model: an id of the hub, with @REVISION and ::FILE.gguf if wanted; local:DIR or a path; a .gguf "
+        "file; or 'embedded', the default. Repeat the option for several models",
+    },
+    "adapter": {
+        "metavar": "NAME",
+        "help": "a LoRA adapter for the model, with the package peft: an id of the hub, with @REVISION if wanted; "
+        "local:DIR or a path",
+    },
+    "tokenizer": {
+        "metavar": "NAME",
+        "help": "a tokenizer in place of the model's own: an id of the hub, with @REVISION if wanted; local:DIR or a "
+        "path",
     },
     "corpus": {
         "metavar": "NAME",
-        "help": "the texts: imdb, ag_news or pile of the hub, with @REVISION if wanted; embedded:movies or "
-        "embedded:news; or a file, with ::COLUMN if wanted. Default: imdb, or embedded:movies for the embedded model",
+        "help": "the texts: imdb, ag_news, pile or hf:OWNER/NAME of the hub, with @REVISION if wanted; embedded:movies "
+        "or embedded:news; or a file. ::COLUMN after it names a column. Default: imdb, or embedded:movies for the "
+        "embedded model",
     },
     "transfer-corpus": {
         "metavar": "NAME",
@@ -66,12 +78,18 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "help": "the error rate that a verdict may have; intervals have the level 1 - alpha. Default: .05",
     },
     "dtype": {
-        "choices": tuple(DTYPES),
-        "help": "the type of the model's numbers and of the states on disk. Default: float32",
+        "choices": CHOICES,
+        "help": "the type of the model's numbers and of the states on disk. auto is the checkpoint's own where the "
+        "device has it. int8 and int4 quantise the model's linear layers, with the package bitsandbytes. Default: "
+        "float32",
     },
     "device": {
         "metavar": "NAME",
         "help": "where the model runs: auto, cpu, cuda, cuda:1 or mps. Default: auto",
+    },
+    "device-map": {
+        "choices": DEVICE_MAPS,
+        "help": "auto spreads a model that one device cannot hold over GPUs, memory and disk. Default: none",
     },
     "batch-size": {"metavar": "N", "help": "how many texts one forward pass reads, or auto. Default: auto"},
     "memory": {

@@ -13,7 +13,7 @@ from layerclaims.plugin import collection, gate, options, selection, settings
 from layerclaims.plugin.collection import Expected, claim_of
 from layerclaims.plugin.settings import Settings, Target
 from layerclaims.runtime import progress, signals
-from layerclaims.runtime.text import inert
+from layerclaims.runtime.text import described, inert
 from layerclaims.verdicts.declaration import Declaration, rule_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ class Run:
         if not self.expected or not self.usable or self.config.get_verbosity() < 0:
             return []
         p = self.settings.targets[0].protocol
-        models = dict.fromkeys(inert(target.protocol.model, 300) for target in self.settings.targets)
+        models = dict.fromkeys(
+            inert(described(p.model, adapter=p.adapter, tokenizer=p.tokenizer), 300)
+            for p in (target.protocol for target in self.settings.targets)
+        )
         protocols = dict.fromkeys(target.protocol.name for target in self.settings.targets)
         twin = "layerclaims: every claim is also judged on the untrained twin of the model"
         transfer = "no other corpus" if p.transfer_corpus is None else inert(p.transfer_corpus, 300)
@@ -122,6 +125,7 @@ class Run:
                 target.protocol,
                 cache_dir=self.settings.cache_dir,
                 device=self.settings.device,
+                device_map=self.settings.device_map,
                 batch_size=self.settings.batch_size,
                 offline=self.settings.offline,
                 untrained=untrained,

@@ -12,14 +12,15 @@ import pytest
 from layerclaims.errors import LayerclaimsError
 from layerclaims.plugin.option_values import FORMATS, Given, batch_size, device, formats
 from layerclaims.plugin.options import PROTOCOLS, check_keys, check_variables, key
-from layerclaims.protocol import Protocol, report_name, resolve_options
+from layerclaims.protocol import CHANGES, Protocol, report_name, resolve_options
+from layerclaims.runtime.dtypes import QUANTISED
 from layerclaims.runtime.files import check_writable
 from layerclaims.runtime.memory import parse
 from layerclaims.runtime.paths import default_cache_dir
 from layerclaims.runtime.text import shown
 
 PROTOCOL_FIELDS: Final = (
-    "corpus", "transfer-corpus", "profile", "n-texts", "context", "folds", "seed", "alpha", "dtype",
+    "corpus", "transfer-corpus", "profile", "n-texts", "context", "folds", "seed", "alpha", "dtype", *CHANGES,
 )  # fmt: skip
 
 
@@ -40,6 +41,7 @@ class Settings:
     targets: tuple[Target, ...]  # every model under every protocol, model by model
     batch_size: int | None
     device: str
+    device_map: str
     offline: bool
     memory: int  # bytes of the largest matrix that is kept in memory
     cache_dir: Path
@@ -73,10 +75,11 @@ class Settings:
     def check(self) -> None:
         """Names, files and directories, as far as that is quick; raises LayerclaimsError."""
         from layerclaims.corpora.load import check_corpus_name
-        from layerclaims.models.source import check_model_name
+        from layerclaims.models.placement import check_device_map
 
+        check_device_map(self.device_map, self.device)
         for target in self.targets:
-            check_model_name(target.protocol.model)
+            self._check_model(target.protocol)
             check_corpus_name(target.protocol.corpus)
             if target.protocol.transfer_corpus is not None:
                 check_corpus_name(target.protocol.transfer_corpus)
@@ -93,6 +96,23 @@ class Settings:
             option = self.called["save-baseline"]
             _check_file(self.save_baseline, option)
             check_writable(self.save_baseline.parent, option)
+
+    def _check_model(self, protocol: Protocol) -> None:
+        """What the model's name, format and changes ask for, as far as that is quick; raises LayerclaimsError."""
+        from layerclaims.models.formats import check_format
+        from layerclaims.models.source import check_model_name
+
+        check_model_name(protocol.model, adapter=protocol.adapter, tokenizer=protocol.tokenizer)
+        check_format(protocol.dtype)
+        if protocol.adapter is not None and protocol.dtype in QUANTISED:
+            raise LayerclaimsError(
+                f"--adapter cannot be merged into a model of --dtype {protocol.dtype}; leave out one of the two."
+            )
+        if self.twin and (self.device_map != "none" or protocol.dtype in QUANTISED or protocol.adapter):
+            raise LayerclaimsError(
+                "--control untrained makes a model of fresh weights on one device, so --device-map, --adapter and "
+                "--dtype int8 and int4 cannot be honoured; leave out that or --control."
+            )
 
 
 def _check_file(path: Path, option: str) -> None:
@@ -131,6 +151,13 @@ def _settings(config: pytest.Config, given: Given) -> Settings:
     targets = []
     names = _names(models)
     reports = here / "reports"
+    changes = [str(fields[option][0]) for option in CHANGES if option in fields]
+    if changes and len(names) > 1:
+        raise LayerclaimsError(
+            f"An adapter or a tokenizer is for one model, and there are {len(names)}; run them one by one."
+        )
+    if changes:
+        names = {model: "-with-".join([name, *map(report_name, changes)]) for model, name in names.items()}
     for model, name in names.items():
         folder = reports / name if out is None else out / name if len(names) > 1 else out
         for protocol in PROTOCOLS[chosen]:
@@ -156,6 +183,7 @@ def _settings(config: pytest.Config, given: Given) -> Settings:
         targets=tuple(targets),
         batch_size=batch_size(given("batch-size", "auto")[0]),
         device=device(given("device", "auto")[0]),
+        device_map=given("device-map", "none")[0],
         offline=given("offline", False)[0],
         memory=parse(given("memory", "auto")[0]),
         cache_dir=default_cache_dir() if cache_dir is None else cache_dir,
@@ -171,6 +199,7 @@ def _settings(config: pytest.Config, given: Given) -> Settings:
             for name, default in (
                 ("protocol", "rigorous"),
                 ("device", "auto"),
+                ("device-map", "none"),
                 ("batch-size", "auto"),
                 ("memory", "auto"),
                 ("control", "none"),

@@ -8,7 +8,7 @@ from layerclaims import __version__
 from layerclaims.corpora.corpus import Role
 from layerclaims.experiments.study import Study
 from layerclaims.experiments.walks import WALKS, walk
-from layerclaims.protocol import DISPLAYED, ProtocolName
+from layerclaims.protocol import ProtocolName
 from layerclaims.recording.environment import environment, git_commit
 from layerclaims.recording.exhibits import Exhibits, left_out
 from layerclaims.recording.pictures import REDUCTIONS, pictures
@@ -17,6 +17,7 @@ from layerclaims.results.figure_records import FIGURES, FigureRecord
 from layerclaims.results.file import plain, sealed
 from layerclaims.results.records import (
     SCHEMA_VERSION,
+    AdapterRecord,
     ClaimRecord,
     CorpusRecord,
     HarnessRecord,
@@ -88,7 +89,7 @@ def assemble(
         protocol=ProtocolRecord.model_validate({**protocol.as_json(), "name": run, "options": list(options)}),
         model=ModelRecord(
             # the store may have been captured under another name of the same weights
-            name=DISPLAYED.get(protocol.model, protocol.model),
+            name=protocol.studied,
             revision=study.source.revision,
             architecture=facts.architecture,
             n_blocks=facts.n_blocks,
@@ -97,6 +98,7 @@ def assemble(
             dtype=facts.dtype,
             tied_embeddings=facts.tied_embeddings,
             weights_sha256=facts.weights_sha256,
+            **_changes(study),
         ),
         corpora=tuple(
             _corpus(one, role)
@@ -114,6 +116,18 @@ def assemble(
     if baseline is not None:
         results = results.model_copy(update={"baseline": against(baseline, results)})
     return sealed(results)
+
+
+def _changes(study: Study) -> dict[str, Any]:
+    """Adapter and tokenizer of the model, where it has others than its own; nothing where it has not."""
+    adapter, changes = study.source.adapter, dict[str, Any]()
+    if adapter is not None:
+        changes["adapter"] = AdapterRecord(
+            name=adapter.name, revision=adapter.revision, sha256=adapter.sha256
+        )
+    if study.protocol.tokenizer is not None:
+        changes["tokenizer"] = study.protocol.tokenizer
+    return changes
 
 
 def _with(record: ClaimRecord, *, missing: Mapping[str, str], **changed: Any) -> ClaimRecord:

@@ -46,7 +46,10 @@ OPTIONS = {
     "seed": "--seed",
     "alpha": "--alpha",
     "dtype": "--dtype",
+    "adapter": "--adapter",
+    "tokenizer": "--tokenizer",
     "device": "--device",
+    "device_map": "--device-map",
     "control": "--control",
 }
 LONGEST_NAME = 240

@@ -75,6 +75,14 @@ class ProtocolRecord(Record):
     options: Many[OptionRecord]
 
 
+class AdapterRecord(Record):
+    """An adapter that was merged into the model."""
+
+    name: str
+    revision: str | None  # commit on the hub
+    sha256: str  # of its configuration and weights
+
+
 class ModelRecord(Record):
     """The model whose states were read."""
 
@@ -87,6 +95,8 @@ class ModelRecord(Record):
     dtype: str
     tied_embeddings: bool | None
     weights_sha256: str | None
+    adapter: AdapterRecord | None = None
+    tokenizer: Annotated[str | None, Field(description="One that took the place of the model's own.")] = None
 
 
 class CorpusRecord(Record):

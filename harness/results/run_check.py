@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any, Final
 
 from layerclaims.errors import LayerclaimsError
-from layerclaims.protocol import DISPLAYED, Protocol
+from layerclaims.protocol import CHANGES, Protocol, displayed
 from layerclaims.results.agreement import Mismatches, same
 from layerclaims.results.records import ProtocolRecord, Results
 from layerclaims.runtime.text import shown
@@ -20,16 +20,18 @@ MOST_LABELS: Final = 2_000
 MOST_FOLDS: Final = 20
 NEEDED: Final = ("numpy", "scipy", "scikit-learn", "torch", "transformers")  # no run without them
 STATED_TWICE: Final = ("profile", "n_texts", "context", "folds", "seed", "alpha", "dtype")
-NAMES: Final = frozenset(field.name for field in fields(Protocol) if field.compare) - {"name"}
+NAMES: Final = frozenset(field.name for field in fields(Protocol) if field.compare) - {"name", *CHANGES}
 
 
 def protocol_of(record: ProtocolRecord) -> Protocol | None:
     """The protocol that the options make; None where they make none. Of a run of both it is the first."""
     options: dict[str, Any] = {option.name: option.value for option in record.options}
-    given = {name: options[name] for name in NAMES if name in options}
+    if not options.keys() >= NAMES:
+        return None
+    given = {name: options[name] for name in (*NAMES, *CHANGES) if name in options}
     given["name"] = "rigorous" if record.name == "both" else record.name
     try:
-        return Protocol(**given) if len(given) > len(NAMES) else None
+        return Protocol(**given)
     except (LayerclaimsError, TypeError, ValueError):
         return None
 
@@ -81,11 +83,9 @@ def check_run(results: Results, mismatches: Mismatches) -> None:
     """The names of model and corpora against the options that asked for them; numbers of texts; what it ran with."""
     options = {option.name: option.value for option in results.protocol.options}
     asked = options.get("model")
-    if isinstance(asked, str) and results.model.name != DISPLAYED.get(asked, asked):
-        mismatches.note(
-            "model/name",
-            f"is {shown(results.model.name)}, and the options say {shown(DISPLAYED.get(asked, asked))}",
-        )
+    changes = {name: options[name] for name in CHANGES if isinstance(options.get(name), str)}
+    if isinstance(asked, str) and results.model.name != (name := displayed(asked, **changes)):
+        mismatches.note("model/name", f"is {shown(results.model.name)}, and the options say {shown(name)}")
     for corpus in results.corpora:
         place = f"corpora, {corpus.role}"
         asked = options.get("corpus" if corpus.role == "main" else "transfer_corpus")

@@ -24,7 +24,17 @@ DTYPES: Final[Mapping[str, Dtype]] = {
 }
 
 
+AUTO: Final = "auto"  # the checkpoint's own
+QUANTISED: Final = ("int8", "int4")  # of a model's linear layers; all else, its states too, is float32
+CHOICES: Final = (AUTO, *DTYPES, *QUANTISED)  # of --dtype
+
+
+def states_in(name: str) -> str:
+    """The format of the states of a model whose numbers have a format."""
+    return "float32" if name in QUANTISED else name
+
+
 def check_dtype(name: str) -> None:
-    """Raise LayerclaimsError for a format that is not in the table."""
-    if name not in DTYPES:
-        raise LayerclaimsError(f"The dtype {shown(name)} is not one of {', '.join(DTYPES)}.")
+    """Raise LayerclaimsError for a format that a model cannot have."""
+    if name not in DTYPES and name not in QUANTISED:
+        raise LayerclaimsError(f"The dtype {shown(name)} is not one of {', '.join([*DTYPES, *QUANTISED])}.")

@@ -7,15 +7,16 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from layerclaims.errors import LayerclaimsError
 from layerclaims.runtime import progress as screen
+from layerclaims.runtime.counting import MEGABYTE, Counted, free_on_disk
 from layerclaims.runtime.files import write_whole
-from layerclaims.runtime.text import brief, inert, shown
+from layerclaims.runtime.text import brief, byte_size, inert, shown
 
 CONNECT: Final = 3.0  # seconds for a connection to one address
 ANSWER: Final = (
@@ -26,7 +27,8 @@ WAIT: Final = 20.0  # seconds in all that are waited for a hub which says that i
 COMMIT: Final = re.compile("[0-9a-f]{40}")
 BUSY: Final = (429, 503)  # statuses that ask for another try
 
-Get = Callable[[str], Path]  # name of a file in the repository -> where it lies after it was fetched
+SPARE: Final = 64_000_000  # bytes left free on the disk
+Get = Callable[..., Path]  # names of files in the repository -> where the first lies after all were fetched
 
 
 class HubError(Exception):
@@ -85,6 +87,14 @@ class Repository:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """A file of a repository, as the hub tells of it."""
+
+    size: int  # bytes; 0 where the hub does not say
+    blob: str | None  # its name in the cache
+
+
 def obtain(
     repository: Repository,
     *,
@@ -94,7 +104,7 @@ def obtain(
 ) -> Path:
     """Snapshot directory with what is wanted of a repository; its name is the commit that the files are of.
 
-    `fetch` is given the names of the repository's files and a function that fetches one; `missing` names a wanted
+    `fetch` is given the names of the repository's files and a function that fetches some; `missing` names a wanted
     file that a snapshot lacks. Where the hub is down, what the cache holds is taken, with a note; where it refuses,
     nothing is. Raises HubError.
     """
@@ -104,7 +114,7 @@ def obtain(
     try:
         with _bounded():
             commit, there = _ask(repository)
-            fetch(there, lambda file: _get(repository, commit, file))
+            fetch(frozenset(there), lambda *files: _get_all(repository, commit, there, files))
     except HubDownError as error:
         snapshot = _whole(repository, missing, f" and {error}")
         screen.note(
@@ -140,15 +150,19 @@ def _switched_off() -> str | None:
     return "TRANSFORMERS_OFFLINE" if not os.environ.get("HF_HUB_OFFLINE") else "HF_HUB_OFFLINE"
 
 
-def _ask(repository: Repository) -> tuple[str, frozenset[str]]:
-    """Commit of the revision and names of its files, as the hub has them; raises HubError."""
+def _ask(repository: Repository) -> tuple[str, dict[str, _File]]:
+    """Commit of the revision and its files by name, as the hub has them; raises HubError."""
     from huggingface_hub import HfApi, constants
 
     def question() -> Any:
         # an endpoint that is named here is read when it is asked, and not when the client was imported
         api = HfApi(endpoint=constants.ENDPOINT)
         return api.repo_info(
-            repository.name, repo_type=repository.kind, revision=repository.revision, timeout=ANSWER
+            repository.name,
+            repo_type=repository.kind,
+            revision=repository.revision,
+            timeout=ANSWER,
+            files_metadata=True,
         )
 
     patience = WAIT
@@ -170,7 +184,12 @@ def _ask(repository: Repository) -> tuple[str, frozenset[str]]:
         raise HubError("is answered for without a commit; HF_ENDPOINT must name a hub")
     if COMMIT.fullmatch(repository.revision) and commit != repository.revision:
         raise HubError(f"is answered for with commit {commit} in place of the one that was asked for")
-    return commit, frozenset(sibling.rfilename for sibling in info.siblings or [])
+    return commit, {
+        sibling.rfilename: _File(
+            size=sibling.size or 0, blob=sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
+        )
+        for sibling in info.siblings or []
+    }
 
 
 def _within(seconds: float, question: Callable[[], Any]) -> Any:
@@ -196,7 +215,27 @@ def _within(seconds: float, question: Callable[[], Any]) -> Any:
     return answers[0]
 
 
-def _get(repository: Repository, commit: str, file: str) -> Path:
+def _get_all(repository: Repository, commit: str, there: dict[str, _File], files: Sequence[str]) -> Path:
+    """Fetch files of a commit into the cache, showing how far it is; where the first lies. Raises HubError.
+
+    Whether the disk has room for all of them is known before the first byte.
+    """
+    cached = repository.folder / "blobs"
+    absent = [there[file] for file in files if not (cached / (there[file].blob or "-")).exists()]
+    size = sum(file.size for file in absent)
+    free = free_on_disk(repository.folder)
+    if size and size + SPARE > free:
+        raise HubError(
+            f"takes {byte_size(size)}, and the hub's local cache, {shown(repository.folder.parent)}, has "
+            f"{byte_size(free)} free; make room there, or set HF_HUB_CACHE to a folder of another disk"
+        )
+    with screen.Progress(f"fetching {repository.name}", max(1, size // MEGABYTE), "MB") as bar:
+        counted = Counted(bar)
+        places = [_get(repository, commit, file, counted) for file in files]
+    return places[0]
+
+
+def _get(repository: Repository, commit: str, file: str, counted: Counted) -> Path:
     """Fetch a file of a commit into the cache; raises HubError."""
     from huggingface_hub import constants, hf_hub_download
 
@@ -204,7 +243,7 @@ def _get(repository: Repository, commit: str, file: str) -> Path:
         try:
             path = hf_hub_download(
                 repository.name, file, repo_type=repository.kind, revision=commit,
-                endpoint=constants.ENDPOINT, etag_timeout=ANSWER,
+                endpoint=constants.ENDPOINT, etag_timeout=ANSWER, tqdm_class=counted.kind(),
             )  # fmt: skip
             break
         except Exception as error:

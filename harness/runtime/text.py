@@ -100,3 +100,11 @@ def digits(value: float | Sequence[float] | None) -> str:
     if isinstance(value, Sequence):
         return f"[{', '.join(map(digits, value))}]"
     return f"{value:.10g}"
+
+
+def described(model: str, *, adapter: str | None = None, tokenizer: str | None = None) -> str:
+    """A model's name with what is changed in it. Such a name is that of no published model."""
+    for what, given in (("adapter", adapter), ("tokenizer", tokenizer)):
+        if given is not None:
+            model += f" with the {what} {given}"
+    return model

@@ -303,7 +303,7 @@ def reported(claim: Claim, run: Protocol) -> dict[str, Any]:
     if claim.source == POST:
         figure = published_figure(
             claim.id,
-            model=run.model,
+            model=run.studied,
             corpus=run.corpus,
             transfer_corpus=run.transfer_corpus,
             context=run.context,

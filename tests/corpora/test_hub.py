@@ -1,5 +1,7 @@
 """Data sets of the hub: which files, at which commit, against a stand-in server on this machine."""
 
+import re
+
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -115,3 +117,67 @@ def test_a_part_of_a_data_set_is_not_a_data_set(tmp_path):
 def test_a_revision_does_not_lead_out_of_the_cache(hub, revision):
     assert "is not a revision" in refusal(f"imdb@{revision}")
     assert hub.seen.total() == 0
+
+
+class TestAnyDataSet:
+    @pytest.fixture
+    def serve(self, hub):
+        return lambda *names: hub.serve("acme/texts", {name: parquet(name) for name in names}, COMMIT, "v1.0")
+
+    def test_its_column_and_revision_are_named(self, serve):
+        serve("data/train-00000-of-00001.parquet")
+        corpus = load_corpus("hf:acme/texts@v1.0::text")
+        assert (list(corpus.texts), corpus.revision) == (["data/train-00000-of-00001.parquet"], COMMIT)
+        assert corpus == load_corpus("hf:acme/texts@v1.0::text", offline=True)
+        assert "no column 'body', only 'text', 'label'" in refusal("hf:acme/texts::body")
+        assert "under 'label', where a text must be" in refusal("hf:acme/texts::label")
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["default/train/0000.parquet", "default/train/0001.parquet"],  # as the hub converts
+            ["train.parquet"],
+            ["train-00000-of-00001-0123456789abcdef.parquet"],
+        ],
+    )
+    def test_parquet_files_are_found_by_each_way_of_naming_them(self, serve, names):
+        serve("default/test/0000.parquet", "test.parquet", "other.parquet", *names)
+        assert list(load_corpus("hf:acme/texts").texts) == names
+
+    def test_of_several_sets_of_files_one_is_named(self, serve):
+        serve("en/train-00000-of-00001.parquet", "de/train-00000-of-00001.parquet")
+        said = refusal("hf:acme/texts")
+        assert "in the folders 'de', 'en': name one, as in hf:acme/texts/de" in said
+        assert list(load_corpus("hf:acme/texts/en").texts) == ["en/train-00000-of-00001.parquet"]
+        assert "in the folder 'fr'" in refusal("hf:acme/texts/fr")
+
+    def test_a_part_of_what_was_converted_is_not_the_whole(self, serve):
+        serve("default/train/0000.parquet", "default/train/0002.parquet")
+        assert "does not hold one whole set" in refusal("hf:acme/texts")
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "hf:",
+            "hf:acme/../x",
+            "hf:/etc/passwd",
+            "hf:acme//x",
+            "hf:acme/x--y",
+            "hf:acme/.x",
+            "hf:a b",
+            "hf:acme/x@..",
+        ],
+    )
+    def test_a_name_does_not_lead_out_of_the_cache(self, hub, name):
+        assert re.search("is not the name of a data set|is not a revision", refusal(name))
+        assert hub.seen.total() == 0
+
+    def test_a_gated_one_is_one_sentence(self, hub, serve):
+        serve("train.parquet")
+        hub.failures["api"] = 403
+        hub.headers["X-Error-Code"] = "GatedRepo"
+        assert "is gated on the hub and your token gives no access" in refusal("hf:acme/texts")
+
+    def test_one_without_texts_is_refused(self, hub):
+        hub.serve("acme/none", {"train.parquet": parquet()})
+        assert "holds no texts" in refusal("hf:acme/none")

@@ -6,8 +6,9 @@ from layerclaims.errors import LayerclaimsError
 from layerclaims.models.loading import Module
 from layerclaims.models.model import LanguageModel
 from layerclaims.models.source import resolve
+from transformers import AutoModelForCausalLM
 
-from tests import tiny
+from tests import architectures, tiny
 
 STATE_SPACE = {
     "hidden_size": tiny.HIDDEN,
@@ -125,4 +126,20 @@ class TestRefused:
         model = tiny.model("llama")
         monkeypatch.setattr(model.model.layers[1], "forward", lambda *_, **__: 1 / 0)
         with pytest.raises(LayerclaimsError, match=r"cannot run on a few tokens .ZeroDivisionError"):
+            self.load(tmp_path, model, monkeypatch)
+
+    def test_a_stream_that_is_changed_between_blocks(self, tmp_path, monkeypatch):
+        config = architectures.config("rwkv")
+        config.rescale_every = 2  # it halves the stream after every second block
+        model = AutoModelForCausalLM.from_config(config).eval()
+        with pytest.raises(LayerclaimsError, match="what leaves block 2 is not what enters block 3"):
+            self.load(tmp_path, model, monkeypatch)
+
+    def test_blocks_that_are_run_several_times(self, tmp_path, monkeypatch):
+        model = tiny.model("llama")
+        own = model.model.layers[0].forward
+        monkeypatch.setattr(
+            model.model.layers[1], "forward", lambda x, **more: model.model.layers[0](own(x, **more), **more)
+        )
+        with pytest.raises(LayerclaimsError, match="its blocks are run several times each"):
             self.load(tmp_path, model, monkeypatch)

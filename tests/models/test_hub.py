@@ -124,7 +124,7 @@ class TestWhatIsFetched:
             (["pytorch_model.bin"], r"only 'pytorch_model.bin', a pickle"),
             (
                 ["README.md", "tiny.Q4_0.gguf"],
-                r"the GGUF file 'tiny.Q4_0.gguf': fetch that file and give its path",
+                r"the GGUF file 'tiny.Q4_0.gguf': name it with :: after the id",
             ),
             (["adapter_model.safetensors"], r"only the adapter 'adapter_model.safetensors'"),
             (["consolidated.safetensors"], r"under the usual name, only 'consolidated.safetensors'"),
@@ -201,7 +201,9 @@ class TestRefusals:
     @pytest.mark.parametrize("kind", ["HEAD", "GET"])
     def test_a_file_that_never_comes_is_waited_for_with_a_limit(self, hub, kind, monkeypatch):
         hub.failures[kind] = "silence"
-        monkeypatch.setattr(limits, "_ask", lambda _: (COMMIT, frozenset(hub.files["acme/tiny", COMMIT])))
+        unsaid = limits._File(size=0, blob=None)
+        there = dict.fromkeys(hub.files["acme/tiny", COMMIT], unsaid)
+        monkeypatch.setattr(limits, "_ask", lambda _: (COMMIT, there))
         monkeypatch.setattr(limits, "ANSWER", 0.2)
         assert "does not answer" in refusal("acme/tiny")
         assert hub.seen[kind] <= 3

@@ -55,3 +55,30 @@ def test_a_model_in_another_dtype_than_the_protocol_is_refused(loaded, tmp_path)
     study = Study(protocol, cache_dir=tmp_path / "cache", model=model.to(torch.bfloat16), tokenizer=tokenizer)
     with pytest.raises(LayerclaimsError, match="has to be in float32"):
         study.store("main")
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "why"),
+    [
+        ({"adapter": "./x"}, {}, "The adapter './x' cannot be put on a model that is loaded"),
+        ({"tokenizer": "./x"}, {}, "The tokenizer './x' cannot be put on a model that is loaded"),
+        ({}, {"device_map": "auto"}, "The loaded model 'x' stays where it is"),
+    ],
+)
+def test_what_cannot_be_done_with_it_is_refused(loaded, tmp_path, changes, options, why):
+    corpus = tiny.write_jsonl(tmp_path / "c.jsonl", tiny.texts(20))
+    protocol = Protocol(model="x", corpus=str(corpus), n_texts=10, context=8, transfer_corpus=None, **changes)
+    model, tokenizer = loaded
+    study = Study(protocol, cache_dir=tmp_path / "cache", model=model, tokenizer=tokenizer, **options)
+    with pytest.raises(LayerclaimsError, match=why):
+        study.store("main")
+
+
+def test_its_own_format_is_taken_where_the_protocol_says_auto(loaded, tmp_path):
+    corpus = tiny.write_jsonl(tmp_path / "c.jsonl", tiny.texts(20))
+    protocol = Protocol(
+        model="x", corpus=str(corpus), n_texts=10, context=8, transfer_corpus=None, dtype="auto"
+    )
+    model, tokenizer = loaded
+    study = Study(protocol, cache_dir=tmp_path / "cache", model=model.to(torch.bfloat16), tokenizer=tokenizer)
+    assert study.store("main").facts.dtype == "bfloat16"

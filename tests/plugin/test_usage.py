@@ -35,7 +35,22 @@ USAGE = {
     "a baseline that is none": (["--baseline", "PLACE/few.jsonl"], "few.jsonl"),
     "a directory as baseline": (["--save-baseline", "PLACE"], "is a directory"),
     "an ini key that is no number": (["-o", "seed=x"], "The ini key seed cannot be used"),
-    "an ini key that is no choice": (["-o", "dtype=int8"], "The ini key dtype 'int8' is not possible"),
+    "an ini key that is no choice": (["-o", "dtype=int7"], "The ini key dtype 'int7' is not possible"),
+    "a map of no devices": (["--device-map", "some"], "--device-map 'some' is not possible"),
+    "a device that the map would choose": (
+        ["--device-map", "auto", "--device", "cuda:1"],
+        "leave out one of the two",
+    ),
+    "a twin that would be spread": (
+        ["--control", "untrained", "--device-map", "auto"],
+        "leave out that or --control",
+    ),
+    "an adapter for several models": (
+        ["--model", "embedded", "--adapter", "./x"],
+        "An adapter or a tokenizer is for one model, and there are 2",
+    ),
+    "a tokenizer that is not there": (["--tokenizer", "./nowhere"], "nowhere"),
+    "no name of a data set": (["--corpus", "hf:../x"], "is not the name of a data set"),
     "an ini key out of range": (
         ["-o", "layerclaims_folds=1"],
         "The ini key layerclaims_folds '1' is not possible",

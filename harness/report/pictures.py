@@ -10,7 +10,6 @@ from layerclaims.results.picture_records import PictureRecord, PicturesRecord
 from layerclaims.results.records import Results
 
 LONGEST_TITLE = 80
-PERCENT = "The percentages are shares of the variance of what is drawn."
 
 
 def galleries(data: Results, numbers: Iterator[int], *, interactive: bool) -> tuple[Gallery, ...]:
@@ -65,25 +64,22 @@ def _caption(record: PicturesRecord, drawn: list[PictureRecord]) -> Iterator[str
     """Yield sentences: what is drawn, of how many documents, and what not to read from it."""
     if not drawn:
         return
-    yield "A point is one vector, coloured by the state that it belongs to."
+    yield "A point is one vector, coloured by its state."
     linear = [picture for picture in drawn if picture.axes]
     other = [picture for picture in drawn if not picture.axes]
     where = "position 0 of each text is left out"
     if record.first_position == 0:
         where = "every position counts, also position 0, whose vectors are far longer than the rest in many models"
     if linear:
-        yield f"PCA shows the same {_tokens(linear[0])} in every state; {where}."
-        sizes = {picture.states[0] == 0: f"{picture.x.size:,} vectors" for picture in linear}
-        if len(sizes) == 2:
-            yield (
-                f"That makes {sizes[True]} with state 0, the embedding, and {sizes[False]} without it. State 0 is "
-                "drawn where the title says so, as in the post's figures 2 to 4."
-            )
-        else:
-            yield f"That makes {next(iter(sizes.values()))}."
+        sizes = {picture.states[0] == 0: f"{picture.x.size:,}" for picture in linear}
+        both = f"; {sizes[False]} without state 0, the embedding" if len(sizes) == 2 else ""
+        size = sizes.get(True) or sizes[False]
+        yield f"PCA shows the same {_tokens(linear[0])} in every state ({size} vectors{both}); {where}."
+        if both:
+            yield "State 0 is drawn where the title says so, as in the post's figures 2 to 4."
         yield (
-            f"{PERCENT} Each axis has its own scale. The line joins the means of the states in order of depth; the "
-            "states at its ends are named."
+            "The percentages are shares of the variance, and each axis has its own scale. The line joins the means of "
+            "the states in order of depth."
         )
     if record.protocol == "as-published":
         yield "Unit vectors are standardised feature by feature before they are divided by their length."
@@ -94,8 +90,8 @@ def _caption(record: PicturesRecord, drawn: list[PictureRecord]) -> Iterator[str
         verb, them = ("show", "They keep") if len(other) > 1 else ("shows", "It keeps")
         yield (
             f"{names} {verb} {other[0].x.size:,} vectors ({_tokens(other[0])} in every state). {them} near vectors "
-            "near and nothing else: how far apart two groups lie, how large they are and on which side they lie mean "
-            "nothing, so there are no axes."
+            "near and nothing else: distances between groups, their sizes and their places mean nothing, so there are "
+            "no axes."
         )
 
 

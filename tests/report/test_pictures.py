@@ -170,10 +170,11 @@ class TestReport:
     def test_the_caption_says_how_many_vectors_of_how_many_documents_and_what_not_to_read(self) -> None:
         (gallery,) = present(checked(run()), interactive=False).galleries
         caption = " ".join(gallery.caption)
+        sizes = "186 vectors; 180 without state 0, the embedding"
         assert (
-            "the same 6 tokens of 5 documents in every state; position 0 of each text is left out" in caption
+            f"6 tokens of 5 documents in every state ({sizes}); position 0 of each text is left out."
+            in caption
         )
-        assert "186 vectors with state 0, the embedding, and 180 vectors without it" in caption
         assert "t-SNE and UMAP show 124 vectors (4 tokens of 3 documents in every state)" in caption
         assert "mean nothing" in caption
 

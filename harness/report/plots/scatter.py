@@ -37,7 +37,7 @@ def scatter(picture: PictureRecord, *, last: int, alt: str, interactive: bool) -
     A layer's points are one path of strokes without length, with whole numbers for coordinates: a tenth of what a
     circle each would take.
     """
-    root = new_root(LEFT + SIDE + RIGHT, TOP + SIDE + BOTTOM, "figure")
+    root = new_root(LEFT + SIDE + RIGHT, TOP + SIDE + (BOTTOM if picture.axes else TOP), "figure")
     plot = Plot(LEFT, LEFT + SIDE, TOP, TOP + SIDE)
     if picture.axes:
         _axes(root, plot, picture.axes)

@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 FailOn = Literal["regression", "change"]
 FAIL_ON: tuple[FailOn, ...] = ("regression", "change")
 RANK: Mapping[Verdict, int] = {Verdict.NOT_REPLICATED: 0, Verdict.INCONCLUSIVE: 1, Verdict.REPLICATED: 2}
+_WHY: Mapping[
+    bool | None, str
+] = {  # a verdict may change without evidence, by whether the intervals separate
+    True: "but not for its estimate",
+    False: "within error: the intervals overlap",
+    None: "and there are no two intervals to compare",
+}
 STATE: Mapping[bool | None, int] = {False: 0, None: 1, True: 2}  # of a part, as the verdicts
 
 
@@ -163,9 +170,8 @@ def _change(before: "ClaimRecord", after: "ClaimRecord", difference: str | None)
             status = "regressed" if worse else "improved"
         else:
             status, word = "changed", "weaker" if worse else "stronger"
-            apart = bool(parts) and separate(*parts[shown_part])
-            why = "but not for its estimate" if apart else "within error: the intervals overlap"
-            note = f"{word} verdict, {why}"
+            apart = separate(*parts[shown_part]) if parts else separate(before, after)
+            note = f"{word} verdict, {_WHY[apart]}"
     b: ClaimRecord | PartRecord = before
     n: ClaimRecord | PartRecord = after
     name = ""

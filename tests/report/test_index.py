@@ -217,24 +217,6 @@ def test_the_folder_is_held_while_reports_are_read_and_given_back(
     assert is_free()
 
 
-def test_two_runs_that_end_at_once_are_both_listed(tmp_path: Path) -> None:
-    """Each process writes a report and then the index, over and over; whoever is last sees all."""
-    results = sealed(checked(sample_results.sample(ids=("norm-is-a-feature",))))
-    write(tmp_path / "results.json", results)
-    code = (
-        "import shutil, sys; from pathlib import Path; from layerclaims.report import index\n"
-        "root, name = Path(sys.argv[1]), sys.argv[2]\n"
-        "for n in range(6):\n"
-        "    folder = root / 'reports' / f'{name}-{n}'; folder.mkdir(parents=True)\n"
-        "    shutil.copy(root / 'results.json', folder); index.update(root / 'reports')\n"
-    )
-    runs = [subprocess.Popen([sys.executable, "-c", code, tmp_path, name]) for name in ("a", "b")]
-    assert [run.wait(timeout=120) for run in runs] == [0, 0]
-    rows = Page((tmp_path / "reports" / "index.html").read_text("utf-8")).rows
-    assert len(rows) == 1 + 12
-    assert [path.name for path in (tmp_path / "reports").iterdir() if path.is_file()] == ["index.html"]
-
-
 @pytest.mark.parametrize(
     ("width", "scheme"), [(390, "dark"), (390, "light"), (1440, "light"), (1440, "dark")]
 )

@@ -372,6 +372,14 @@ class TestText:
         assert exit_status(compare(baseline, new), "regression") == 0
         assert exit_status(compare(baseline, new), "change") == 1
 
+    def test_says_nothing_of_error_where_there_is_no_interval(self) -> None:
+        baseline, new = run_with(0.515), run_with(0.505)
+        new["claims"][0]["parts"][0]["interval"] = None
+        (change,) = compare(baseline, new)
+        assert change.status == "changed"
+        assert not change.within_error
+        assert "within error" not in said(baseline, new)
+
     def test_of_two_equal_runs_is_three_lines(self) -> None:
         run = everything()
         assert said(run, run).splitlines()[0] == "56 same."

@@ -93,10 +93,10 @@ class Plan:
 
     studies: tuple[tuple[Study, tuple[Role, ...], tuple[Measurement, ...]], ...]
 
-    def prepare(self) -> None:
-        """Say what the run takes, refuse it where there is no room, then capture what is not there yet.
+    def check(self) -> int:
+        """Say what the run takes, and refuse it where there is no room; how many steps are left of it.
 
-        Raises LayerclaimsError. Nothing is loaded, captured or measured before everything is known to fit.
+        Raises LayerclaimsError. Nothing is loaded, captured or measured.
         """
         for study, roles, _ in self.studies:
             _check_two_corpora(study, roles)
@@ -106,7 +106,13 @@ class Plan:
         if missing:
             check_writable(missing[0][0].cache_dir, "--cache-dir")
         self._check_room(missing)
-        screen.plan(self._steps(missing))
+        steps = self._steps(missing)
+        screen.plan(steps)
+        return len(steps)
+
+    def prepare(self) -> None:
+        """Capture what is not there yet, once everything is known to fit. Raises LayerclaimsError."""
+        self.check()
         for study, roles, measurements in self.studies:
             study.wanted = measurements
             study.keep_head = any(one.reads_head for one in measurements)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 from layerclaims.errors import LayerclaimsError
-from layerclaims.plugin.option_values import FORMATS, Given, batch_size, device, formats
+from layerclaims.plugin.option_values import FORMATS, Engine, Given, batch_size, device, engine, formats
 from layerclaims.plugin.options import PROTOCOLS, check_variables, key
 from layerclaims.protocol import Protocol, report_name, resolve_options
 from layerclaims.runtime.files import check_writable
@@ -39,6 +39,7 @@ class Settings:
     targets: tuple[Target, ...]  # every model under every protocol, model by model
     batch_size: int | None
     device: str
+    engine: Engine
     offline: bool
     memory: int  # bytes of the largest matrix that is kept in memory
     cache_dir: Path
@@ -152,6 +153,7 @@ def _settings(config: pytest.Config, given: Given) -> Settings:
         targets=tuple(targets),
         batch_size=batch_size(given("batch-size", "auto")[0]),
         device=device(given("device", "auto")[0]),
+        engine=engine(given),
         offline=given("offline", False)[0],
         memory=parse(given("memory", "auto")[0]),
         cache_dir=default_cache_dir() if cache_dir is None else cache_dir,
@@ -169,6 +171,8 @@ def _settings(config: pytest.Config, given: Given) -> Settings:
                 ("device", "auto"),
                 ("batch-size", "auto"),
                 ("memory", "auto"),
+                ("engine", "local"),
+                ("workers", "auto"),
                 ("control", "none"),
                 ("inconclusive", "fail"),
             )

@@ -14,6 +14,7 @@ from layerclaims.cli.parser import CLOSED_PIPE, FAILED, INTERRUPTED, USAGE, Pars
 from layerclaims.cli.report import add_report
 from layerclaims.cli.results import add_compare, add_schema, add_verify
 from layerclaims.cli.run import add_run
+from layerclaims.cli.sweep import add_sweep
 from layerclaims.cli.work import add_work
 from layerclaims.errors import LayerclaimsError
 from layerclaims.runtime import signals
@@ -81,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     for add in (
         add_run,
         add_work,
+        add_sweep,
         add_report,
         add_compare,
         add_verify,

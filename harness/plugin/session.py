@@ -271,7 +271,7 @@ class Run:
                 if ours := options.typed(self.config):
                     raise LayerclaimsError(f"No claim was collected, so {ours[0]} cannot be honoured.")
                 return
-            self.settings.check()
+            self.settings.check(written=self.working is None)
             collection.check(self.expected)
             plan = self._plan()
             if self.working is not None:

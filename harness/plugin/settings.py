@@ -70,8 +70,11 @@ class Settings:
             parts.append(target.protocol.name)
         return "-".join(parts) or None
 
-    def check(self) -> None:
-        """Names, files and directories, as far as that is quick; raises LayerclaimsError."""
+    def check(self, *, written: bool = True) -> None:
+        """Names, files and directories, as far as that is quick; raises LayerclaimsError.
+
+        Where no results are to be `written`, their places are left alone.
+        """
         from layerclaims.corpora.load import check_corpus_name
         from layerclaims.models.source import check_model_name
 
@@ -83,6 +86,8 @@ class Settings:
         # what is there may be all that is read: the plan knows; isdir has no error for a name that is too long
         if not os.path.isdir(self.cache_dir / "states"):  # noqa: PTH112
             check_writable(self.cache_dir, self.called.get("cache-dir", "--cache-dir"))
+        if not written:
+            return
         for target in self.targets:
             option = self.called.get("out", "--out")
             check_writable(target.out, option)

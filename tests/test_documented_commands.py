@@ -84,6 +84,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("gpt2", "norm", "smollm2-135m-instruct"):
         shutil.copytree(made / "reports" / "my-model", made / "reports" / name)
     shutil.copy(made / "reports" / "my-model" / "results.json", made / "baseline.json")
+    shutil.copytree(ROOT / "sweeps", made / "sweeps")
     return made
 
 
@@ -128,6 +129,12 @@ def test_command(command: str, inside: Path) -> None:
             assert done.returncode == 0, done.stdout + done.stderr
         else:
             read(arguments)
+    elif words[:2] == ["layerclaims", "work"]:
+        if "./my-model" in words:
+            done = run(inside, "layerclaims.cli", *words[1:])
+            assert done.returncode == 0, done.stdout + done.stderr
+        else:
+            read(["--pyargs", "layerclaims.claims", *words[2:]])
     else:
         assert words[0] == "layerclaims"
         if words[1] == "fetch" or (words[1] == "capture" and "./my-model" not in words):

@@ -1,63 +1,43 @@
-"""Model x corpus -> ActivationStore: streamed to shards, resumable, done once however many processes ask."""
+"""Model x corpus -> ActivationStore: prepared, made shard by shard, committed, by however many processes ask for it."""
 
 import dataclasses
-import math
 import shutil
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from layerclaims.activations.making import made_with, maker, written_beside
 from layerclaims.activations.plan import Plan, make_plan
-from layerclaims.activations.shards import shard_record, write_shard
+from layerclaims.activations.prepared import (
+    PREPARED,
+    Prepared,
+    capture_key,
+    chosen,
+    read_prepared,
+    write_prepared,
+)
+from layerclaims.activations.shards import Shard, read_shard, shard_name, write_shard
 from layerclaims.activations.store import STORE_VERSION, ActivationStore, write_manifest
 from layerclaims.corpora.corpus import Corpus
 from layerclaims.corpora.selection import Selection, select
 from layerclaims.errors import LayerclaimsError
+from layerclaims.models.facts import ModelFacts
 from layerclaims.models.model import LanguageModel
 from layerclaims.models.source import ModelSource
 from layerclaims.models.tokenizer import Tokenizer
 from layerclaims.runtime import progress as screen
-from layerclaims.runtime import threads as cores
-from layerclaims.runtime.dtypes import DTYPES, check_dtype, states_in
-from layerclaims.runtime.files import check_writable, locked, sweep
+from layerclaims.runtime.dtypes import check_dtype, states_in
+from layerclaims.runtime.files import check_writable, if_free, locked, pauses, say_waiting, sweep
 from layerclaims.runtime.paths import MANIFEST, key_name
-from layerclaims.runtime.text import byte_size, shown
+from layerclaims.runtime.text import byte_size, inert, shown
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-TOGETHER: Final = 2  # forward passes at a time, each on its own cores
 SPARE_BYTES: Final = 64_000_000  # left free on the disk
-
-
-def capture_key(
-    source: ModelSource,
-    corpus_sha256: str,
-    *,
-    n_texts: int,
-    context: int,
-    seed: int,
-    dtype: str = "float32",
-    initialise: int | None = None,
-    fewer: bool = False,
-    in_order: bool = False,
-) -> dict[str, Any]:
-    """Everything that changes a number of a store, and nothing else: no path, time or name. Plain JSON types."""
-    return {
-        "schema_version": STORE_VERSION,
-        "weights_sha256": source.weights_sha256,
-        "tokenizer_sha256": source.tokenizer_sha256,
-        "corpus_sha256": corpus_sha256,
-        "n_texts": n_texts,
-        "context": context,
-        "seed": seed,
-        "dtype": dtype,
-        "initialise": initialise,
-        **({"fewer": True} if fewer else {}),
-        **({"in_order": True} if in_order else {}),
-    }
 
 
 def capture(
@@ -84,121 +64,279 @@ def capture(
     the documents are the corpus' first ones, and not drawn by `seed`.
 
     A finished store is opened without tokenizer or model. Otherwise what can fail cheaply comes first: the
-    directory, the choice of documents (that of `choose`, if somebody has chosen them already), the free space; then the
-    model is loaded, through `load` if given (so that several corpora share one), and shards that an earlier run left
-    complete are kept. Memory beyond the
-    model is about two shards of 64 MB, whatever `n_texts`. Processes that ask for the same store wait for
-    the first one. Raises LayerclaimsError.
+    directory, the choice of documents (that of `choose`, if somebody has chosen them already), the free space;
+    then the model is loaded, through `load` if given (so that several corpora share one), and shards that an
+    earlier run left complete are kept. Memory beyond the model is about two shards of 64 MB, whatever `n_texts`.
+    Processes that ask for the same store share its shards out among them. Raises LayerclaimsError.
     """
-    check_dtype(dtype)
-    key = capture_key(
+    capturing = Capture(
         source,
-        corpus.sha256,
+        corpus,
+        cache_dir=cache_dir,
         n_texts=n_texts,
         context=context,
         seed=seed,
         dtype=dtype,
+        device=device,
+        batch_size=batch_size,
         initialise=initialise,
         fewer=fewer,
         in_order=in_order,
+        choose=choose,
+        load=load,
+        progress=progress,
     )
-    directory = cache_dir / "states" / key_name(key)
-    if (store := _finished(directory, key)) is not None:
-        return store
-    check_writable(directory, "--cache-dir")
-    with locked(directory / ".lock", notes=progress):
-        if (store := _finished(directory, key)) is not None:  # another process was quicker
-            return store
-        sweep(directory)
-        selection = (
-            choose()
-            if choose is not None
-            else select(
-                corpus,
-                Tokenizer(source),
-                n_texts=n_texts,
-                context=context,
-                seed=seed,
-                fewer=fewer,
-                in_order=in_order,
-            )
+    return capturing.to_the_end()
+
+
+class Capture:
+    """A store in the making, by this process and any others, on this machine or on others that share the disk.
+
+    Prepare: one process chooses the documents and writes their tokens down. Shard: a lock a shard, so that none is
+    made twice at a time and a process that is killed costs the one that it was at. Commit: the process that finds
+    all shards there writes the manifest.
+    """
+
+    def __init__(
+        self,
+        source: ModelSource,
+        corpus: Corpus,
+        *,
+        cache_dir: Path,
+        n_texts: int,
+        context: int,
+        seed: int,
+        dtype: str = "float32",
+        device: str = "auto",
+        batch_size: int | None = None,
+        initialise: int | None = None,
+        fewer: bool = False,
+        in_order: bool = False,
+        choose: Callable[[], Selection] | None = None,
+        load: Callable[[], LanguageModel] | None = None,
+        progress: bool = True,
+    ) -> None:
+        """As `capture`. Nothing is read or written yet."""
+        check_dtype(dtype)
+        self._source, self._corpus, self._progress = source, corpus, progress
+        self._choice: dict[str, Any] = {
+            "n_texts": n_texts,
+            "context": context,
+            "seed": seed,
+            "fewer": fewer,
+            "in_order": in_order,
+        }
+        self._key = capture_key(source, corpus.sha256, dtype=dtype, initialise=initialise, **self._choice)
+        self.directory = cache_dir / "states" / key_name(self._key)
+        self._dtype, self._batch_size = dtype, batch_size
+        self._choose = choose or (lambda: select(corpus, Tokenizer(source), **self._choice))
+        self._load = load or cache(
+            lambda: LanguageModel.load(source, device=device, dtype=dtype, initialise=initialise)
         )
-        if len(selection.ids) < n_texts and progress:
-            screen.note(
-                f"layerclaims: {_short(corpus.name)} has {len(selection.ids):,} different texts of {context} tokens or "
-                f"more; all of them are taken, where {n_texts:,} are asked for"
-            )
+        self._shape = source.n_blocks, source.hidden_size
+        self._prepared: Prepared | None = None
+        self._shards: dict[int, Shard] = {}  # that this process has made, or read to the last byte
+        self._label = f"states of {_short(source.name)} on {_short(corpus.name)}"
 
-        def plan_for(n_blocks: int, hidden_size: int) -> Plan:
-            return make_plan(
-                n_blocks=n_blocks,
-                hidden_size=hidden_size,
-                n_texts=len(selection.ids),
-                context=context,
-                dtype=states_in(dtype),
-                batch_size=batch_size,
-            )
+    def go_on(self) -> ActivationStore | None:
+        """Make all shards that no other process is making; the store, or None while others are still at some of them.
 
-        label = f"states of {_short(source.name)} on {_short(corpus.name)}"
-        early = source.n_blocks is not None and source.hidden_size is not None
-        _check_context(source.name, source.max_context, context)
-        if source.n_blocks is not None and source.hidden_size is not None:
-            _check_space(directory, plan_for(source.n_blocks, source.hidden_size), label, progress)
-        if load is None:
-            model = LanguageModel.load(source, device=device, dtype=dtype, initialise=initialise)
-        else:
-            model = load()
-        plan = plan_for(model.facts.n_blocks, model.facts.hidden_size)
-        if not early:
-            _check_context(source.name, model.max_context, context)
-            _check_space(directory, plan, label, progress)
-        records = _capture_shards(model, selection, plan, directory, label, progress)
-        names = {record["name"] for record in records}
-        for path in directory.glob("shard-*"):
+        Raises LayerclaimsError.
+        """
+        store = self._finished()
+        if store is None and self._prepared is None:
+            store = self._prepare()
+        if store is None and self._prepared is not None:
+            if self._plan is None:
+                self._see(self._load().facts)
+                _check_context(self._source.name, self._load().max_context, self._choice["context"])
+                self._check_space()
+            try:
+                self._make_shards(self._prepared)
+                store = self._commit(self._prepared)
+            except _OtherShapeError:  # than the model's files say: the shards are cut in another way
+                self._shards.clear()
+        return store
+
+    def to_the_end(self) -> ActivationStore:
+        """The store, when other processes have made the last of its shards too. Raises as `go_on`."""
+        waits = pauses()
+        while (store := self.go_on()) is None:
+            if next(waits) > 1 and self._progress:
+                say_waiting(self.directory)
+        return store
+
+    @property
+    def n_shards(self) -> int:
+        """How many shards were made here, or found whole."""
+        return len(self._shards)
+
+    def _finished(self) -> ActivationStore | None:
+        """The store if it is complete; a damaged one is None and mended where it is broken."""
+        try:
+            store = ActivationStore.open(self.directory)
+        except LayerclaimsError:
+            return None
+        return store if store.manifest["key"] == self._key else None
+
+    def _prepare(self) -> ActivationStore | None:
+        """Choose the documents, or read what another process chose, and check that there is room for their states.
+
+        The store where another process was quicker.
+        """
+        check_writable(self.directory, "--cache-dir")
+        with locked(self.directory / ".lock", notes=self._progress):
+            if (store := self._finished()) is not None:
+                return store
+            sweep(self.directory)
+            prepared = read_prepared(self.directory, self._key)
+            if prepared is None:
+                prepared = chosen(self._corpus, self._choose())
+            self._prepared = prepared
+            n_texts, asked = len(prepared.ids), self._choice["n_texts"]
+            if n_texts < asked and self._progress:
+                screen.note(
+                    f"layerclaims: {_short(self._corpus.name)} has {n_texts:,} different texts of "
+                    f"{self._choice['context']} tokens or more; all of them are taken, where {asked:,} are asked for"
+                )
+            _check_context(self._source.name, self._source.max_context, self._choice["context"])
+            if self._plan is not None:
+                self._check_space()
+            write_prepared(self.directory, self._key, prepared)
+            return None
+
+    @property
+    def _plan(self) -> Plan | None:
+        """How the store is cut up; None where that is not known yet."""
+        n_blocks, hidden_size = self._shape
+        if n_blocks is None or hidden_size is None or self._prepared is None:
+            return None
+        return make_plan(
+            n_blocks=n_blocks,
+            hidden_size=hidden_size,
+            n_texts=len(self._prepared.ids),
+            context=self._choice["context"],
+            dtype=states_in(self._dtype),
+            batch_size=self._batch_size,
+        )
+
+    def _see(self, facts: ModelFacts) -> None:
+        """Take the shape from the model itself; raises _OtherShapeError where its files said otherwise."""
+        before, self._shape = self._shape, (facts.n_blocks, facts.hidden_size)
+        if None not in before and before != self._shape:
+            raise _OtherShapeError
+
+    def _check_space(self) -> None:
+        assert self._plan is not None
+        _check_space(self.directory, self._plan, self._label, self._progress)
+
+    def _make_shards(self, prepared: Prepared) -> None:
+        """Read or make each shard whose lock is free."""
+        import torch
+
+        plan, ids = self._plan, torch.from_numpy(prepared.ids)
+        assert plan is not None
+        missing = [n for n in range(len(plan.shards)) if n not in self._shards]
+        there = {n for n in missing if (self.directory / shard_name(n)).exists()}
+        done = sum(len(plan.shards[n]) for n in (*self._shards, *there))
+        make: Callable[[Tensor], Tensor] | None = None
+        with (
+            screen.Progress(self._label, plan.n_documents, "texts", done=done, enabled=self._progress) as bar,
+            ExitStack() as stack,
+            written_beside(self._shards) as write,
+        ):
+            for number in missing:
+                with ExitStack() as lock:
+                    if not lock.enter_context(if_free(self.directory / f".{shard_name(number)}.lock")):
+                        continue
+                    found = read_shard(self.directory, number, plan, self.directory.name)
+                    if found is not None:
+                        self._shards[number] = found
+                    else:
+                        documents, model = plan.shards[number], self._load()
+                        self._see(model.facts)
+                        make = make or stack.enter_context(maker(model, plan))
+                        states = make(ids[documents.start : documents.stop])
+                        write(number, lock, self._writing(number, states, model, plan))
+                    if number not in there:
+                        bar.advance(len(plan.shards[number]))
+
+    def _writing(
+        self, number: int, states: "Tensor", model: LanguageModel, plan: Plan
+    ) -> Callable[[], Shard]:
+        about = {"model": dataclasses.asdict(model.facts), "made with": made_with(model)}
+        return lambda: write_shard(
+            self.directory, number, states, model.facts.name, plan, self.directory.name, about
+        )
+
+    def _commit(self, prepared: Prepared) -> ActivationStore | None:
+        """Write the manifest once all shards are there, and remove what was needed until then."""
+        plan = self._plan
+        assert plan is not None
+        if len(self._shards) < len(plan.shards):
+            return None
+        shards = [self._shards[number] for number in range(len(plan.shards))]
+        facts = _facts(shards[0]) or self._load().facts
+        self._see(facts)
+        with locked(self.directory / ".lock", notes=self._progress):
+            content = _manifest(self._key, facts, prepared, plan, shards)
+            store = self._finished()
+            if store is None or store.manifest["shards"] != content["shards"]:
+                self._write_manifest(content)
+            for path in (self.directory / PREPARED, *self.directory.glob(".shard-*.lock")):
+                path.unlink(missing_ok=True)
+        return ActivationStore.open(self.directory)
+
+    def _write_manifest(self, content: Mapping[str, Any]) -> None:
+        names = {shard["name"] for shard in content["shards"]}
+        for path in self.directory.glob("shard-*"):
             if path.with_suffix(".safetensors").name not in names:  # of another store that lay here
                 path.unlink(missing_ok=True)
-        write_manifest(directory, _manifest(key, model, corpus, selection, plan, records))
-        return ActivationStore.open(directory)
+        if len(content["made with"]) > 1 and self._progress:
+            screen.note(f"layerclaims: {_mixture(self._label, content['made with'])}")
+        write_manifest(self.directory, content)
+
+
+class _OtherShapeError(Exception):
+    """A model has another number of blocks, or another width, than its files say."""
 
 
 def _manifest(
-    key: dict[str, Any],
-    model: LanguageModel,
-    corpus: Corpus,
-    selection: Selection,
-    plan: Plan,
-    records: list[dict[str, Any]],
+    key: dict[str, Any], facts: ModelFacts, prepared: Prepared, plan: Plan, shards: Sequence[Shard]
 ) -> dict[str, Any]:
+    made: list[Any] = []
+    for shard in shards:
+        if (one := shard.about.get("made with", {})) not in made:
+            made.append(one)
     return {
         "schema_version": STORE_VERSION,
         "key": key,
-        "model": dataclasses.asdict(model.facts),
-        "corpus": {
-            "name": corpus.name,
-            "revision": corpus.revision,
-            "sha256": corpus.sha256,
-            "n_texts": plan.n_documents,
-            "n_available": selection.n_available,
-            "skipped": selection.skipped,
-            "repeated": selection.repeated,
-            "ids_sha256": selection.sha256,
-        },
+        "model": dataclasses.asdict(facts),
+        "corpus": dict(prepared.corpus),
         "dtype": plan.dtype,
         "axes": ["state", "document", "position", "hidden"],
         "shape": [plan.n_states, plan.n_documents, plan.n_positions, plan.hidden_size],
-        "shards": records,
-        "document_ids": list(selection.document_ids),
-        "token_ids": selection.ids.tolist(),
+        "shards": [dict(shard.record) for shard in shards],
+        "made with": made,
+        "document_ids": list(prepared.document_ids),
+        "token_ids": prepared.ids.tolist(),
     }
 
 
-def _finished(directory: Path, key: dict[str, Any]) -> ActivationStore | None:
-    """The store if it is complete; a damaged one is None and mended where it is broken."""
+def _mixture(label: str, made: Sequence[Mapping[str, str]]) -> str:
+    kinds = "; ".join(
+        " ".join([one.get("device", "?"), *(f"{name} {of}" for name, of in one.items() if name != "device")])
+        for one in made
+    )
+    return f"the {label} were made in {len(made)} ways, so their last digits may differ: {inert(kinds, 500)}"
+
+
+def _facts(shard: Shard) -> ModelFacts | None:
+    """The facts of the model that made a shard, where it says them."""
     try:
-        store = ActivationStore.open(directory)
-    except LayerclaimsError:
+        return ModelFacts(**shard.about["model"])
+    except (KeyError, TypeError):
         return None
-    return store if store.manifest["key"] == key else None
 
 
 def discard_damaged(store: ActivationStore) -> dict[str, str]:
@@ -245,65 +383,3 @@ def _check_space(directory: Path, plan: Plan, label: str, progress: bool) -> Non
             f"The {label} take {byte_size(total)}, but {shown(directory)} has {byte_size(free)} free; make room, "
             "lower --n-texts or --context, or choose another disk with --cache-dir."
         )
-
-
-def _capture_shards(
-    model: LanguageModel,
-    selection: Selection,
-    plan: Plan,
-    directory: Path,
-    label: str,
-    progress: bool,
-) -> list[dict[str, Any]]:
-    """Make the shards that are not there yet; the record of every shard, in order."""
-    import torch
-
-    ids = torch.from_numpy(selection.ids)
-    shards = plan.shards
-    largest = plan.document_bytes * plan.documents_per_shard // DTYPES[plan.dtype].size
-    memory = [torch.empty(largest, dtype=getattr(torch, plan.dtype)) for _ in range(2)]
-    kept = {
-        n: record for n in range(len(shards)) if (record := shard_record(directory, n, plan, directory.name))
-    }
-    done = sum(len(shards[n]) for n in kept)
-    written: list[dict[str, Any]] = []
-    waiting: Future[dict[str, Any]] | None = None
-    with (
-        screen.Progress(label, plan.n_documents, "texts", done=done, enabled=progress) as bar,
-        cores.workers(min(TOGETHER, model.passes)) as pool,
-        ThreadPoolExecutor(1) as writer,  # hashing and writing need no interpreter lock: the model goes on
-    ):
-        for number in [n for n in range(len(shards)) if n not in kept]:
-            documents = shards[number]
-            memory.reverse()  # what was made in the other one is being written
-            states = capture_shard(model, ids[documents.start : documents.stop], plan, memory[0], pool)
-            if waiting is not None:
-                written.append(waiting.result())  # one shard is made, one written: memory stays flat
-            waiting = writer.submit(
-                write_shard, directory, number, states, model.facts.name, plan, directory.name
-            )
-            bar.advance(len(documents))
-        if waiting is not None:
-            written.append(waiting.result())
-    return sorted([*kept.values(), *written], key=lambda record: str(record["name"]))
-
-
-def capture_shard(
-    model: LanguageModel, ids: "Tensor", plan: Plan, memory: "Tensor", pool: Executor
-) -> "Tensor":
-    """States of one shard's documents: ids [documents, context] -> [n_states, documents, context, hidden].
-
-    They lie in `memory`, which is flat and may be longer: pages that the system gave once need not be given for
-    every shard. The threads of `pool` make a batch each. Depends on nothing but its arguments, so shards may be
-    made anywhere.
-    """
-    shape = (plan.n_states, len(ids), plan.n_positions, plan.hidden_size)
-    out = memory[: math.prod(shape)].view(shape)
-    rounds = math.ceil(len(ids) / TOGETHER / plan.batch_size)
-    size = math.ceil(
-        len(ids) / TOGETHER / rounds
-    )  # the last shard has fewer, and a share of them for everyone
-    batches = [slice(start, start + size) for start in range(0, len(ids), size)]
-    for _ in pool.map(lambda batch: model.states(ids[batch], out=out[:, batch]), batches):
-        pass
-    return out

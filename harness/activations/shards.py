@@ -7,6 +7,7 @@ import re
 import struct
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
 
 
 def write_shard(
-    directory: Path, number: int, states: "Tensor", name: str, plan: Plan, key: str
-) -> dict[str, Any]:
-    """Write a shard of the store `key`, then its checksum beside it, in the form that `sha256sum --check` reads."""
+    directory: Path, number: int, states: "Tensor", name: str, plan: Plan, key: str, about: Mapping[str, Any]
+) -> "Shard":
+    """Write a shard of the store `key`, then its checksum beside it, in the form that `sha256sum --check` reads.
+
+    What is said `about` the model and the machine stands there as a comment, which that program passes over: the shard
+    itself holds nothing of it, so that equal states have equal checksums wherever they were made.
+    """
     import torch
 
     check_finite(states, name, plan.dtype)
@@ -35,12 +40,26 @@ def write_shard(
     checksum = hashlib.sha256(header)
     checksum.update(data)
     write_whole(path, header, data)
-    write_whole(path.with_suffix(".sha256"), f"{checksum.hexdigest()}  {path.name}\n".encode())
-    return _as_record(path.name, checksum.hexdigest(), len(header) + len(data), number, plan)
+    comment = json.dumps({**about, "sha256": _sha256_of(about)}, sort_keys=True)
+    write_whole(
+        path.with_suffix(".sha256"), f"# {comment}\n{checksum.hexdigest()}  {path.name}\n".encode("ascii")
+    )
+    size = len(header) + len(data)
+    return Shard(record=_as_record(path.name, checksum.hexdigest(), size, number, plan), about=about)
 
 
-def shard_record(directory: Path, number: int, plan: Plan, key: str) -> dict[str, Any] | None:
-    """What the manifest says of a shard of the store `key` if it is there, whole and undamaged.
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """What is known of a shard that lies on disk."""
+
+    record: Mapping[str, Any]  # as the manifest has it
+    about: Mapping[
+        str, Any
+    ]  # the model's facts, and with what it was made; empty where the file does not say
+
+
+def read_shard(directory: Path, number: int, plan: Plan, key: str) -> Shard | None:
+    """A shard of the store `key` if it is there, whole and undamaged.
 
     The shard's bytes are read again (2 GB/s, a hundred times faster than the model) and compared with the
     checksum written after it: whatever happened to the disk since, only sound shards are kept. Another store's
@@ -48,13 +67,21 @@ def shard_record(directory: Path, number: int, plan: Plan, key: str) -> dict[str
     """
     path = directory / shard_name(number)
     try:
-        digest, name = read_file(path.with_suffix(".sha256")).decode("ascii").split()
+        *comment, line = read_file(path.with_suffix(".sha256")).decode("ascii").splitlines()
+        digest, name = line.split()
         if name != path.name or not re.fullmatch("[0-9a-f]{64}", digest):
             return None
+        about = json.loads(comment[0].removeprefix("#")) if comment else {}
+        if about and about.pop("sha256") != _sha256_of(about):
+            return None
         record = _as_record(path.name, digest, path.stat().st_size, number, plan)
-        return None if damage(path, record, key) else record
-    except (OSError, ValueError):
+        return None if damage(path, record, key) else Shard(record=record, about=about)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _sha256_of(about: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(dict(about), sort_keys=True).encode()).hexdigest()
 
 
 def damage(path: Path, record: Mapping[str, Any], key: str) -> str:

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from layerclaims import __version__
 from layerclaims.cli.cache import add_cache
@@ -15,6 +15,8 @@ from layerclaims.cli.parser import CLOSED_PIPE, FAILED, INTERRUPTED, USAGE, Pars
 from layerclaims.cli.report import add_report
 from layerclaims.cli.results import add_compare, add_schema, add_verify
 from layerclaims.cli.run import add_run
+from layerclaims.cli.sweep import add_sweep
+from layerclaims.cli.work import add_work
 from layerclaims.errors import LayerclaimsError
 from layerclaims.runtime import signals
 from layerclaims.runtime.text import inert
@@ -30,10 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError):
             # a terminal of another encoding shows an escape and not a traceback
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+    def run() -> int:
+        parsed = parse(sys.argv[1:] if arguments is None else arguments)
+        return int(parsed.command(parsed))
+
+    return end(run)
+
+
+def end(run: Callable[[], int]) -> int:
+    """What `run` gives, or the exit status of how it ended otherwise, after one sentence on it; as `main`."""
     restore = signals.interrupt_on_terminate()
     try:
-        parsed = parse(sys.argv[1:] if arguments is None else arguments)
-        status = int(parsed.command(parsed))
+        status = run()
         sys.stdout.flush()
     except LayerclaimsError as error:
         print(f"layerclaims: {inert(error)}", file=sys.stderr)
@@ -54,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line as the commands take it; a mistake in it ends the program with one sentence."""
     given = list(arguments)
-    # what comes after `run` is pytest's, but for a question about `run` itself
-    own = given[:1] if given[:1] == ["run"] and given[1:2] not in (["-h"], ["--help"]) else given
+    # what comes after `run` and `work` is pytest's, but for a question about the command itself
+    own = given[:1] if given[:1] in (["run"], ["work"]) and given[1:2] not in (["-h"], ["--help"]) else given
     return parser().parse_args(own, argparse.Namespace(arguments=given[1:]))
 
 
@@ -71,6 +82,8 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
     for add in (
         add_run,
+        add_work,
+        add_sweep,
         add_report,
         add_compare,
         add_verify,

@@ -1,13 +1,15 @@
 """Inputs: one model on its corpora, as states on disk, as matrices of vectors, and as folds of documents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from layerclaims.activations.capture import capture, capture_key, discard_damaged
+from layerclaims.activations.capture import Capture, discard_damaged
 from layerclaims.activations.plan import make_plan
+from layerclaims.activations.prepared import capture_key
 from layerclaims.activations.store import ActivationStore
 from layerclaims.corpora.corpus import (
     PLAIN,
@@ -87,6 +89,7 @@ class Inputs:
         self._loaded = None if model is None else (model, tokenizer)
         self._held: dict[tuple[Role, int], Vectors] = {}  # by corpus and first position; one at most
         self._stores: dict[Role, ActivationStore] = {}
+        self._captures: dict[Role, Capture] = {}  # that are not done yet
         self._mending = False
         self._mended: set[Path] = set()  # stores whose damage was made good
         self._corpora: dict[Role, Corpus] = {}
@@ -186,30 +189,45 @@ class Inputs:
         long enough are taken. NotTestedError where those are too few, or their states find no room.
         """
         if role not in self._stores:
-            try:
-                self._stores[role] = self._capture(role)
-            except NotTestedError:
-                raise
-            except LayerclaimsError as error:
-                if role in PLAIN:
-                    raise
-                which = "without punctuation" if role in STRIPPED else "that the authors would have chosen"
-                raise NotTestedError(f"The texts {which} cannot be studied: {error}") from error
+            with self._capturing(role) as capturing:
+                self._stores[role] = capturing.to_the_end()
         return self._stores[role]
 
-    def _capture(self, role: Role) -> ActivationStore:
-        label = f"states of the {role} corpus"
-        with screen.step(label, key=(id(self), role)):
-            return capture(
-                self.source,
-                self.corpus(role),
-                cache_dir=self.cache_dir,
-                device=self._device,
-                batch_size=self._batch_size,
-                choose=lambda: self.choose(role),
-                load=lambda: self._model,
-                **self._captured(role),
-            )
+    def attempt_store(self, role: Role) -> bool:
+        """Make what other processes leave of a corpus' states; whether there was any. Raises as `store`."""
+        with self._capturing(role) as capturing:
+            before = capturing.n_shards
+            if (store := capturing.go_on()) is not None:
+                self._stores[role] = store
+            return store is not None or capturing.n_shards > before
+
+    @contextmanager
+    def _capturing(self, role: Role) -> Iterator[Capture]:
+        """The capture of a corpus, as far as it is; with errors as `store` has them."""
+        try:
+            if role not in self._captures:
+                self._captures[role] = Capture(
+                    self.source,
+                    self.corpus(role),
+                    cache_dir=self.cache_dir,
+                    device=self._device,
+                    batch_size=self._batch_size,
+                    choose=lambda: self.choose(role),
+                    load=lambda: self._model,
+                    **self._captured(role),
+                )
+            with screen.step(f"states of the {role} corpus", key=(id(self), role)):
+                yield self._captures[role]
+            if role in self._stores:
+                del self._captures[role]
+        except NotTestedError:
+            raise
+        except LayerclaimsError as error:
+            self._captures.pop(role, None)
+            if role in PLAIN:
+                raise
+            which = "without punctuation" if role in STRIPPED else "that the authors would have chosen"
+            raise NotTestedError(f"The texts {which} cannot be studied: {error}") from error
 
     def check_enough(self, role: Role) -> None:
         """Raise LayerclaimsError where a corpus has too few different texts; nothing is loaded for it."""

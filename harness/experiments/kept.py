@@ -6,7 +6,7 @@ A file says which place it belongs to, and from which states its numbers were ma
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ import numpy as np
 from layerclaims.errors import LayerclaimsError
 from layerclaims.experiments.measurement import Values
 from layerclaims.runtime import progress as screen
-from layerclaims.runtime.files import alone, regular, say_unkept, write_whole
+from layerclaims.runtime.files import alone, check_writable, if_free, regular, say_unkept, write_whole
 from layerclaims.runtime.text import inert
 from numpy.typing import NDArray
 
@@ -51,6 +51,28 @@ class KeptValues:
                     found = compute()
                     self.put(name, found, sources)
         return found
+
+    def attempt(self, name: str, compute: Callable[[], Values], sources: Sources) -> bool:
+        """As `get`, unless another process computes these values: then False at once."""
+        with self.if_free(name) as free:
+            if free and self.recall(name, sources, notes=False) is None:
+                self.put(name, compute(), sources)
+        return free
+
+    @contextlib.contextmanager
+    def if_free(self, name: str) -> Iterator[bool]:
+        """Hold the lock under which values of that name are computed; False where another process is at it.
+
+        True also where nothing can be kept, and so nothing be locked.
+        """
+        try:
+            check_writable(self._directory, "--cache-dir")
+        except LayerclaimsError as error:
+            say_unkept(str(error))
+            yield True
+            return
+        with if_free(self._directory / f".{name}.lock") as free:
+            yield free
 
     def recall(self, name: str, sources: Sources, *, notes: bool = True) -> Values | None:
         """The values of that name from memory or from disk; None, and a note, where they are not fit for use."""

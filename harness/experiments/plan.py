@@ -93,10 +93,10 @@ class Plan:
 
     studies: tuple[tuple[Study, tuple[Role, ...], tuple[Measurement, ...]], ...]
 
-    def prepare(self) -> None:
-        """Say what the run takes, refuse it where there is no room, then capture what is not there yet.
+    def check(self) -> int:
+        """Say what the run takes, and refuse it where there is no room; how many steps are left of it.
 
-        Raises LayerclaimsError. Nothing is loaded, captured or measured before everything is known to fit.
+        Raises LayerclaimsError. Nothing is loaded, captured or measured.
         """
         for study, roles, _ in self.studies:  # before the model's files are fetched or hashed
             for role in roles:
@@ -118,7 +118,13 @@ class Plan:
         for study, role in chosen.values():
             with screen.step(f"choosing texts of the {role} corpus"):
                 study.choose(role)
-        screen.plan(self._steps(missing))
+        steps = self._steps(missing)
+        screen.plan(steps)
+        return len(steps)
+
+    def prepare(self) -> None:
+        """Capture what is not there yet, once everything is known to fit. Raises LayerclaimsError."""
+        self.check()
         for study, roles, measurements in self.studies:
             study.wanted = measurements
             study.keep_head = any(one.reads_head for one in measurements)

@@ -17,7 +17,6 @@ from layerclaims.probing.sgd import SgdFit, Task
 from layerclaims.probing.transforms import Transform, one_scale, predict, standardised_unit
 from layerclaims.probing.vectors import TESTED_SHARE, Split, Vectors
 from layerclaims.runtime import progress as screen
-from layerclaims.runtime.files import alone
 from layerclaims.runtime.progress import duration
 from numpy.typing import NDArray
 
@@ -89,25 +88,30 @@ _cells: dict[Measurement, Cell] = {}
 
 
 def _side_by_side(study: Study, cell: Cell) -> Values:
-    """Fit a cell, and beside it all others that the run is going to ask for: a core each."""
-    own = study.kept_at(sgd_fit(cell))
-    with alone(own.with_name(".sgd.lock")):  # the process before this one may have fitted them all
-        waiting = {sgd_fit(cell): cell} | {
-            one: _cells[one] for one in study.wanted if one in _cells and not study.has(one)
-        }
+    """Fit a cell, and beside it others that the run is going to ask for and no other process fits: a core each."""
+    own = sgd_fit(cell)
+    with contextlib.ExitStack() as held:
+        waiting = {own: cell}
+        for one in study.wanted:
+            if study.beside is not None and len(waiting) >= study.beside:
+                break
+            if one in waiting or one not in _cells or study.has(one):
+                continue
+            if held.enter_context(study.if_free(one)) and not study.has(one):  # or it was fitted meanwhile
+                waiting[one] = _cells[one]
         screen.join((id(study), one.name) for one in waiting)
         rows = study.rows("main")
         tasks = {one: _task(study, rows, its) for one, its in waiting.items()}
         found = fitted(study, rows.flat, rows.labels, list(tasks.values()))
         values = {one: _values(fit) for one, fit in zip(tasks, found, strict=True)}
         for one, its in values.items():
-            if one is not sgd_fit(cell):
+            if one is not own:
                 study.keep(one, its)
         for task in tasks.values():
             if task.checkpoint is not None:
                 with contextlib.suppress(OSError):  # a directory that can only be read has none
                     task.checkpoint.unlink()
-    return values[sgd_fit(cell)]
+    return values[own]
 
 
 def fitted(study: Study, x: NDArray[np.float32], y: NDArray[np.int64], tasks: Sequence[Task]) -> list[SgdFit]:

@@ -1,5 +1,6 @@
 """Study: one model under one protocol; what is measured of it is computed once and kept on disk."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +49,8 @@ class Study(Inputs):
     family: Mapping[str, "Study"] = MappingProxyType({})
     # what the run is going to ask for: work that goes well side by side is done together
     wanted: Sequence[Measurement] = ()
+    # how many of these at most, where other processes do the rest; None: all of them
+    beside: int | None = None
 
     @cached_property
     def _kept(self) -> dict[Path, KeptValues]:
@@ -72,6 +75,20 @@ class Study(Inputs):
                 measurement.name, lambda: self._compute(measurement), self.sources(measurement)
             )
         )
+
+    def attempt(self, measurement: Measurement) -> bool:
+        """Compute what is not kept yet and keep it, unless another process computes it: then False at once."""
+        measurement = measurement.under(self.protocol.name)
+        return self.mended(
+            lambda: self._of(measurement).attempt(
+                measurement.name, lambda: self._compute(measurement), self.sources(measurement)
+            )
+        )
+
+    def if_free(self, measurement: Measurement) -> contextlib.AbstractContextManager[bool]:
+        """Hold the lock under which a measurement is computed; False where another process does that."""
+        measurement = measurement.under(self.protocol.name)
+        return self._of(measurement).if_free(measurement.name)
 
     def recall(self, measurement: Measurement) -> bool:
         """Read what an earlier run computed, checksums and all; whether it is there and fit for use."""

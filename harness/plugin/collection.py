@@ -84,7 +84,7 @@ class _Collector:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.failed.append(f"{report.nodeid}: {_reason(str(report.longrepr))}")
+            self.failed.append(f"{report.nodeid}: {reason(str(report.longrepr))}")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.items = session.items
@@ -104,7 +104,7 @@ def find(names: Sequence[str]) -> dict[str, RegisteredClaim]:
     if collector.failed:
         raise LayerclaimsError(f"The claims of {where} cannot be collected: {collector.failed[0]}")
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-        raise LayerclaimsError(f"The claims of {where} cannot be collected: {_reason(said.getvalue())}")
+        raise LayerclaimsError(f"The claims of {where} cannot be collected: {reason(said.getvalue())}")
     claims = expected(collector.items)
     if not claims:
         raise LayerclaimsError(f"There is no claim in {where}: no test there is declared with @claim.")
@@ -129,7 +129,7 @@ def _target(name: str) -> str:
     return name
 
 
-def _reason(text: str) -> str:
+def reason(text: str) -> str:
     """The line of pytest's output that says what was wrong."""
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
     for mark in ("ERROR: ", "E "):

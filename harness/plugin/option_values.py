@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ SWITCH: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off", ""), False),
 }
+MOST_WORKERS: Final = 10_000
 FORMATS: Final = ("pdf", "html", "md")
 # ASCII alone, and no more digits than anything here can mean: Python itself refuses to read thousands of them
 WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
@@ -110,6 +112,30 @@ def device(value: str) -> str:
             f"--device {shown(value)} is not possible: give auto, cpu, cuda, cuda:1 or mps."
         )
     return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """Where the work is done before the first claim is judged."""
+
+    name: str  # local or ray
+    workers: int | None  # processes; None: the engine's own choice
+    address: str | None  # of a Ray cluster
+
+    @property
+    def here(self) -> bool:
+        """Whether this process does it all itself."""
+        return self.name == "local" and self.workers in (None, 1)
+
+
+def engine(given: Given) -> Engine:
+    """The engine and its workers. Raises LayerclaimsError."""
+    name, workers, address = (given(option)[0] for option in ("engine", "workers", "ray-address"))
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise LayerclaimsError(f"--workers {workers} is not possible: it has to be 1 to {MOST_WORKERS}.")
+    if address is not None and name != "ray":
+        raise LayerclaimsError(f"--ray-address {shown(address)} is for --engine ray only; give that too.")
+    return Engine(name=name or "local", workers=workers, address=address)
 
 
 def formats(value: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ PROTOCOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "as-published": ("as-published",),
     "both": ("rigorous", "as-published"),
 }
+ENGINES: Final = ("local", "ray")
 # option -> what it takes and means; see `declare` for the names under which it can be given
 OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "model": {
@@ -127,6 +128,21 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "metavar": "FILE",
         "help": "write this run's results also to FILE, for a later --baseline. Nothing is written if a claim could "
         "not be judged or the run fails against its own --baseline",
+    },
+    "engine": {
+        "choices": ENGINES,
+        "help": "where the work is done before the first claim is judged: local, on this machine; or ray, on the nodes "
+        "of a Ray cluster. Default: local",
+    },
+    "workers": {
+        "type": int,
+        "metavar": "N",
+        "help": "do the work in N processes that share the cache directory. Default: 1, and with --engine ray one a "
+        "node",
+    },
+    "ray-address": {
+        "metavar": "ADDRESS",
+        "help": "the Ray cluster for --engine ray, as in auto or 10.0.0.1:6379. Default: one of this machine alone",
     },
     "offline": {"action": "store_true", "help": "never ask the hub; read what its cache holds"},
     "verdicts-only": {

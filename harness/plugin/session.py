@@ -11,7 +11,9 @@ import pytest
 from layerclaims.errors import LayerclaimsError
 from layerclaims.plugin import collection, gate, options, selection, settings
 from layerclaims.plugin.collection import Expected, claim_of
+from layerclaims.plugin.engine import spread
 from layerclaims.plugin.settings import Settings, Target
+from layerclaims.plugin.working import Working
 from layerclaims.runtime import progress, signals
 from layerclaims.runtime.text import described, inert
 from layerclaims.verdicts.declaration import Declaration, rule_of
@@ -35,6 +37,9 @@ class Run:
             self._settings = error
         self._input: Mapping[str, Any] = getattr(config, "workerinput", {})  # what xdist tells a worker
         self.worker = bool(self._input)
+        self.working = next(
+            (one for one in config.pluginmanager.get_plugins() if isinstance(one, Working)), None
+        )
         self.expected: dict[str, Expected] = {}  # what has to come back with a verdict, by node id
         self._known: frozenset[str] = frozenset()  # ids of the claims among which some are selected
         self._terminable = False
@@ -249,13 +254,21 @@ class Run:
         return Path(made.name)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Check everything and capture the states before the first test: a wrong input is still one sentence."""
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Check everything and capture the states before the first test: a wrong input is still one sentence.
+
+        True where no test is to follow.
+        """
         option = session.config.option
         broken = session.testsfailed and not option.continue_on_collection_errors
         distributed = self.config.pluginmanager.hasplugin("dsession")  # which has not collected yet
+        if self.working is not None and distributed:
+            raise pytest.UsageError(
+                "layerclaims work shares the work out itself: leave out -n, start it twice."
+            )
         if not (self.worker or option.collectonly or broken or distributed):
             self._prepare()
+        return True if self.working is not None and not broken else None
 
     def _prepare(self) -> None:
         """Whatever stands between the collection and the first test. A session without claims is left alone."""
@@ -264,12 +277,20 @@ class Run:
                 if ours := options.typed(self.config):
                     raise LayerclaimsError(f"No claim was collected, so {ours[0]} cannot be honoured.")
                 return
-            self.settings.check()
+            self.settings.check(written=self.working is None)
             collection.check(self.expected)
+            plan = self._plan()
+            if self.working is not None:
+                progress.attach()
+                self.working.do(plan)
+                self.expected = {}  # nothing is judged, so nothing has to come back
+                return
             self._check_nothing_is_lost()
             _ = self.baseline  # read now: a file that is none is a usage error
             progress.attach(before=self._end_line)
-            self._plan().prepare()
+            if not self.settings.engine.here:
+                spread(plan, self.config, self.settings)
+            plan.prepare()
 
     def _check_nothing_is_lost(self) -> None:
         """Raise LayerclaimsError where files of more claims than the session's would be replaced by its own."""

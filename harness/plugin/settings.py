@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 from layerclaims.errors import LayerclaimsError
-from layerclaims.plugin.option_values import FORMATS, Given, batch_size, device, formats
+from layerclaims.plugin.option_values import FORMATS, Engine, Given, batch_size, device, engine, formats
 from layerclaims.plugin.options import PROTOCOLS, check_keys, check_variables, key
 from layerclaims.protocol import CHANGES, Protocol, report_name, resolve_options
 from layerclaims.runtime.dtypes import QUANTISED
@@ -42,6 +42,7 @@ class Settings:
     batch_size: int | None
     device: str
     device_map: str
+    engine: Engine
     offline: bool
     memory: int  # bytes of the largest matrix that is kept in memory
     cache_dir: Path
@@ -72,8 +73,11 @@ class Settings:
             parts.append(target.protocol.name)
         return "-".join(parts) or None
 
-    def check(self) -> None:
-        """Names, files and directories, as far as that is quick; raises LayerclaimsError."""
+    def check(self, *, written: bool = True) -> None:
+        """Names, files and directories, as far as that is quick; raises LayerclaimsError.
+
+        Where no results are to be `written`, their places are left alone.
+        """
         from layerclaims.corpora.load import check_corpus_name
         from layerclaims.models.placement import check_device_map
 
@@ -86,6 +90,8 @@ class Settings:
         # what is there may be all that is read: the plan knows; isdir has no error for a name that is too long
         if not os.path.isdir(self.cache_dir / "states"):  # noqa: PTH112
             check_writable(self.cache_dir, self.called.get("cache-dir", "--cache-dir"))
+        if not written:
+            return
         for target in self.targets:
             option = self.called.get("out", "--out")
             check_writable(target.out, option)
@@ -184,6 +190,7 @@ def _settings(config: pytest.Config, given: Given) -> Settings:
         batch_size=batch_size(given("batch-size", "auto")[0]),
         device=device(given("device", "auto")[0]),
         device_map=given("device-map", "none")[0],
+        engine=engine(given),
         offline=given("offline", False)[0],
         memory=parse(given("memory", "auto")[0]),
         cache_dir=default_cache_dir() if cache_dir is None else cache_dir,
@@ -202,6 +209,8 @@ def _settings(config: pytest.Config, given: Given) -> Settings:
                 ("device-map", "none"),
                 ("batch-size", "auto"),
                 ("memory", "auto"),
+                ("engine", "local"),
+                ("workers", "auto"),
                 ("control", "none"),
                 ("inconclusive", "fail"),
             )

@@ -180,8 +180,10 @@ def with_holm(records: Sequence[ClaimRecord], *, alpha: float) -> list[ClaimReco
 
 
 def _corpus(study: Study, role: Role) -> CorpusRecord:
-    captured, corpus = study.store(role).manifest["corpus"], study.corpus(role)
+    manifest, corpus = study.store(role).manifest, study.corpus(role)
+    captured = manifest["corpus"]
     counts = {key: captured[key] for key in ("n_texts", "n_available", "skipped", "ids_sha256")}
+    made = {"made_with": tuple(manifest["made with"])} if manifest.get("made with") else {}
     return CorpusRecord.model_validate(
-        {"role": role, "name": corpus.name, "revision": corpus.revision, **counts}
+        {"role": role, "name": corpus.name, "revision": corpus.revision, **counts, **made}
     )

@@ -109,6 +109,7 @@ class CorpusRecord(Record):
     n_available: Count | None = None  # texts of the corpus
     skipped: Count  # texts that were too short
     ids_sha256: str
+    made_with: Many[dict[str, str]] = ()  # device and libraries of the states; several where shards differ
 
 
 class EnvironmentRecord(Record):

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from layerclaims.errors import LayerclaimsError
 from layerclaims.runtime import progress as screen
@@ -141,18 +141,27 @@ def _refuse_special(path: Path) -> None:
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[tuple[io.FileIO, Path]]:
     """An empty file beside `path` that is gone at the end unless it was renamed, held locked meanwhile."""
-    temporary = path.with_name(f".{path.name[:40]}-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
-    with io.FileIO(temporary, "x") as file:
-        if sys.platform != "win32":
-            with contextlib.suppress(OSError):  # without locks nothing is swept either
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if not os.fstat(file.fileno()).st_nlink:
-                raise OSError("another process removed the temporary file before it was locked")
+    file, temporary = _opened(path)
+    with file:
         try:
             yield file, temporary
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+def _opened(path: Path) -> tuple[io.FileIO, Path]:
+    """A new temporary file, locked; made again where another process swept it away before it was locked."""
+    while True:
+        temporary = path.with_name(f".{path.name[:40]}-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
+        file = io.FileIO(temporary, "x")
+        if sys.platform == "win32":
+            return file, temporary
+        with contextlib.suppress(OSError):  # without locks nothing is swept either
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file, temporary
+        file.close()
 
 
 def sweep(directory: Path, name: str | None = None) -> None:
@@ -191,25 +200,73 @@ def locked(path: Path, *, notes: bool = True) -> Iterator[None]:
     """Hold a lock of the system, which a killed process gives back by dying; says so when it has to wait."""
     import filelock
 
-    # without fallback_to_soft=False filelock 4 turns to a file's mere existence where flock is missing: a
-    # killed process would then block all others for ever
-    lock = filelock.FileLock(path, fallback_to_soft=False)
-    try:
+    lock = _lock(path)
+    with _lockable(path):
         try:
             lock.acquire(timeout=1)
         except filelock.Timeout:
             if notes:
-                screen.note(f"layerclaims: waiting for another process at work in {path.parent.name}")
+                say_waiting(path.parent)
             lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def if_free(path: Path) -> Iterator[bool]:
+    """Hold a lock as `locked` does, unless another process holds it: then go on at once, with False."""
+    import filelock
+
+    lock = _lock(path)
+    with _lockable(path), contextlib.suppress(filelock.Timeout):
+        lock.acquire(timeout=0)
+    try:
+        yield lock.is_locked
+    finally:
+        lock.release()
+
+
+def _lock(path: Path) -> Any:
+    """A lock of filelock.
+
+    Without fallback_to_soft=False filelock 4 turns to a file's mere existence where flock is missing: a killed
+    process would then block all others for ever.
+    """
+    import filelock
+
+    return filelock.FileLock(path, fallback_to_soft=False)
+
+
+@contextlib.contextmanager
+def _lockable(path: Path) -> Iterator[None]:
+    """Make of a directory that cannot be locked one sentence."""
+    try:
+        yield
     except (OSError, NotImplementedError) as error:
         raise LayerclaimsError(
             f"The directory {shown(path.parent)} cannot be locked ({error}); choose one on another file system "
             "with --cache-dir."
         ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+
+
+def say_waiting(directory: Path) -> None:
+    """Say, once a run, that another process makes what is in a directory."""
+    screen.note(f"layerclaims: waiting for another process at work in {directory.name}", once=str(directory))
+
+
+def pauses(first: float = 0.05, longest: float = 1.0) -> Iterator[float]:
+    """Sleep before each look at what another process makes, a little longer each time; the seconds slept so far.
+
+    Locks of several files cannot be waited for at once, so a process that waits looks now and then.
+    """
+    slept, next_one = 0.0, first
+    while True:
+        time.sleep(next_one)
+        slept += next_one
+        next_one = min(longest, next_one * 1.5)
+        yield slept
 
 
 @contextlib.contextmanager

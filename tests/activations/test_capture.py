@@ -7,15 +7,17 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from layerclaims.activations import capture as module
-from layerclaims.activations import plan
-from layerclaims.activations.capture import capture, capture_key
+from layerclaims.activations import making, plan
+from layerclaims.activations.capture import Capture, capture
 from layerclaims.activations.plan import make_plan
+from layerclaims.activations.prepared import PREPARED, capture_key
 from layerclaims.activations.shards import check_finite, shard_name
 from layerclaims.activations.store import ActivationStore
 from layerclaims.corpora.corpus import make_corpus
@@ -59,13 +61,7 @@ def written_here(directory, number, *rest):
     written += 1
     return write(directory, number, *rest)
 
-def told(*arguments, **options):
-    print("at the lock", flush=True)
-    return lock(*arguments, **options)
-
 module.write_shard = written_here
-if mode == "wait":
-    lock, module.locked = module.locked, told
 try:
     module.capture(resolve(model), load_corpus(corpus), cache_dir=Path(cache), n_texts=23, context=6, seed=0,
                    device="cpu")
@@ -126,7 +122,11 @@ def waiting_child(places, cache):
 
 def contents(cache):
     (directory,) = (cache / "states").iterdir()
-    return {path.name: path.read_bytes() for path in sorted(directory.iterdir()) if path.name != ".lock"}
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(directory.iterdir())
+        if not path.name.endswith(".lock")
+    }
 
 
 def run(places, cache, **changes):
@@ -295,9 +295,9 @@ class TestFaults:
 
     @pytest.mark.usefixtures("small_shards")
     def test_ctrl_c_keeps_what_is_finished(self, places, tmp_path, undisturbed, monkeypatch):
-        made = module.capture_shard
+        made = making.capture_shard
         monkeypatch.setattr(
-            module,
+            making,
             "capture_shard",
             lambda m, ids, *rest: made(m, ids, *rest) if len(ids) == 5 else interrupt(),
         )
@@ -306,7 +306,7 @@ class TestFaults:
         there = contents(tmp_path)
         assert {shard_name(number) for number in range(4)} <= set(there)
         assert not {shard_name(4), MANIFEST} & set(there)
-        monkeypatch.setattr(module, "capture_shard", made)
+        monkeypatch.setattr(making, "capture_shard", made)
         run(places, tmp_path)
         assert contents(tmp_path) == undisturbed
 
@@ -347,24 +347,94 @@ class TestFaults:
         after = {path.name: path.stat().st_mtime_ns for path in store.directory.glob("shard-*.safetensors")}
         assert before[shard_name(0)] == after[shard_name(0)]
 
-    def test_processes_that_race_for_one_store_do_the_work_once(self, places, tmp_path, undisturbed):
-        racers = [waiting_child(places, tmp_path) for _ in range(2)]
-        # the first holds the lock until the other has come to it
-        assert [racer.stdout.readline() for racer in racers] == ["at the lock\n"] * 2
-        for racer in racers:
-            racer.stdin.write("\n")
-            racer.stdin.flush()
-        said = sorted(racer.communicate()[0].splitlines() for racer in racers)
-        assert [racer.returncode for racer in racers] == [0, 0]
-        assert said == [["one shard is there", "written 5"], ["written 0"]]
+    @pytest.mark.usefixtures("small_shards")
+    def test_processes_that_ask_for_one_store_share_its_shards(
+        self, places, tmp_path, undisturbed, monkeypatch
+    ):
+        other = waiting_child(places, tmp_path)
+        assert other.stdout.readline() == "one shard is there\n"  # and the lock of the next one is held
+        written, write = [], module.write_shard
+        monkeypatch.setattr(
+            module,
+            "write_shard",
+            lambda place, number, *rest: written.append(number) or write(place, number, *rest),
+        )
+        mine = Capture(
+            resolve(str(places[0])),
+            load_corpus(str(places[1])),
+            cache_dir=tmp_path,
+            device="cpu",
+            progress=False,
+            **OPTIONS,
+        )
+        assert mine.go_on() is None
+        assert written
+        assert not {0, 1} & set(written)
+        said = other.communicate("\n")[0].split()
+        assert (other.returncode, int(said[-1])) == (0, 5 - len(written))
+        assert mine.go_on().manifest["shards"]
         assert contents(tmp_path) == undisturbed
 
     @pytest.mark.usefixtures("small_shards")
     def test_a_killed_process_gives_its_lock_back(self, places, tmp_path, undisturbed):
         first = waiting_child(places, tmp_path)
-        assert [first.stdout.readline() for _ in range(2)] == ["at the lock\n", "one shard is there\n"]
+        assert first.stdout.readline() == "one shard is there\n"
         first.kill()
         first.communicate()
+        run(places, tmp_path)
+        assert contents(tmp_path) == undisturbed
+
+    @pytest.mark.usefixtures("small_shards")
+    def test_tokens_that_were_prepared_are_taken_and_damaged_ones_are_not(
+        self, places, tmp_path, undisturbed, monkeypatch
+    ):
+        other = waiting_child(places, tmp_path)
+        other.stdout.readline()
+        other.kill()
+        other.communicate()
+        (prepared,) = tmp_path.rglob(PREPARED)
+        shutil.copytree(tmp_path, tmp_path.with_suffix(".damaged"))
+        (damaged,) = tmp_path.with_suffix(".damaged").rglob(PREPARED)
+        damaged.write_bytes(damaged.read_bytes().replace(b'"token_ids":[[', b'"token_ids":[[1', 1))
+        run(places, tmp_path.with_suffix(".damaged"))
+        assert contents(tmp_path.with_suffix(".damaged")) == undisturbed
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "select", None)
+            run(places, tmp_path)
+        assert contents(tmp_path) == undisturbed
+        assert not prepared.exists()
+
+    @pytest.mark.usefixtures("small_shards")
+    def test_shards_that_lie_there_need_no_model_and_say_what_they_were_made_with(
+        self, places, tmp_path, undisturbed, monkeypatch
+    ):
+        said = []
+        monkeypatch.setattr(screen, "note", lambda text, **_: said.append(text))
+        store = run(places, tmp_path)
+        assert store.manifest["made with"] == [
+            {"device": "cpu", **{name: version(name) for name in ("torch", "transformers", "numpy")}}
+        ]
+        (store.directory / MANIFEST).unlink()
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "LanguageModel", None)
+            run(places, tmp_path)
+        assert contents(tmp_path) == undisturbed
+        for name in (MANIFEST, shard_name(1)):
+            (store.directory / name).unlink()
+        monkeypatch.setattr(module, "made_with", lambda _: {"device": "cuda (H200)", "torch": "2.0"})
+        mixed = run(places, tmp_path, progress=True)
+        assert [one["device"] for one in mixed.manifest["made with"]] == ["cpu", "cuda (H200)"]
+        assert "were made in 2 ways, so their last digits may differ: cpu numpy" in said[-1]
+        assert mixed.digest == store.digest
+
+    @pytest.mark.usefixtures("small_shards")
+    def test_what_a_shard_says_of_itself_is_not_believed_when_it_is_damaged(
+        self, places, tmp_path, undisturbed
+    ):
+        store = run(places, tmp_path)
+        beside = (store.directory / shard_name(0)).with_suffix(".sha256")
+        beside.write_text(beside.read_text().replace('"n_blocks": 3', '"n_blocks": 2'))
+        (store.directory / MANIFEST).unlink()
         run(places, tmp_path)
         assert contents(tmp_path) == undisturbed
 
@@ -380,7 +450,7 @@ class TestFaults:
                 run(places, tmp_path)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        assert contents(tmp_path) == {}
+        assert set(contents(tmp_path)) <= {PREPARED}
 
     def test_a_full_disk_is_one_sentence(self, places, tmp_path):
         # a file system of 16 kB of our own; the space check is told otherwise, so that the write itself fails
@@ -455,7 +525,7 @@ class TestPlan:
         plan = make_plan(n_blocks=2, hidden_size=3, n_texts=n, context=4, dtype="float32", batch_size=most)
         ids, memory = torch.arange(4 * n).reshape(n, 4), torch.zeros(4 * n * 4 * 3)
         with ThreadPoolExecutor(1) as pool:
-            made = module.capture_shard(Counting(), ids, plan, memory, pool)
+            made = making.capture_shard(Counting(), ids, plan, memory, pool)
         assert seen == sizes
         assert torch.equal(made, ids[None, :, :, None].expand(4, n, 4, 3).float())
 

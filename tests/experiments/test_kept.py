@@ -80,3 +80,15 @@ def test_a_failed_computation_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError):
         KeptValues(tmp_path).get("linear", fail, MADE_OF)
     assert_same(KeptValues(tmp_path).get("linear", values, MADE_OF), values())
+
+
+def test_what_another_process_computes_is_left_to_it(tmp_path):
+    compute, other = Counted(), KeptValues(tmp_path)
+    with other.if_free("x") as free:
+        assert free
+        assert not KeptValues(tmp_path).attempt("x", compute, MADE_OF)
+    assert compute.calls == 0
+    kept = KeptValues(tmp_path)
+    assert kept.attempt("x", compute, MADE_OF)
+    assert KeptValues(tmp_path).attempt("x", compute, MADE_OF)  # it is there: nothing is left to do
+    assert compute.calls == 1

@@ -202,6 +202,17 @@ class TestSgd:
                 fresh.values(sgd_fit(cell)).arrays["weights"] == study.values(sgd_fit(cell)).arrays["weights"]
             ).all()
 
+    def test_leaves_to_other_processes_what_they_fit_and_more_than_it_was_asked_for(self, fresh):
+        first, second, third = (Cell(context=10), Cell(run=1, context=10), Cell(run=2, context=10))
+        fresh.wanted = tuple(map(sgd_fit, (second, third)))
+        with fresh.if_free(sgd_fit(second)) as free:  # as another process holds it
+            assert free
+            fresh.values(sgd_fit(first))
+            assert [fresh.has(one) for one in fresh.wanted] == [False, True]
+        fresh.beside = 1
+        fresh.values(sgd_fit(Cell(kind="unit", context=10)))
+        assert not fresh.has(sgd_fit(second))
+
     def test_says_how_long_it_takes_before_it_starts(self, fresh, monkeypatch):
         said = []
         monkeypatch.setattr(progress, "note", said.append)

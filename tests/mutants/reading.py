@@ -40,7 +40,7 @@ READING: Final = (
     *(
         Mutant(
             name=f"states' key without {field}",
-            file="activations/capture.py",
+            file="activations/prepared.py",
             before=f'        "{field}": {field},\n',
             after="",
             tests=(_KEY,),

@@ -1,5 +1,6 @@
 """Whole files: what is never replaced, what a link means, and what killed writers left."""
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -7,6 +8,7 @@ import sys
 
 import pytest
 from layerclaims.errors import LayerclaimsError
+from layerclaims.runtime import files
 from layerclaims.runtime.files import read_file, sha256_file, sweep, write_whole
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes, links and locks of POSIX")
@@ -118,6 +120,22 @@ class TestLeftovers:
         assert len(during) == 1
         assert path.read_bytes() == b"slower"
         assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_swept_before_its_writer_has_locked_it_is_made_again(tmp_path, monkeypatch):
+    lock, swept = fcntl.flock, []
+
+    def late(file, how):
+        if not swept:
+            swept.extend(tmp_path.glob(".results.json-*"))
+            swept[0].unlink()
+        lock(file, how)
+
+    monkeypatch.setattr(files.fcntl, "flock", late)
+    write_whole(tmp_path / "results.json", b"whole")
+    assert swept
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+    assert (tmp_path / "results.json").read_bytes() == b"whole"
 
 
 def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):

@@ -13,30 +13,20 @@ from layerclaims.activations.prepared import capture_key
 from layerclaims.activations.store import ActivationStore
 from layerclaims.corpora.corpus import (
     PLAIN,
-    PUBLISHED,
     ROLES,
     STRIPPED,
-    Corpus,
     Role,
-    check_different,
-    longer,
-    without_punctuation,
 )
-from layerclaims.corpora.load import load_corpus
-from layerclaims.corpora.selection import Selection, check_enough, select
 from layerclaims.errors import DamagedStatesError, LayerclaimsError, NotTestedError
 from layerclaims.experiments.kept import drop_made_of
+from layerclaims.experiments.subject import Subject
 from layerclaims.models.facts import ModelFacts
-from layerclaims.models.formats import format_of
-from layerclaims.models.loaded import loaded_source
 from layerclaims.models.model import LanguageModel
 from layerclaims.models.placement import device_of
-from layerclaims.models.source import ModelSource, resolve
-from layerclaims.models.tokenizer import Tokenizer
 from layerclaims.models.unembedding import Unembedding
 from layerclaims.probing import vectors
 from layerclaims.probing.vectors import Vectors
-from layerclaims.protocol import CHANGES, Protocol
+from layerclaims.protocol import Protocol
 from layerclaims.runtime import progress as screen
 from layerclaims.runtime.dtypes import DTYPES, states_in
 from layerclaims.runtime.memory import Memory, automatic
@@ -52,7 +42,7 @@ T = TypeVar("T")
 CHECKED_TEXTS, CHECKED_TOKENS = 4, 16  # on which an unembedding has to give the model's own logits
 
 
-class Inputs:
+class Inputs(Subject):
     """What is measured: nothing is read, loaded or captured before it is asked for."""
 
     # whether the model's unembedding is to be had when the model is unloaded
@@ -78,81 +68,29 @@ class Inputs:
         takes more than `memory` bytes (half of the machine's by default) is kept in a file. A causal `model` of
         transformers and its `tokenizer`, in memory already, stand in place of those that the protocol names.
         """
-        self.protocol = protocol
-        self.cache_dir = default_cache_dir() if cache_dir is None else cache_dir
-        self.initialise = protocol.seed if untrained else None
-        self._device, self._device_map = device, device_map
-        self._batch_size, self._offline = batch_size, offline
+        super().__init__(
+            protocol,
+            cache_dir=default_cache_dir() if cache_dir is None else cache_dir,
+            device=device,
+            device_map=device_map,
+            offline=offline,
+            untrained=untrained,
+            loaded=None if model is None else (model, tokenizer),
+        )
+        self._batch_size = batch_size
         self.memory = Memory(
             limit=automatic() if memory is None else memory, directory=self.cache_dir / "matrices"
         )
-        self._loaded = None if model is None else (model, tokenizer)
         self._held: dict[tuple[Role, int], Vectors] = {}  # by corpus and first position; one at most
         self._stores: dict[Role, ActivationStore] = {}
         self._captures: dict[Role, Capture] = {}  # that are not done yet
         self._mending = False
         self._mended: set[Path] = set()  # stores whose damage was made good
-        self._corpora: dict[Role, Corpus] = {}
-        self._chosen: dict[Role, Selection] = {}
         self._head: Unembedding | NotTestedError | None = None  # or why there is none
-
-    @cached_property
-    def source(self) -> ModelSource:
-        """The files behind the model's name; raises LayerclaimsError."""
-        if self._loaded is not None:
-            for name in CHANGES:
-                if getattr(self.protocol, name) is not None:
-                    raise LayerclaimsError(
-                        f"The {name} {shown(getattr(self.protocol, name))} cannot be put on a model that is loaded; "
-                        "load the model with it."
-                    )
-            return loaded_source(*self._loaded, name=self.protocol.model)
-        return resolve(
-            self.protocol.model,
-            offline=self._offline,
-            adapter=self.protocol.adapter,
-            tokenizer=self.protocol.tokenizer,
-        )
-
-    @cached_property
-    def dtype(self) -> str:
-        """The format of the model's numbers, the checkpoint's own put in for auto; raises LayerclaimsError."""
-        return format_of(self.source, self.protocol.dtype, device=self._device)
-
-    def corpus(self, role: Role) -> Corpus:
-        """The texts of a corpus; the same without punctuation; or those on which the authors tested transfer.
-
-        Raises LayerclaimsError; NotTestedError where the run has no transfer corpus.
-        """
-        if role not in self._corpora:
-            if role in STRIPPED:
-                self._corpora[role] = without_punctuation(self.corpus(PLAIN[STRIPPED.index(role)]))
-            elif role == PUBLISHED:
-                self._corpora[role] = longer(self.corpus("transfer"), self.protocol.context)
-            else:
-                name = self.protocol.corpus if role == "main" else self.protocol.transfer_corpus
-                if name is None:
-                    raise NotTestedError("There is no other corpus to transfer to: give --transfer-corpus.")
-                found = load_corpus(name, offline=self._offline)
-                if role == "transfer":
-                    check_different(self.corpus("main"), found)
-                self._corpora[role] = found
-        return self._corpora[role]
 
     @cached_property
     def _model(self) -> LanguageModel:
         return self._load(head=self.keep_head)
-
-    def _load(self, *, head: bool) -> LanguageModel:
-        return LanguageModel.load(
-            self.source,
-            device=self._device,
-            dtype=self.dtype,
-            initialise=self.initialise,
-            head=head,
-            device_map=self._device_map,
-            offload_dir=self.cache_dir / "offload",
-        )
 
     def unload(self) -> None:
         """Give back the memory of the model, which the measurements need; but for its head, where that is wanted."""
@@ -229,32 +167,6 @@ class Inputs:
             which = "without punctuation" if role in STRIPPED else "that the authors would have chosen"
             raise NotTestedError(f"The texts {which} cannot be studied: {error}") from error
 
-    def check_enough(self, role: Role) -> None:
-        """Raise LayerclaimsError where a corpus has too few different texts; nothing is loaded for it."""
-        captured = self._captured(role)
-        check_enough(self.corpus(role), n_texts=captured["n_texts"], fewer=captured["fewer"])
-
-    def choose(self, role: Role) -> Selection:
-        """The documents of a corpus that are read: it takes the tokenizer and no weights. Raises LayerclaimsError."""
-        if role not in self._chosen:
-            how = ("n_texts", "context", "seed", "fewer", "in_order")
-            captured = {name: value for name, value in self._captured(role).items() if name in how}
-            self._chosen[role] = select(self.corpus(role), Tokenizer(self.source), **captured)
-        return self._chosen[role]
-
-    def _captured(self, role: Role) -> dict[str, Any]:
-        """What is captured of a corpus, as `capture` and `capture_key` take it."""
-        protocol = self.protocol
-        return {
-            "n_texts": protocol.n_texts,
-            "context": protocol.context,
-            "seed": protocol.seed,
-            "dtype": self.dtype,
-            "initialise": self.initialise,
-            "fewer": protocol.fewer or role not in PLAIN,
-            "in_order": role == PUBLISHED,
-        }
-
     def has_states(self, role: Role) -> bool:
         """Whether a corpus' states were captured by an earlier run. Raises as `corpus`."""
         key = capture_key(self.source, self.corpus(role).sha256, **self._captured(role))
@@ -290,18 +202,6 @@ class Inputs:
     def corpora_read(self) -> tuple[Role, ...]:
         """The corpora whose states were asked for, without those that are another one without punctuation."""
         return tuple(role for role in ROLES if role in self._stores and role not in STRIPPED)
-
-    def role(self, role: Role) -> Role:
-        """The corpus that stands for another one under the protocol: the authors chose other texts for transfer."""
-        return PUBLISHED if role == "transfer" and self.protocol.published else role
-
-    @property
-    def first_position(self) -> int:
-        """The first position that counts.
-
-        Position 0, where many models put one activation a hundred times the usual size, counts as published only.
-        """
-        return 0 if self.protocol.published else 1
 
     def mended(self, measure: Callable[[], T]) -> T:
         """What `measure` gives. Where it meets damaged states, those are captured again and it starts anew.

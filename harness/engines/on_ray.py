@@ -33,17 +33,17 @@ def run_on_ray(
     its status comes back. Without an address there is a cluster of this machine alone for as long as it takes. Raises
     LayerclaimsError where Ray is not installed, the cluster is not there, or has fewer processors than workers.
     """
+    if workers is not None and address is None:
+        _check_processors(workers, _cores())  # before Ray takes its seconds to start
     ray = _imported(ALWAYS if address else ALWAYS | ALONE)
     _start(ray, address)
     try:
-        nodes = [node for node in ray.nodes() if node["Alive"]]
-        total = int(ray.cluster_resources().get("CPU", 0))
-        n_workers = workers or len(nodes)
-        if n_workers > total:
-            raise LayerclaimsError(
-                f"--workers {n_workers} is not possible: the Ray cluster has {total} processors; lower it."
-            )
-        threads = max(1, total // n_workers)
+        nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+        processors = [n for n in nodes if n > 0] or [0]
+        n_workers = workers or len(processors)
+        _check_processors(n_workers, sum(processors))
+        # no more than the smallest node has: what no node can hold would wait for ever
+        threads = min(sum(processors) // n_workers, min(processors))
         run = ray.remote(num_cpus=threads, max_retries=RETRIES, scheduling_strategy="SPREAD")(_run)
         given = {"OMP_NUM_THREADS": str(threads), **environment}
         waiting = [run.remote(list(command), given, str(cwd)) for _ in range(n_workers)]
@@ -55,6 +55,17 @@ def run_on_ray(
         return outcomes
     finally:
         ray.shutdown()
+
+
+def _check_processors(workers: int, total: int) -> None:
+    if workers > total:
+        raise LayerclaimsError(
+            f"--workers {workers} is not possible: the Ray cluster has {total} processors; lower it."
+        )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _run(command: list[str], environment: dict[str, str], cwd: str) -> tuple[int, str]:
@@ -90,8 +101,7 @@ def _start(ray: Any, address: str | None) -> None:
         if address is not None:
             ray.init(address=address, **quiet)
         else:
-            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-            ray.init(num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+            ray.init(num_cpus=_cores(), include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = f"The Ray cluster {shown(address)} cannot be joined" if address else "Ray cannot be started"
         first = str(error).strip().partition("\n")[0].rstrip(".")

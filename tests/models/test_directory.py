@@ -34,12 +34,16 @@ def edit(path, **entries):
 class TestWhatIsThere:
     def test_an_adapter_beside_the_weights(self, model):
         (model / "adapter_config.json").write_text("{}")
-        refused(model, r"has an adapter, 'adapter_config\.json', in .*; merge it into its base model")
+        refused(
+            model,
+            r"has an adapter, 'adapter_config\.json', in .*; name the base model, and this directory as --adapter",
+        )
 
     def test_an_adapter_only(self, tmp_path):
         (tmp_path / "adapter_model.safetensors").write_bytes(b"")
         refused(
-            tmp_path, r"has an adapter, 'adapter_model\.safetensors', in .*, and no whole model; merge it"
+            tmp_path,
+            r"has an adapter, 'adapter_model\.safetensors', in .*, and no whole model; name the base model",
         )
 
     @pytest.mark.parametrize("file", ["pytorch_model.bin", "model.pt", "consolidated.00.pth"])

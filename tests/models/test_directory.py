@@ -90,8 +90,8 @@ class TestWhatIsThere:
     def test_a_sentencepiece_model_whose_package_is_missing(self, tmp_path, monkeypatch):
         path = tiny.build("llama", tmp_path / "m")
         (path / "tokenizer.json").unlink()
-        (path / "tokenizer.model").write_bytes(b"\x0a\x05\x0a\x03abc")
-        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+        (path / "tokenizer.model").write_bytes(b"read by nobody")
+        monkeypatch.setattr("layerclaims.models.tokenizer.find_spec", lambda _: None)
         with pytest.raises(
             LayerclaimsError, match=r"its tokenizer\.model is read with the packages sentencepiece"
         ):

@@ -1,7 +1,7 @@
 """A LoRA adapter: its files, named and hashed; and a model with it merged in by the package peft."""
 
-import importlib.util
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ class Adapter:
 
 def check_adapter_name(name: str) -> None:
     """Raise LayerclaimsError for what can be seen without network or hashing."""
-    if importlib.util.find_spec("peft") is None:
+    if find_spec("peft") is None:
         raise LayerclaimsError(
             f"The adapter {shown(name)} is applied by the package peft, which is not installed; install "
             "layerclaims[adapter], or give a model into which it is merged."

@@ -1,9 +1,9 @@
 """The format of a model's numbers: the one that is asked for, or the checkpoint's own."""
 
-import importlib.util
 import logging
 from collections import Counter
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any, Final
 
 from layerclaims.errors import LayerclaimsError
@@ -20,7 +20,7 @@ def check_format(asked: str) -> None:
     if asked == AUTO:
         return
     check_dtype(asked)
-    if asked in QUANTISED and importlib.util.find_spec("bitsandbytes") is None:
+    if asked in QUANTISED and find_spec("bitsandbytes") is None:
         raise LayerclaimsError(
             f"--dtype {asked} needs the package bitsandbytes, which is not installed; install layerclaims[quantised], "
             "or use --dtype bfloat16."

@@ -1,8 +1,8 @@
 """Tokenizer: a model's own, with its own default for special tokens."""
 
 import functools
-import importlib.util
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,9 +78,9 @@ def _load_tokenizer(path: str, gguf_file: str | None, name: str, sha256: str) ->
 def _way_out(directory: Path) -> str:
     """What to do about a tokenizer that cannot be read."""
     pieces = [file for file in _SENTENCEPIECE if (directory / file).is_file()]
-    if not pieces or (directory / "tokenizer.json").is_file() or importlib.util.find_spec("sentencepiece"):
+    if not pieces or (directory / "tokenizer.json").is_file() or find_spec("sentencepiece"):
         return WAY_OUT
     return (
-        f"its {pieces[0]} is read with the packages sentencepiece and protobuf: install them, or save the tokenizer "
-        "with a tokenizer.json"
+        f"its {pieces[0]} is read with the packages sentencepiece and protobuf: install layerclaims[sentencepiece], or "
+        "save the tokenizer with a tokenizer.json"
     )

@@ -115,7 +115,7 @@ class TestAdapter:
 
 
 def test_without_peft_the_package_is_named(base, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("layerclaims.models.adapter.find_spec", lambda _: None)
     with pytest.raises(LayerclaimsError, match=r"which is not installed; install layerclaims\[adapter\]"):
         check_model_name(str(base), adapter="./x")
 

@@ -34,12 +34,16 @@ def edit(path, **entries):
 class TestWhatIsThere:
     def test_an_adapter_beside_the_weights(self, model):
         (model / "adapter_config.json").write_text("{}")
-        refused(model, r"has an adapter, 'adapter_config\.json', in .*; merge it into its base model")
+        refused(
+            model,
+            r"has an adapter, 'adapter_config\.json', in .*; name the base model, and this directory as --adapter",
+        )
 
     def test_an_adapter_only(self, tmp_path):
         (tmp_path / "adapter_model.safetensors").write_bytes(b"")
         refused(
-            tmp_path, r"has an adapter, 'adapter_model\.safetensors', in .*, and no whole model; merge it"
+            tmp_path,
+            r"has an adapter, 'adapter_model\.safetensors', in .*, and no whole model; name the base model",
         )
 
     @pytest.mark.parametrize("file", ["pytorch_model.bin", "model.pt", "consolidated.00.pth"])
@@ -86,8 +90,8 @@ class TestWhatIsThere:
     def test_a_sentencepiece_model_whose_package_is_missing(self, tmp_path, monkeypatch):
         path = tiny.build("llama", tmp_path / "m")
         (path / "tokenizer.json").unlink()
-        (path / "tokenizer.model").write_bytes(b"\x0a\x05\x0a\x03abc")
-        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+        (path / "tokenizer.model").write_bytes(b"read by nobody")
+        monkeypatch.setattr("layerclaims.models.tokenizer.find_spec", lambda _: None)
         with pytest.raises(
             LayerclaimsError, match=r"its tokenizer\.model is read with the packages sentencepiece"
         ):

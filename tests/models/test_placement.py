@@ -94,7 +94,7 @@ def test_with_enough_memory_nothing_is_spread(sharded):
     ],
 )
 def test_what_cannot_be_honoured_is_one_sentence(sharded, options, why, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("layerclaims.models.formats.find_spec", lambda _: None)
     with pytest.raises(LayerclaimsError, match=why):
         LanguageModel.load(resolve(str(sharded)), **{"device": "cpu", **options})
 

@@ -44,7 +44,7 @@ GLUE: Final = (
     ),
     Mutant(
         name="texts whatever the seed",
-        file="experiments/inputs.py",
+        file="experiments/subject.py",
         before='            "seed": protocol.seed,\n',
         after='            "seed": 0,\n',
         tests=(f"{_MEASURED}::test_another_seed_reads_other_texts",),
@@ -149,7 +149,7 @@ GLUE: Final = (
     # --- positions
     Mutant(
         name="position 0 in the probe",
-        file="experiments/inputs.py",
+        file="experiments/subject.py",
         before="return 0 if self.protocol.published else 1",
         after="return 0",
         tests=(f"{_POSITION_0}[linear]",),

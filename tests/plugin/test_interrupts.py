@@ -32,7 +32,7 @@ def holding(module, name, point):
     setattr(module, name, changed)
 
 def pytest_configure(config):
-    holding("layerclaims.experiments.inputs", "select", "texts")
+    holding("layerclaims.experiments.subject", "select", "texts")
     holding("layerclaims.activations.capture", "_capture_shards", "capture")
     holding("layerclaims.probing.fit", "fit_folds", "fit")
     holding("layerclaims.recording.exhibits", "exhibits", "teardown")

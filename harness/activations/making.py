@@ -26,7 +26,8 @@ def made_with(model: LanguageModel) -> dict[str, str]:
 
     device = model.device
     name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
-    found = {"device": f"{device.type}{name}"} | {name: metadata.version(name) for name in MADE_WITH}
+    spread = ", spread over devices" if model.spread else ""
+    found = {"device": f"{device.type}{name}{spread}"} | {name: metadata.version(name) for name in MADE_WITH}
     return dict(sorted(found.items()))
 
 

@@ -41,7 +41,8 @@ class LanguageModel:
         self._pass = anatomy.listen()
         self.device = input_device(decoder)
         # weights that come and go with a forward pass serve one at a time
-        self.passes = 2 if self.device.type == "cpu" and not is_spread(decoder) else 1
+        self.spread = is_spread(decoder)
+        self.passes = 2 if self.device.type == "cpu" and not self.spread else 1
         longest = getattr(decoder.config, "max_position_embeddings", None)
         self.max_context = longest if isinstance(longest, int) and longest > 0 else None  # tokens
         self._vocabulary = decoder.get_input_embeddings().num_embeddings  # type: ignore[operator]

@@ -13,13 +13,12 @@ from layerclaims.recording.environment import environment, git_commit
 from layerclaims.recording.exhibits import Exhibits, left_out
 from layerclaims.results.figure_records import FIGURES, FigureRecord
 from layerclaims.results.file import plain, sealed
+from layerclaims.results.model_records import AdapterRecord, ModelRecord
 from layerclaims.results.records import (
     SCHEMA_VERSION,
-    AdapterRecord,
     ClaimRecord,
     CorpusRecord,
     HarnessRecord,
-    ModelRecord,
     ProtocolRecord,
     Results,
     SelectedRecord,

@@ -59,11 +59,11 @@ def _table(record: type, schema: dict[str, Any]) -> Iterator[str]:
 
 def text() -> str:
     """The whole page."""
-    from layerclaims.results import figure_records, records
+    from layerclaims.results import figure_records, model_records, records
     from layerclaims.results.file import schema
 
     whole = schema()
-    found = {**vars(figure_records), **vars(records)}
+    found = {**vars(figure_records), **vars(model_records), **vars(records)}
     blocks = [HEAD + f"The version of the schema is {records.SCHEMA_VERSION}.\n", "## Results\n"]
     blocks += [f"{records.Results.__doc__}\n", *_table(records.Results, whole)]
     for name, part in whole["$defs"].items():

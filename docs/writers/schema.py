@@ -59,11 +59,18 @@ def _table(record: type, schema: dict[str, Any]) -> Iterator[str]:
 
 def text() -> str:
     """The whole page."""
-    from layerclaims.results import change_records, figure_records, picture_records, records, walk_records
+    from layerclaims.results import (
+        change_records,
+        figure_records,
+        model_records,
+        picture_records,
+        records,
+        walk_records,
+    )
     from layerclaims.results.file import schema
 
     whole = schema()
-    modules = (figure_records, picture_records, change_records, walk_records, records)
+    modules = (figure_records, picture_records, change_records, walk_records, model_records, records)
     found = {name: thing for module in modules for name, thing in vars(module).items()}
     blocks = [HEAD + f"The version of the schema is {records.SCHEMA_VERSION}.\n", "## Results\n"]
     blocks += [f"{records.Results.__doc__}\n", *_table(records.Results, whole)]

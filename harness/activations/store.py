@@ -18,7 +18,7 @@ from layerclaims.runtime.paths import MANIFEST, key_name
 from layerclaims.runtime.text import shown
 from numpy.typing import NDArray
 
-STORE_VERSION: Final = 2
+STORE_VERSION: Final = 3
 
 
 class ActivationStore:

@@ -15,13 +15,12 @@ from layerclaims.recording.pictures import REDUCTIONS, pictures
 from layerclaims.results.compare import against
 from layerclaims.results.figure_records import FIGURES, FigureRecord
 from layerclaims.results.file import plain, sealed
+from layerclaims.results.model_records import AdapterRecord, ModelRecord
 from layerclaims.results.records import (
     SCHEMA_VERSION,
-    AdapterRecord,
     ClaimRecord,
     CorpusRecord,
     HarnessRecord,
-    ModelRecord,
     ProtocolRecord,
     Results,
     SelectedRecord,

@@ -8,7 +8,7 @@ import pytest
 from layerclaims import RAW, TRANSFER, accuracy, difference, measurement, quarter
 from layerclaims.corpora.selection import select
 from layerclaims.errors import LayerclaimsError, NotTestedError
-from layerclaims.experiments import inputs, plan
+from layerclaims.experiments import plan, subject
 from layerclaims.experiments.measurement import Values
 from layerclaims.experiments.norms import norms_by_state
 from layerclaims.experiments.probes import layer_probe, transferred
@@ -117,7 +117,7 @@ def test_too_few_texts_are_refused_before_the_model_is_looked_for(study, monkeyp
 
 def test_texts_are_chosen_once(study, monkeypatch):
     asked = []
-    monkeypatch.setattr(inputs, "select", lambda *given, **how: asked.append(1) or select(*given, **how))
+    monkeypatch.setattr(subject, "select", lambda *given, **how: asked.append(1) or select(*given, **how))
     plan.make_plan([(study, [rule("last-layer-norm-dominates")], ())]).prepare()
     assert asked == [1]
     assert study.store("main").n_documents == 40

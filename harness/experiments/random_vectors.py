@@ -4,12 +4,12 @@ from typing import Final
 
 import numpy as np
 from layerclaims.experiments import fitted
+from layerclaims.experiments.conditions import chosen_folds, each_fold
 from layerclaims.experiments.measurement import Series, Values, measurement
-from layerclaims.experiments.probes import fit_folds
 from layerclaims.experiments.sgd import WEIGHT, Cell
 from layerclaims.experiments.sgd import fitted as fitted_by_sgd
 from layerclaims.experiments.study import Study
-from layerclaims.probing import answers, vectors
+from layerclaims.probing import answers, fit, vectors
 from layerclaims.probing.sgd import Task
 from layerclaims.probing.transforms import Transform, predict, standardised_unit
 from layerclaims.probing.vectors import Vectors
@@ -18,11 +18,19 @@ from numpy.typing import NDArray
 
 @measurement("main", name="trained-on-random", weight=0.5)
 def random_probe(study: Study) -> Values:
-    """A probe trained and tested on isotropic directions that have the norms of the standardised vectors."""
+    """A probe trained and tested on isotropic directions that have the norms of the standardised vectors.
+
+    As many folds are fitted as hold enough documents: the answers are at chance, and far from the pass mark.
+    """
     drawn, norms = _blank(study)
     vectors.fill_directions(drawn.flat, norms, study.rng(16))
-    probes = fit_folds("layer probe on random vectors", drawn)
-    return fitted.counted(drawn, {RANDOM_TRAINED.name: answers.held_out(drawn, probes)}, probes)
+    folds = chosen_folds(drawn)
+    fits = fit.fit_folds(drawn, folds=folds)
+    named, probes = {}, []
+    for fold, probe in zip(each_fold("layer probe on random vectors", folds), fits, strict=True):
+        named[fold] = probe.predict(drawn.flat[drawn.tested(fold)])
+        probes.append(probe)
+    return fitted.counted_folds(RANDOM_TRAINED.name, drawn, named, probes)
 
 
 RANDOM_TRAINED: Final = Series("trained on random", random_probe)

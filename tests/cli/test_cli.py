@@ -27,7 +27,9 @@ from tests.computed_results import computed
 from tests.test_cache import KEY, make_measurements, make_states
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("run", "report", "compare", "verify", "cache", "explain", "schema", "capture", "fetch")
+COMMANDS = (
+    "run", "work", "sweep", "report", "compare", "verify", "cache", "explain", "schema", "capture", "fetch",
+)  # fmt: skip
 ACTIONS = ("list", "verify", "prune", "path")
 Said = Callable[..., tuple[int, str, str]]
 

@@ -33,7 +33,7 @@ def holding(module, name, point):
 
 def pytest_configure(config):
     holding("layerclaims.experiments.subject", "select", "texts")
-    holding("layerclaims.activations.capture", "_capture_shards", "capture")
+    holding("layerclaims.activations.making", "capture_shard", "capture")
     holding("layerclaims.probing.fit", "fit_folds", "fit")
     holding("layerclaims.recording.exhibits", "exhibits", "teardown")
     holding("layerclaims.recording.assemble", "assemble", "results")

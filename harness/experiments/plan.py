@@ -12,6 +12,7 @@ from layerclaims.activations.capture import SPARE_BYTES
 from layerclaims.corpora.corpus import PLAIN, ROLES, Role
 from layerclaims.errors import LayerclaimsError, NotTestedError
 from layerclaims.experiments.measurement import Measurement
+from layerclaims.experiments.pictures import planes
 from layerclaims.experiments.study import Study
 from layerclaims.protocol import Protocol
 from layerclaims.runtime import progress as screen
@@ -43,6 +44,14 @@ def needed(study: Study, declarations: Iterable[Declaration | None]) -> tuple[Me
                     needs = need.all_needs(study.protocol.name)
                     found.update((one.name, one) for one in needs if isinstance(one, Measurement))
     return tuple(found.values())
+
+
+def in_pictures(study: Study) -> tuple[Measurement, ...]:
+    """What the report of a run shows of the states, whatever is claimed of them; of an untrained twin nothing."""
+    with contextlib.suppress(NotTestedError):
+        study.check(planes)
+        return () if study.initialise is not None else (planes,)
+    return ()
 
 
 def cost(declaration: Declaration | None, protocol: Protocol) -> tuple[tuple[int, ...], float]:
@@ -80,7 +89,7 @@ def make_plan(wanted: Sequence[tuple[Study, Sequence[Declaration | None], Collec
             (
                 study,
                 tuple(role for role in ROLES if role in more or role in roles_of(study, declarations)),
-                needed(study, declarations),
+                (*needed(study, declarations), *in_pictures(study)),
             )
             for study, declarations, more in wanted
         )

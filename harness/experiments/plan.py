@@ -46,14 +46,6 @@ def needed(study: Study, declarations: Iterable[Declaration | None]) -> tuple[Me
     return tuple(found.values())
 
 
-def in_pictures(study: Study) -> tuple[Measurement, ...]:
-    """What the report of a run shows of the states, whatever is claimed of them; of an untrained twin nothing."""
-    with contextlib.suppress(NotTestedError):
-        study.check(planes)
-        return () if study.initialise is not None else (planes,)
-    return ()
-
-
 def cost(declaration: Declaration | None, protocol: Protocol) -> tuple[tuple[int, ...], float]:
     """What a claim takes, to judge cheap ones first: corpora beside the main one, then the time of its measurements.
 
@@ -83,13 +75,16 @@ def roles_of(study: Study, declarations: Sequence[Declaration | None]) -> tuple[
 
 
 def make_plan(wanted: Sequence[tuple[Study, Sequence[Declaration | None], Collection[str]]]) -> "Plan":
-    """The plan of some studies: of each what claims declare, and corpora that are read whatever they declare."""
+    """The plan of some studies: of each what claims declare, and corpora that are read whatever they declare.
+
+    The report shows the states of a model, though not of its untrained twin.
+    """
     return Plan(
         studies=tuple(
             (
                 study,
                 tuple(role for role in ROLES if role in more or role in roles_of(study, declarations)),
-                (*needed(study, declarations), *in_pictures(study)),
+                (*needed(study, declarations), *(() if study.initialise is not None else (planes,))),
             )
             for study, declarations, more in wanted
         )

@@ -11,6 +11,7 @@ from layerclaims.errors import LayerclaimsError, NotTestedError
 from layerclaims.experiments import plan, subject
 from layerclaims.experiments.measurement import Values
 from layerclaims.experiments.norms import norms_by_state
+from layerclaims.experiments.pictures import planes
 from layerclaims.experiments.probes import layer_probe, transferred
 from layerclaims.experiments.study import Study
 from layerclaims.protocol import Protocol, resolve_options
@@ -43,7 +44,7 @@ def test_a_claim_about_norms_asks_for_no_other_corpus(study):
     made = plan.make_plan([(study, [rule("last-layer-norm-dominates")], ())])
     ((_, roles, measurements),) = made.studies
     assert roles == ("main",)
-    assert measurements == (norms_by_state,)
+    assert measurements == (norms_by_state, planes)  # and what the report shows of the states
     made.prepare()  # the other corpus is not there at all
     assert study.corpora_read == ("main",)
 

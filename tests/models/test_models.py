@@ -334,7 +334,12 @@ class TestNames:
         import gguf.gguf_reader
 
         read, own = [], gguf.GGUFReader
-        monkeypatch.setattr(gguf.gguf_reader, "GGUFReader", lambda path: read.append(path) or object())
+
+        class Counting:
+            def __init__(self, path):
+                read.append(path)
+
+        monkeypatch.setattr(gguf.gguf_reader, "GGUFReader", Counting)
         file = tmp_path / "m.gguf"
         file.write_bytes(b"GGUF\x03\0\0\0" + bytes(16))  # no tensor and no entry
         with gguf_read_once("m.gguf"):

@@ -88,9 +88,8 @@ def capture_shard(
     shape = (plan.n_states, len(ids), plan.n_positions, plan.hidden_size)
     out = memory[: math.prod(shape)].view(shape)
     rounds = math.ceil(len(ids) / TOGETHER / plan.batch_size)
-    size = math.ceil(
-        len(ids) / TOGETHER / rounds
-    )  # the last shard has fewer, and a share of them for everyone
+    # the last shard has fewer, and a share of them for everyone
+    size = math.ceil(len(ids) / TOGETHER / rounds)
     batches = [slice(start, start + size) for start in range(0, len(ids), size)]
     for _ in pool.map(lambda batch: model.states(ids[batch], out=out[:, batch]), batches):
         pass

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 def random_probe(study: Study) -> Values:
     """A probe trained and tested on isotropic directions that have the norms of the standardised vectors.
 
-    As many folds are fitted as hold enough documents: the answers are at chance, and far from the pass mark.
+    As many folds are fitted as hold enough documents, as under other conditions.
     """
     drawn, norms = _blank(study)
     vectors.fill_directions(drawn.flat, norms, study.rng(16))

@@ -9,7 +9,7 @@ from layerclaims.errors import LayerclaimsError
 from layerclaims.models.digests import of_files
 from layerclaims.models.download import download_files
 from layerclaims.models.files import is_directory, is_file, names_in, read_json
-from layerclaims.models.names import parse
+from layerclaims.models.names import parse, parse_folder
 from layerclaims.models.weights import read_headers
 from layerclaims.runtime.text import brief, shown
 
@@ -35,14 +35,9 @@ def check_adapter_name(name: str) -> None:
             f"The adapter {shown(name)} is applied by the package peft, which is not installed; install "
             "layerclaims[adapter], or give a model into which it is merged."
         )
-    found = parse(name)
+    found = parse_folder(name, "an adapter")
     if found.kind == "directory":
         _check(Path(found.where), name)
-    elif found.kind != "hub" or found.file is not None:
-        raise LayerclaimsError(
-            f"{shown(name)} is not the name of an adapter: give an id of the hub (owner/name, with @REVISION if "
-            "wanted) or a directory (./DIR or local:DIR)."
-        )
 
 
 def resolve_adapter(name: str, *, offline: bool = False) -> Adapter:

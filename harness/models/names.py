@@ -76,6 +76,17 @@ def hub_id(name: str) -> str | None:
     return found.where if found.kind == "hub" and found.file is None else None
 
 
+def parse_folder(name: str, what: str) -> Name:
+    """The directory, or the repository of the hub, that the name of `what` means; raises LayerclaimsError else."""
+    found = parse(name)
+    if found.kind == "directory" or (found.kind == "hub" and found.file is None):
+        return found
+    raise LayerclaimsError(
+        f"{shown(name)} is not the name of {what}: give an id of the hub (owner/name, with @REVISION if wanted) or a "
+        "directory (./DIR or local:DIR)."
+    )
+
+
 def _file_of_weights(name: str) -> LayerclaimsError:
     """What to say of a weights file that is named in place of the model's folder."""
     folder = os.path.dirname(name.removeprefix("local:")) or "."  # noqa: PTH120  as it was typed

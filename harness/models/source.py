@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from layerclaims.corpora.packages import package_file
-from layerclaims.errors import LayerclaimsError
 from layerclaims.models.adapter import Adapter, check_adapter_name, resolve_adapter
 from layerclaims.models.digests import of_file, of_files
 from layerclaims.models.directory import (
@@ -27,7 +26,7 @@ from layerclaims.models.directory import (
 from layerclaims.models.download import download, download_files
 from layerclaims.models.files import is_file
 from layerclaims.models.gguf import check_gguf_file
-from layerclaims.models.names import SourceKind, parse
+from layerclaims.models.names import SourceKind, parse, parse_folder
 from layerclaims.runtime.files import sha256_lines
 from layerclaims.runtime.text import described, shown
 
@@ -165,14 +164,9 @@ def _of_model(name: str, *, offline: bool, own_tokenizer: bool) -> ModelSource:
 
 def _tokenizer_name(name: str, *, offline: bool = False, fetch: bool = False) -> Path:
     """The directory of a tokenizer that is named by itself; one of the hub only with `fetch`."""
-    found = parse(name)
+    found = parse_folder(name, "a tokenizer")
     if found.kind == "directory":
         tokenizer_files(Path(found.where), name)
-    elif found.kind != "hub" or found.file is not None:
-        raise LayerclaimsError(
-            f"{shown(name)} is not the name of a tokenizer: give an id of the hub (owner/name, with @REVISION if "
-            "wanted) or a directory (./DIR or local:DIR)."
-        )
     elif fetch:
         directory, _ = download_files(
             f"tokenizer {shown(name)}",

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from layerclaims.experiments.plan import Plan
 
 MODULE: Final = "layerclaims.plugin.working"
-USEFUL: Final = (
-    0,
-    1,
-)  # exit statuses of a worker that came to its end; 1: a measurement failed, as it will here
+# exit statuses of a worker that came to its end; 1: a measurement failed, as it will here
+USEFUL: Final = (0, 1)
 
 
 def spread(plan: "Plan", config: pytest.Config, settings: Settings) -> None:

@@ -13,6 +13,7 @@ from layerclaims.probing.lockstep import side_by_side
 from layerclaims.probing.objective import BLOCK, Objective, Rows, TrainingSet, Value
 from layerclaims.probing.scaling import Floats, as_tensor, reciprocal_norms
 from layerclaims.runtime import threads as cores
+from layerclaims.runtime.devices import computing
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -97,12 +98,16 @@ class LayerProbe:
     before. On samples, where the processor multiplies bfloat16 matrices faster, centred features, weights and
     errors are rounded to it (a relative error of 2^-9, without a sign that persists), and an eighth of X's memory
     holds them. The fit on all rows, and so the certificate, is of float32.
+
+    On a GPU the products and the changes of coordinates are computed there, all of them in float32 and their sums in
+    float64. LayerclaimsError where its memory runs out.
     """
 
     l2: float = L2
     tolerance: float = TOLERANCE  # relative objective gap
     max_iterations: int = 400
     standardise: bool = True
+    device: str = "cpu"  # torch's name of the one that computes; it has float64
 
     def __post_init__(self) -> None:
         """Refuse what has no minimum."""
@@ -157,6 +162,7 @@ class LayerProbe:
         The sets of a series grow: each holds the one before, and is fitted from its solution and with what its
         solver learnt of the curvature. Series advance side by side, as in `fit_together`. ValueError as `fit`.
         """
+        import torch
         from threadpoolctl import threadpool_limits
 
         sets = [one for grown in series for one in grown]
@@ -165,7 +171,11 @@ class LayerProbe:
         descents = [Descent() for _ in series]
         probes: list[list[Probe]] = [[] for _ in series]
         # numpy's own threads spin on after each small product and take the cores from the large ones
-        with threadpool_limits(1, user_api="blas"), cores.workers() as pool:
+        with (
+            threadpool_limits(1, user_api="blas"),
+            cores.workers() as pool,
+            computing("The fit of the layer probe", torch.device(self.device)),
+        ):
             objective = Objective(
                 X,
                 sets,
@@ -173,8 +183,9 @@ class LayerProbe:
                 n_labels=n_labels,
                 l2=self.l2,
                 standardise=self.standardise,
-                rounds=multiplies_bfloat16(),
+                rounds=self.device == "cpu" and multiplies_bfloat16(),
                 pool=pool,
+                device=self.device,
             )
             for step in range(steps):
                 problems = range(step, len(sets), steps)

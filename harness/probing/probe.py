@@ -162,7 +162,6 @@ class LayerProbe:
         The sets of a series grow: each holds the one before, and is fitted from its solution and with what its
         solver learnt of the curvature. Series advance side by side, as in `fit_together`. ValueError as `fit`.
         """
-        import torch
         from threadpoolctl import threadpool_limits
 
         sets = [one for grown in series for one in grown]
@@ -174,7 +173,7 @@ class LayerProbe:
         with (
             threadpool_limits(1, user_api="blas"),
             cores.workers() as pool,
-            computing("The fit of the layer probe", torch.device(self.device)),
+            computing("The fit of the layer probe", self.device),
         ):
             objective = Objective(
                 X,

@@ -118,7 +118,7 @@ def fit_sgd(
     _check(x, y, tasks, n_labels)
     on = torch.device(device)
     workers = torch.get_num_threads() if on.type == "cpu" else 1
-    with computing("The published procedure", on), cores.workers(workers) as pool:
+    with computing("The published procedure", device), cores.workers(workers) as pool:
         matrix, labels = placed(as_tensor(x), on), torch.from_numpy(np.array(y, dtype=np.int64)).to(on)
         layers = [_Layer(x, y, task, n_labels, on) for task in tasks]
         groups = _planned(_alike(layers), workers)

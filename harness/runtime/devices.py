@@ -33,13 +33,13 @@ def placed(matrix: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
 
 
 @contextmanager
-def computing(what: str, device: "torch.device") -> Iterator[None]:
-    """Compute on a device, with products of float32 matrices in float32; nothing to do on the processor.
+def computing(what: str, device: str) -> Iterator[None]:
+    """Compute on a device, by torch's name of it, with products of float32 matrices in float32.
 
-    A GPU may round the factors of such products to TF32, with 10 bits after the point, where a process allows it.
-    Raises LayerclaimsError, which begins with `what`, where the device's memory runs out.
+    On the processor there is nothing to do. A GPU may round the factors of such products to TF32, with 10 bits after
+    the point, where a process allows it. Raises LayerclaimsError, which begins with `what`, where the device's memory runs out.
     """
-    if device.type == "cpu":
+    if device == "cpu":
         yield
         return
     with _float32_products():

@@ -117,14 +117,14 @@ class TestComputing:
             pytest.raises(
                 LayerclaimsError, match=r"^The fit ran out of the memory of cuda:1; .*--device cpu\.$"
             ),
-            devices.computing("The fit", torch.device("cuda:1")),
+            devices.computing("The fit", "cuda:1"),
         ):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
     def test_another_error_stays(self):
         with (
             pytest.raises(RuntimeError, match="another"),
-            devices.computing("The fit", torch.device("cuda")),
+            devices.computing("The fit", "cuda"),
         ):
             raise RuntimeError("another")
 
@@ -132,7 +132,7 @@ class TestComputing:
     def test_products_are_of_float32_whatever_the_process_allows(self, allowed):
         torch.set_float32_matmul_precision(allowed)
         try:
-            with devices.computing("The fit", torch.device("cuda")):
+            with devices.computing("The fit", "cuda"):
                 assert not torch.backends.cuda.matmul.allow_tf32
                 assert torch.get_float32_matmul_precision() == "highest"
             assert torch.get_float32_matmul_precision() == allowed
@@ -147,7 +147,7 @@ class TestComputing:
         products = torch.backends.cuda.matmul
         products.fp32_precision = allowed
         try:
-            with devices.computing("The fit", torch.device("cuda")):
+            with devices.computing("The fit", "cuda"):
                 assert products.fp32_precision == "ieee"
                 assert not products.allow_tf32  # torch says so only where both names say the same
             assert products.fp32_precision == allowed
@@ -159,7 +159,7 @@ class TestComputing:
         monkeypatch.setattr(
             layerclaims.probing.probe,
             "computing",
-            lambda what, device: seen.append(device.type) or devices.computing(what, device),
+            lambda what, device: seen.append(device) or devices.computing(what, device),
         )
         with pretend.gpu(monkeypatch):
             LayerProbe(device=pretend.GPU).fit(data[0][:100], data[1][:100])

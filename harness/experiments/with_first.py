@@ -36,8 +36,8 @@ class WithFirst:
         raw, unit = raw.over_folds(), unit.over_folds()
         if first.shape[1]:
             one = np.zeros(len(first), dtype=np.int64)
-            raw += moments.state_moments(first, one, unit=False, first=0)
-            unit += moments.state_moments(scaled, one, self._halves, unit=True, first=0)
+            raw += moments.state_moments(first, one, unit=False, first=0, device=self._device)
+            unit += moments.state_moments(scaled, one, self._halves, unit=True, first=0, device=self._device)
         self._paths["raw"].update(state, raw)
         self._paths["unit"].update(state, unit)
         self._ranks.append(subspaces.effective_rank(unit.covariance(), self._device))

@@ -37,7 +37,8 @@ def computing(what: str, device: str) -> Iterator[None]:
     """Compute on a device, by torch's name of it, with products of float32 matrices in float32.
 
     On the processor there is nothing to do. A GPU may round the factors of such products to TF32, with 10 bits after
-    the point, where a process allows it. Raises LayerclaimsError, which begins with `what`, where the device's memory runs out.
+    the point, where a process allows it. Raises LayerclaimsError, which begins with `what`, where the device's memory
+    runs out.
     """
     if device == "cpu":
         yield

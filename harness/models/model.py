@@ -12,6 +12,7 @@ from layerclaims.models.placement import Offload, input_device, is_spread
 from layerclaims.models.source import ModelSource
 from layerclaims.models.tokenizer import Tokenizer
 from layerclaims.models.unembedding import Unembedding, unembedding_of
+from layerclaims.runtime.devices import float32_products
 from layerclaims.runtime.dtypes import states_in
 from layerclaims.runtime.text import shown
 
@@ -168,7 +169,11 @@ class LanguageModel:
         here = self._pass
         here.begin(out)
         try:
-            with torch.inference_mode(), enough_for(f"The model {shown(self.facts.name)}"):
+            with (
+                torch.inference_mode(),
+                float32_products(self.device.type),
+                enough_for(f"The model {shown(self.facts.name)}"),
+            ):
                 self._decoder(input_ids=ids.to(self.device), use_cache=False, **self._without)
                 if self._anatomy.norm is None:
                     here.keep(self.n_states - 1, out[-2])

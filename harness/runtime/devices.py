@@ -34,20 +34,15 @@ def placed(matrix: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
 
 @contextmanager
 def computing(what: str, device: str) -> Iterator[None]:
-    """Compute on a device, by torch's name of it, with products of float32 matrices in float32.
+    """Compute on a device, by torch's name of it, with `float32_products`.
 
-    On the processor there is nothing to do. A GPU may round the factors of such products to TF32, with 10 bits after
-    the point, where a process allows it. Raises LayerclaimsError, which begins with `what`, where the device's memory
-    runs out.
+    Raises LayerclaimsError, which begins with `what`, where the memory of another one than the processor runs out.
     """
-    if device == "cpu":
-        yield
-        return
-    with _float32_products():
+    with float32_products(device):
         try:
             yield
         except RuntimeError as error:  # torch.OutOfMemoryError is one
-            if not _EXHAUSTED.search(str(error)):
+            if device == "cpu" or not _EXHAUSTED.search(str(error)):
                 raise
             raise LayerclaimsError(
                 f"{what} ran out of the memory of {device}; end what else runs there, or give --device cpu."
@@ -55,8 +50,15 @@ def computing(what: str, device: str) -> Iterator[None]:
 
 
 @contextmanager
-def _float32_products() -> Iterator[None]:
-    """No TF32 in the whole process; both of torch's names for that are kept in step, since products refuse others."""
+def float32_products(device: str) -> Iterator[None]:
+    """Have a device multiply float32 matrices in float32; on the processor there is nothing to do.
+
+    A GPU may round their numbers to TF32, with 10 bits after the point, where the process allows it. Both of torch's
+    names for that are kept in step, since products refuse others.
+    """
+    if device == "cpu":
+        yield
+        return
     import torch
 
     newer: list[Any] = [torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None)]

@@ -20,7 +20,9 @@ def peak(tmp_path):
         tiny.build(architecture, place, **{DEPTH[architecture]: blocks}, **changes)
         model = LanguageModel.load(resolve(str(place)), device="cpu")
         ids = torch.tensor([model.encode(text)[:12] for text in tiny.texts(4)])
-        out = torch.empty(model.n_states, *ids.shape, model.facts.hidden_size)  # the machine's, not the device's
+        out = torch.empty(
+            model.n_states, *ids.shape, model.facts.hidden_size
+        )  # the machine's, not the device's
         with Alive() as alive:
             for _ in range(times):
                 model.states(ids, out=out)

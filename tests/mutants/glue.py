@@ -13,8 +13,8 @@ GLUE: Final = (
     Mutant(
         name="control trained on true labels",
         file="experiments/conditions.py",
-        before="for fold in labels], labels=list(labels.values()))",
-        after="for fold in labels])",
+        before="        labels=list(labels.values()),\n",
+        after="",
         tests=(f"{_MEASURED}::test_probes_of_shuffled_labels_do_not_know_the_layers",),
         wrong="the probes of the shuffled-label control are fitted on true labels",
     ),
@@ -86,8 +86,8 @@ GLUE: Final = (
     Mutant(
         name="position 0 in unit geometry",
         file="experiments/geometry.py",
-        before="folds, halves, unit=True, first=first)",
-        after="folds, halves, unit=True, first=0)",
+        before="folds, halves, unit=True, first=first, device",
+        after="folds, halves, unit=True, first=0, device",
         tests=(_POSITION_0,),
         wrong="geometry of unit vectors has position 0 in it",
     ),

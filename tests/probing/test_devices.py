@@ -139,6 +139,16 @@ class TestComputing:
         finally:
             torch.set_float32_matmul_precision("highest")
 
+    def test_also_where_it_was_allowed_for_gpus_alone(self):
+        products = torch.backends.cuda.matmul
+        products.allow_tf32 = True
+        try:
+            with devices.computing("The fit", "cuda"):
+                assert not products.allow_tf32
+            assert products.allow_tf32
+        finally:
+            products.allow_tf32 = False
+
     @pytest.mark.skipif(
         not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="torch has one name"
     )

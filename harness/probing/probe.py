@@ -99,8 +99,8 @@ class LayerProbe:
     errors are rounded to it (a relative error of 2^-9, without a sign that persists), and an eighth of X's memory
     holds them. The fit on all rows, and so the certificate, is of float32.
 
-    On a GPU the products and the changes of coordinates are computed there, all of them in float32 and their sums in
-    float64. LayerclaimsError where its memory runs out.
+    On a GPU the products are computed there, in float32, and sums of them and changes of coordinates, in float64.
+    LayerclaimsError where its memory runs out.
     """
 
     l2: float = L2

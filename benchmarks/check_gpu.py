@@ -6,6 +6,7 @@ takes some minutes. A line a check; the exit status is 1 where one of them fails
 
 import argparse
 import contextlib
+import gc
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -114,6 +115,7 @@ def peak(device: str, work: Callable[[], Any]) -> int:
         with Alive() as alive:
             work()
         return alive.peak
+    gc.collect()  # a model that is gone holds itself in a circle
     torch.cuda.synchronize(device)
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
@@ -130,6 +132,7 @@ def _memory_of(device: str, room: int, placement: Any) -> Iterator[None]:
         with mock.patch.object(placement, "available", return_value=room):
             yield
         return
+    gc.collect()
     torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info(device)
     number = torch.device(device).index  # None for the present one

@@ -81,13 +81,14 @@ class Subject:
     def computes_on(self) -> str:
         """Where probes are fitted and geometry is computed: on the GPU that the model ran on, or on the processor.
 
-        A GPU without float64 has the model alone, which a note says. Raises LayerclaimsError for a device that is not.
+        A GPU that may lack float64 has the model alone, which a note says. Raises LayerclaimsError for a device that is
+        not there.
         """
         device = device_of(self._device)
         if device.type not in ("cpu", "cuda"):
             screen.note(
-                f"layerclaims: the model runs on {device}; probes and geometry need float64, which {device.type} has "
-                "not, so they are computed on the processor"
+                f"layerclaims: the model runs on {device}; probes and geometry are computed on the processor, since "
+                "they need float64, which cuda alone is sure to have"
             )
         return str(device) if device.type == "cuda" else "cpu"
 

@@ -135,4 +135,6 @@ def test_a_gpu_without_float64_has_the_model_alone(studied, monkeypatch, device,
     monkeypatch.setattr(study, "_device", device)
     assert (study.computes_on, study.computes_on) == (where, where)
     assert len(said) == (device == "mps")  # once
-    assert all("float64, which mps has not, so they are computed on the processor" in one for one in said)
+    assert all(
+        "the model runs on mps; probes and geometry are computed on the processor" in one for one in said
+    )

@@ -28,8 +28,13 @@ def free_on(device: Any) -> int | None:
 
 def placed(matrix: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
     """The matrix on the device, or where it is if the device has no room: then blocks of it are copied there."""
+    import torch
+
     free = free_on(device)
-    return matrix.to(device) if free is None or matrix.nbytes <= _SHARE * free else matrix
+    try:
+        return matrix.to(device) if free is None or matrix.nbytes <= _SHARE * free else matrix
+    except torch.OutOfMemoryError:  # another process was quicker
+        return matrix
 
 
 @contextmanager

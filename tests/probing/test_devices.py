@@ -111,6 +111,16 @@ def test_a_matrix_lies_on_the_device_where_there_is_room(monkeypatch):
             assert (devices.placed(matrix, device).device == device) == there
 
 
+def test_a_matrix_that_another_process_left_no_room_for_is_streamed(monkeypatch):
+    def to(tensor, device):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    matrix = torch.ones(3, 4)
+    monkeypatch.setattr(devices, "free_on", lambda _: 64)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    assert devices.placed(matrix, torch.device("cuda")) is matrix
+
+
 class TestComputing:
     def test_memory_that_runs_out_is_one_sentence(self):
         with (

@@ -77,7 +77,7 @@ def centred_probe(study: Study) -> Values:
         chosen = vectors.draw_positions(rows, fold, of=rows.x.shape[2], n=n, rng=rng)
         x, y = vectors.take(rows, chosen, empty=study.memory.empty)
         x -= means[y]
-        probes.append(LayerProbe().fit(x, y, n_labels=rows.n_labels))
+        probes.append(LayerProbe(device=study.computes_on).fit(x, y, n_labels=rows.n_labels))
         del x, y
         own = rows.folds[fold]
         answers = [probes[-1].predict(_flat(rows.x[i] - means[:, None])) for i in range(own.start, own.stop)]

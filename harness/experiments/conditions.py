@@ -74,7 +74,7 @@ TREE: Final = Series("tree", decision_tree)
 def all_positions(study: Study) -> Values:
     """The layer probe with the first position, which the others leave out."""
     rows = study.rows("main", first=0)
-    fits = fit.fit_folds(rows, folds=chosen_folds(rows))
+    fits = fit.fit_folds(rows, folds=chosen_folds(rows), device=study.computes_on)
     folds = each_fold("layer probe with the first position", chosen_folds(rows))
     probes = [probe for _, probe in zip(folds, fits, strict=True)]
     weights = np.stack([probe.weights for probe in probes])
@@ -94,7 +94,12 @@ def shuffled_labels(study: Study) -> Values:
     # twice, once each way, and the interval over documents would miss chance on 15 % of runs
     labels = {fold: vectors.shuffled_labels(rows, rng) for fold in range(len(rows.folds))}
     named, probes = dict[int, NDArray[np.int64]](), []
-    fits = fit.fit_sets(rows, [rows.training(fold) for fold in labels], labels=list(labels.values()))
+    fits = fit.fit_sets(
+        rows,
+        [rows.training(fold) for fold in labels],
+        labels=list(labels.values()),
+        device=study.computes_on,
+    )
     for fold, probe in zip(each_fold("layer probe on shuffled labels", labels), fits, strict=True):
         named[fold] = probe.predict(rows.flat[rows.tested(fold)])
         probes.append(probe)
@@ -117,7 +122,7 @@ def growing_shares(study: Study) -> Values:
     grown = [[vectors.training_share(rows, fold, share) for share in SHARES] for fold in chosen_folds(rows)]
     label = "layer probe on growing shares of the documents"
     with screen.Progress(label, len(grown) * len(SHARES), "probes") as bar:
-        probes = list(itertools.chain(*fit.fit_growing(rows, grown)))
+        probes = list(itertools.chain(*fit.fit_growing(rows, grown, device=study.computes_on)))
         bar.advance(len(probes))
     parts = [_held_out(series, rows, probes[i :: len(SHARES)]) for i, series in enumerate(SIZES[:-1])]
     return fitted.joined(*parts)
@@ -170,7 +175,7 @@ def _of_few_positions(study: Study, name: str, tokens: int) -> Values:
     for fold in each_fold(f"layer probe at {tokens} tokens", chosen_folds(rows)):
         chosen = vectors.draw_positions(rows, fold, of=positions, n=few, rng=rng)
         x, y = vectors.take(rows, chosen, empty=study.memory.empty)
-        probes.append(LayerProbe().fit(x, y, n_labels=rows.n_labels))
+        probes.append(LayerProbe(device=study.computes_on).fit(x, y, n_labels=rows.n_labels))
         named[fold] = probes[-1].predict(rows.flat[rows.tested(fold)])
     return fitted.counted_folds(name, rows, named, probes, positions=positions)
 
@@ -231,7 +236,7 @@ def probes_of_transfer(study: Study) -> Values:
     """
     rows = study.rows("transfer")
     chosen = [[slice(0, len(rows.flat))], *(rows.training(fold) for fold in chosen_folds(rows))]
-    fits = fit.fit_sets(rows, chosen)
+    fits = fit.fit_sets(rows, chosen, device=study.computes_on)
     numbers = each_fold("layer probe of the transfer corpus", range(len(chosen)))
     whole, *probes = [probe for _, probe in zip(numbers, fits, strict=True)]
     own = _held_out(TRANSFER_OWN, rows, probes)
@@ -253,7 +258,7 @@ def mixed_training(study: Study) -> Values:
     folds = list(chosen_folds(study.rows("main")))
     for fold in each_fold("layer probe on both corpora", folds):
         x, y = _halves(study, fold)
-        probes.append(LayerProbe().fit(x, y, n_labels=study.n_labels))
+        probes.append(LayerProbe(device=study.computes_on).fit(x, y, n_labels=study.n_labels))
         del x, y
     return fitted.joined(
         _held_out(MIXED_ON_TRANSFER, study.rows("transfer"), probes),
@@ -298,7 +303,7 @@ def without_punctuation(study: Study) -> Values:
     for role in (MAIN_STRIPPED, TRANSFER_STRIPPED):
         study.store(role)  # before anything is fitted: one of them may not be there
     rows = study.rows(MAIN_STRIPPED)
-    fits = fit.fit_folds(rows, folds=chosen_folds(rows))
+    fits = fit.fit_folds(rows, folds=chosen_folds(rows), device=study.computes_on)
     folds = each_fold("layer probe without punctuation", chosen_folds(rows))
     probes = [probe for _, probe in zip(folds, fits, strict=True)]
     own = _held_out(STRIPPED, rows, probes)

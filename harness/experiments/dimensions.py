@@ -32,7 +32,7 @@ def a_tenth(study: Study) -> Values:
         for by_fold, dimensions in zip(named, draws, strict=True):
             x = study.memory.empty((len(y), n))
             vectors.columns_of(rows, rows.training(fold), dimensions, out=x)
-            probes.append(LayerProbe().fit(x, y, n_labels=rows.n_labels))
+            probes.append(LayerProbe(device=study.computes_on).fit(x, y, n_labels=rows.n_labels))
             tested = np.ascontiguousarray(rows.flat[rows.tested(fold)][:, dimensions])
             by_fold[fold] = probes[-1].predict(tested)
     return fitted.counted_draws(A_TENTH.name, rows, named, probes)

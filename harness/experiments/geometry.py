@@ -8,6 +8,7 @@ from layerclaims.experiments.study import Study
 from layerclaims.experiments.with_first import WithFirst
 from layerclaims.metrics import geometry, moments, subspaces
 from layerclaims.runtime import progress as screen
+from layerclaims.runtime.devices import computing
 from numpy.typing import NDArray
 
 RAW, UNIT = "raw", "unit"  # vectors as they are, and divided by their norm
@@ -20,28 +21,33 @@ def layer_geometry(study: Study) -> Values:
     On all documents also with the first position, which the others leave out: arrays "all positions/...".
     As published every feature is standardised over all vectors before they are divided by their norm.
     """
+    with computing("The geometry of the layers", study.computes_on):
+        return _layer_geometry(study)
+
+
+def _layer_geometry(study: Study) -> Values:
     store = study.store("main")
     folds = study.folds("main")
     halves = moments.assign_halves(folds, study.rng(11))
-    layers = study.states
+    layers, device = study.states, study.computes_on
     paths = {"layers": layers, "final": [*layers[:-1], store.final]}
-    path = {kind: geometry.PathMoments(paths) for kind in (RAW, UNIT)}
-    angles, ranks = subspaces.Subspaces(), []
-    every = WithFirst(layers, halves)
+    path = {kind: geometry.PathMoments(paths, device) for kind in (RAW, UNIT)}
+    angles, ranks = subspaces.Subspaces(device=device), []
+    every = WithFirst(layers, halves, device)
     scale = feature_scale(study)
     with screen.Progress("geometry", store.n_states, "states") as bar:
         for i in range(store.n_states):
             state = store.state(i)
             first = study.first_position
-            raw = moments.state_moments(state, folds, unit=False, first=first)
+            raw = moments.state_moments(state, folds, unit=False, first=first, device=device)
             path[RAW].update(i, raw)
             scaled = standardised(state, scale)
-            unit = moments.state_moments(scaled, folds, halves, unit=True, first=first)
+            unit = moments.state_moments(scaled, folds, halves, unit=True, first=first, device=device)
             path[UNIT].update(i, unit)
             every.update(i, raw, unit, state[:, :first], scaled[:, :first])
             if i in layers:
                 angles.update(unit)
-                ranks.append(subspaces.effective_ranks(unit))
+                ranks.append(subspaces.effective_ranks(unit, device))
             bar.advance()
     left_out = [None, *range(study.protocol.folds)]
     arrays: dict[str, NDArray[np.float64]] = {

@@ -22,7 +22,6 @@ from layerclaims.experiments.kept import drop_made_of
 from layerclaims.experiments.subject import Subject
 from layerclaims.models.facts import ModelFacts
 from layerclaims.models.model import LanguageModel
-from layerclaims.models.placement import device_of
 from layerclaims.models.unembedding import Unembedding
 from layerclaims.probing import vectors
 from layerclaims.probing.vectors import Vectors
@@ -322,11 +321,6 @@ class Inputs(Subject):
     def share_matrix(self, other: "Inputs") -> None:
         """Hold one matrix together with a study of the same model and texts under another protocol."""
         self._held = other._held
-
-    @property
-    def sgd_device(self) -> str:
-        """Where the published procedure runs: on a GPU of the kind that it was written for, else on the processor."""
-        return "cuda" if device_of(self._device).type == "cuda" else "cpu"
 
     def release(self) -> None:
         """Give back the memory of matrices."""

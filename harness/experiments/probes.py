@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 SHORTEST: Final = 5  # tokens of the shortest context that is compared
 
 
-def fit_folds(label: str, rows: Vectors, *, unit: bool = False) -> list[Probe]:
+def fit_folds(study: Study, label: str, rows: Vectors, *, unit: bool = False) -> list[Probe]:
     """A probe a fold, with progress; as `probing.fit.fit_folds`."""
     probes = []
     with screen.Progress(label, len(rows.folds), "probes") as bar:
-        for probe in fit.fit_folds(rows, unit=unit):
+        for probe in fit.fit_folds(rows, unit=unit, device=study.computes_on):
             probes.append(probe)
             bar.advance()
     return probes
@@ -41,7 +41,7 @@ def fit_folds(label: str, rows: Vectors, *, unit: bool = False) -> list[Probe]:
 def layer_probe(study: Study) -> Values:
     """The probe on states as they are: fits, held-out answers, and what it says of random and of masked vectors."""
     rows = study.rows("main")
-    probes = fit_folds("layer probe", rows)
+    probes = fit_folds(study, "layer probe", rows)
     predicted = answers.held_out(rows, probes)
     rng, guesses = study.rng(2), np.empty_like(predicted)
     for fold, probe in enumerate(probes):
@@ -157,7 +157,7 @@ def recurring_dimensions(study: Study) -> list[int]:
 def unit_probe(study: Study) -> Values:
     """The probe on unit vectors."""
     rows = study.rows("main")
-    probes = fit_folds("layer probe on unit vectors", rows, unit=True)
+    probes = fit_folds(study, "layer probe on unit vectors", rows, unit=True)
     return fitted.counted(rows, {UNIT.name: answers.held_out(rows, probes)}, probes)
 
 
@@ -178,7 +178,7 @@ def published_unit_probe(study: Study) -> Values:
 def norm_probe(study: Study) -> Values:
     """The probe on the norm of each vector alone."""
     rows = vectors.norm_features(study.rows("main"))
-    probes = fit_folds("layer probe on norms", rows)
+    probes = fit_folds(study, "layer probe on norms", rows)
     return fitted.counted(rows, {NORM.name: answers.held_out(rows, probes)}, probes)
 
 

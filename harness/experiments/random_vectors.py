@@ -25,7 +25,7 @@ def random_probe(study: Study) -> Values:
     drawn, norms = _blank(study)
     vectors.fill_directions(drawn.flat, norms, study.rng(16))
     folds = chosen_folds(drawn)
-    fits = fit.fit_folds(drawn, folds=folds)
+    fits = fit.fit_folds(drawn, folds=folds, device=study.computes_on)
     named, probes = {}, []
     for fold, probe in zip(each_fold("layer probe on random vectors", folds), fits, strict=True):
         named[fold] = probe.predict(drawn.flat[drawn.tested(fold)])

@@ -61,7 +61,7 @@ def runs_apart(study: Study) -> Values:
     documents at five folds, and would agree on half of their dimensions where nothing is there to agree on.
     """
     rows = study.rows("main")
-    return _apart(rows, "layer probe, one run a fold", [rows.labels] * len(rows.folds))
+    return _apart(study, rows, "layer probe, one run a fold", [rows.labels] * len(rows.folds))
 
 
 @measurement("main", name="runs-apart-shuffled", check=never_published("probe of shuffled labels"))
@@ -69,15 +69,15 @@ def shuffled_runs_apart(study: Study) -> Values:
     """The same on shuffled labels: which dimensions recur where there is nothing to learn."""
     rows, rng = study.rows("main"), study.rng(23)
     labels = [vectors.shuffled_labels(rows, rng) for _ in rows.folds]
-    return _apart(rows, "layer probe on shuffled labels, one run a fold", labels)
+    return _apart(study, rows, "layer probe on shuffled labels, one run a fold", labels)
 
 
-def _apart(rows: Vectors, label: str, labels: Sequence[NDArray[np.int64]]) -> Values:
+def _apart(study: Study, rows: Vectors, label: str, labels: Sequence[NDArray[np.int64]]) -> Values:
     """Weights [folds, d, K] of a probe of each fold's documents alone, with labels of its own."""
     per, probes = rows.x.shape[1] * rows.x.shape[2], []
     own = [[slice(fold.start * per, fold.stop * per)] for fold in rows.folds]
     with screen.Progress(label, len(own), "probes") as bar:
-        for probe in fit.fit_sets(rows, own, labels=labels):
+        for probe in fit.fit_sets(rows, own, labels=labels, device=study.computes_on):
             probes.append(probe)
             bar.advance()
     return Values(

@@ -119,7 +119,7 @@ def fitted(study: Study, x: NDArray[np.float32], y: NDArray[np.int64], tasks: Se
     steps = sum(task.steps for task in tasks)
 
     def fit(some: Sequence[Task], advance: Callable[[int], None] | None = None) -> list[SgdFit]:
-        return sgd.fit_sgd(x, y, some, n_labels=study.n_labels, device=study.sgd_device, advance=advance)
+        return sgd.fit_sgd(x, y, some, n_labels=study.n_labels, device=study.computes_on, advance=advance)
 
     if steps > MANY_STEPS:
         short, long = ([_beginning(task, n) for task in tasks] for n in TRIALS)

@@ -60,7 +60,9 @@ def solved_fit(one: Solved) -> Measurement:
         x, y = _taken(study, rows, split.training, None if one.standardised else train)
         # a penalty on weights of features as they come is as strong as on those of standardised ones, by the median
         probe = LayerProbe(
-            l2=L2 if one.standardised else L2 * _median_variance(x), standardise=one.standardised
+            l2=L2 if one.standardised else L2 * _median_variance(x),
+            standardise=one.standardised,
+            device=study.computes_on,
         )
         unit = one.standardised and one.cell.kind == "unit"
         with screen.Progress(one.name.replace("-", " ")):

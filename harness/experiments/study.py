@@ -164,7 +164,7 @@ class Study(Inputs):
         return found
 
     def _key(self, measurement: Measurement) -> str:
-        """32 hexadecimal digits of everything that changes its numbers, and nothing else."""
+        """32 hexadecimal digits of everything that changes its numbers by more than rounding: not of the device."""
         name = self.protocol.name
         needs = measurement.all_needs(name)
         models = [need.measurement for need in needs if isinstance(need, OfEveryModel)]

@@ -20,9 +20,11 @@ from layerclaims.errors import LayerclaimsError, NotTestedError
 from layerclaims.models.formats import format_of
 from layerclaims.models.loaded import loaded_source
 from layerclaims.models.model import LanguageModel
+from layerclaims.models.placement import device_of
 from layerclaims.models.source import ModelSource, resolve
 from layerclaims.models.tokenizer import Tokenizer
 from layerclaims.protocol import CHANGES, Protocol
+from layerclaims.runtime import progress as screen
 from layerclaims.runtime.text import shown
 
 if TYPE_CHECKING:
@@ -74,6 +76,21 @@ class Subject:
     def dtype(self) -> str:
         """The format of the model's numbers, the checkpoint's own put in for auto; raises LayerclaimsError."""
         return format_of(self.source, self.protocol.dtype, device=self._device)
+
+    @cached_property
+    def computes_on(self) -> str:
+        """Where probes are fitted and geometry is computed: on the GPU that the model ran on, or on the processor.
+
+        A GPU that may lack float64 has the model alone, which a note says. Raises LayerclaimsError for a device that is
+        not there.
+        """
+        device = device_of(self._device)
+        if device.type not in ("cpu", "cuda"):
+            screen.note(
+                f"layerclaims: the model runs on {device}; probes and geometry are computed on the processor, since "
+                "they need float64, which cuda alone is sure to have"
+            )
+        return str(device) if device.type == "cuda" else "cpu"
 
     def corpus(self, role: Role) -> Corpus:
         """The texts of a corpus; the same without punctuation; or those on which the authors tested transfer.

@@ -95,7 +95,12 @@ def control_task(study: Study) -> Values:
     names = np.argsort(study.rng(21).random((len(types), k)), axis=1)  # [types, K]
     labels = np.ascontiguousarray(names[places.reshape(ids.shape)].transpose(0, 2, 1)).ravel()
     folds = chosen_folds(rows)
-    fits = fit.fit_sets(rows, [rows.training(fold) for fold in folds], labels=[labels] * len(folds))
+    fits = fit.fit_sets(
+        rows,
+        [rows.training(fold) for fold in folds],
+        labels=[labels] * len(folds),
+        device=study.computes_on,
+    )
     named, probes = {}, []
     for fold, probe in zip(each_fold("control task", folds), fits, strict=True):
         named[fold] = probe.predict(rows.flat[rows.tested(fold)])

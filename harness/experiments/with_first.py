@@ -17,10 +17,10 @@ class WithFirst:
     Sums add up: only the first positions are read once more.
     """
 
-    def __init__(self, layers: Sequence[int], halves: NDArray[np.int64]) -> None:
-        """`layers` are the states of the path, `halves` [documents] is 0 or 1."""
-        self._layers, self._halves = layers, halves
-        self._paths = {kind: geometry.PathMoments({"layers": layers}) for kind in ("raw", "unit")}
+    def __init__(self, layers: Sequence[int], halves: NDArray[np.int64], device: str) -> None:
+        """`layers` are the states of the path, `halves` [documents] is 0 or 1; `device` as `spectra` takes it."""
+        self._layers, self._halves, self._device = layers, halves, device
+        self._paths = {kind: geometry.PathMoments({"layers": layers}, device) for kind in ("raw", "unit")}
         self._missed: list[float] = []
         self._ranks: list[float] = []
         self._last: tuple[list[Floats], Floats] | None = None  # covariances by half, directions
@@ -36,13 +36,13 @@ class WithFirst:
         raw, unit = raw.over_folds(), unit.over_folds()
         if first.shape[1]:
             one = np.zeros(len(first), dtype=np.int64)
-            raw += moments.state_moments(first, one, unit=False, first=0)
-            unit += moments.state_moments(scaled, one, self._halves, unit=True, first=0)
+            raw += moments.state_moments(first, one, unit=False, first=0, device=self._device)
+            unit += moments.state_moments(scaled, one, self._halves, unit=True, first=0, device=self._device)
         self._paths["raw"].update(state, raw)
         self._paths["unit"].update(state, unit)
-        self._ranks.append(subspaces.effective_rank(unit.covariance()))
+        self._ranks.append(subspaces.effective_rank(unit.covariance(), self._device))
         covariances = [unit.covariance(half=half).matrix for half in range(2)]
-        directions = subspaces.directions(covariances)
+        directions = subspaces.directions(covariances, device=self._device)
         if self._last is not None:
             self._missed.append(subspaces.missed_share(*self._last, directions))
         self._last = covariances, directions

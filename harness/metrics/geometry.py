@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 from layerclaims.errors import NotTestedError
+from layerclaims.metrics import spectra
 from layerclaims.metrics.moments import Moments
 from layerclaims.metrics.norms import FIRST
 from numpy.typing import NDArray
@@ -38,8 +39,9 @@ class PathMoments:
     memory is folds x d^2 numbers for each such set, whatever the number of states.
     """
 
-    def __init__(self, paths: Mapping[str, Sequence[int]]) -> None:
-        """Nothing is known yet."""
+    def __init__(self, paths: Mapping[str, Sequence[int]], device: str = "cpu") -> None:
+        """Nothing is known yet. `device` is where principal components are computed, as `spectra` takes it."""
+        self._device = device
         self.paths = {name: tuple(path) for name, path in paths.items()}
         for name, path in self.paths.items():
             if not path or len(set(path)) != len(path):
@@ -81,7 +83,7 @@ class PathMoments:
         squares = sum(s[folds].sum(axis=0) for member, s in self._squares.items() if path in member)
         mean = sums.sum(axis=0) / counts.sum()
         matrix = squares / counts.sum() - np.outer(mean, mean)
-        centroids = (sums / counts[:, None] - mean) @ _principal(matrix)
+        centroids = (sums / counts[:, None] - mean) @ _principal(matrix, self._device)
         return np.asarray(centroids * np.where(centroids[-1] < centroids[0], -1.0, 1.0))
 
 
@@ -271,12 +273,9 @@ def _neighbours(x: Floats, n: int) -> tuple[NDArray[Any], NDArray[Any], None]:
     return places, distances.astype(np.float32), None
 
 
-def _principal(covariance: Floats) -> Floats:
+def _principal(covariance: Floats, device: str) -> Floats:
     """The two directions of largest variance of a covariance matrix, [d, 2]; the second is 0 where d is 1."""
-    from scipy.linalg import eigh
-
-    d = len(covariance)
-    return _two_columns(eigh(covariance, subset_by_index=(max(0, d - 2), d - 1))[1][:, ::-1])
+    return _two_columns(spectra.leading(covariance, min(2, len(covariance)), device))
 
 
 def _two_columns(x: Floats) -> Floats:

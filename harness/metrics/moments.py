@@ -4,7 +4,9 @@ Sums add up: over folds, so that a fold can be left out without reading the stat
 states. A state is read once, and what is kept does not grow with the number of documents.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,7 +93,13 @@ def assign_halves(folds: Ints, rng: np.random.Generator) -> Ints:
 
 
 def state_moments(
-    state: NDArray[Any], folds: Ints, halves: Ints | None = None, *, unit: bool, first: int = FIRST
+    state: NDArray[Any],
+    folds: Ints,
+    halves: Ints | None = None,
+    *,
+    unit: bool,
+    first: int = FIRST,
+    device: str = "cpu",
 ) -> Moments:
     """Moments of one state [documents, positions, d]; folds and halves [documents] count from 0.
 
@@ -99,7 +107,8 @@ def state_moments(
     by default position 0, where many models put activations a hundred times the usual size, the same for
     every document. A covariance of raw vectors would be that of this one token. The post used all
     positions: first=0. Sums are float64, of float64 products, so that turning all vectors changes no more
-    than rounding. Without `halves` there is one. ValueError for shapes that do not go together.
+    than rounding. They are computed on `device`, torch's name of one that has float64. Without `halves` there is
+    one. ValueError for shapes that do not go together.
     """
     if state.ndim != 3 or not 0 <= first < state.shape[1]:
         raise ValueError(f"a state of shape {state.shape} has no position {first}")
@@ -110,17 +119,44 @@ def state_moments(
             f"{len(state)} documents need a fold and a half each, not {folds.shape}, {halves.shape}"
         )
     d = state.shape[2]
+    total = _total if device == "cpu" else partial(_total_there, device)
     shape = (int(folds.max()) + 1, int(halves.max()) + 1)
     counts, sums, squares = np.zeros(shape), np.zeros((*shape, d)), np.zeros((*shape, d, d))
     rows = max(1, _CELLS // (state.shape[1] * d))
     for g, h in np.ndindex(shape):
         members = np.flatnonzero((folds == g) & (halves == h))
-        for start in range(0, len(members), rows):
-            x = state[members[start : start + rows], first:].reshape(-1, d).astype(np.float64)
-            if unit:
-                norms = np.sqrt(np.einsum("nd,nd->n", x, x))
-                x /= np.where(norms > 0, norms, 1.0)[:, None]
-            counts[g, h] += len(x)
-            sums[g, h] += x.sum(axis=0)
-            squares[g, h] += x.T @ x
+        starts = range(0, len(members), rows)
+        blocks = (state[members[start : start + rows], first:].reshape(-1, d) for start in starts)
+        counts[g, h] = len(members) * (state.shape[1] - first)
+        total(blocks, unit, sums[g, h], squares[g, h])
     return Moments(counts=counts, sums=sums, squares=squares)
+
+
+def _total(blocks: Iterable[NDArray[Any]], unit: bool, sums: Floats, squares: Floats) -> None:
+    """Add the sums of x and of x x' over blocks of vectors [n, d], of unit length if asked, to [d] and [d, d]."""
+    for block in blocks:
+        x = block.astype(np.float64)
+        if unit:
+            norms = np.sqrt(np.einsum("nd,nd->n", x, x))
+            x /= np.where(norms > 0, norms, 1.0)[:, None]
+        sums += x.sum(axis=0)
+        squares += x.T @ x
+
+
+def _total_there(
+    device: str, blocks: Iterable[NDArray[Any]], unit: bool, sums: Floats, squares: Floats
+) -> None:
+    """The same on a device, which a block crosses to as it comes and sums leave at the end."""
+    import torch
+
+    total = torch.zeros(sums.shape, dtype=torch.float64, device=device)
+    products = torch.zeros(squares.shape, dtype=torch.float64, device=device)
+    for block in blocks:
+        x = torch.from_numpy(np.ascontiguousarray(block)).to(device).double()
+        if unit:
+            norms = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+            x /= torch.where(norms > 0, norms, 1.0)
+        total += x.sum(0)
+        products.addmm_(x.T, x)
+    sums += total.cpu().numpy()
+    squares += products.cpu().numpy()

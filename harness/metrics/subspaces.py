@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from math import nan
 
 import numpy as np
+from layerclaims.metrics import spectra
 from layerclaims.metrics.moments import Covariance, Moments
 from numpy.typing import NDArray
 
@@ -96,6 +97,7 @@ class Subspaces:
     """
 
     most: int = MOST
+    device: str = "cpu"  # where principal directions are computed, as `spectra` takes it
     k: list[int] = field(default_factory=list)  # components of each state
     _missed: list[Floats] = field(default_factory=list)  # per pair of neighbours [1 + folds]
     _apart: list[Floats] = field(default_factory=list)
@@ -107,7 +109,7 @@ class Subspaces:
         """Add the next state. ValueError unless its moments are by two halves."""
         if moments.counts.shape[1] != _HALVES:
             raise ValueError(f"subspaces need two halves of the documents, not {moments.counts.shape[1]}")
-        new, old = _bases(moments, self.most), self._last
+        new, old = _bases(moments, self.most, self.device), self._last
         if old is not None:
             if old.axes.shape[0] != new.axes.shape[0] or old.axes.shape[2] != new.axes.shape[2]:
                 raise ValueError("states differ in folds or in width")
@@ -149,13 +151,13 @@ class Subspaces:
         return angles
 
 
-def effective_rank(covariance: Covariance) -> float:
+def effective_rank(covariance: Covariance, device: str = "cpu") -> float:
     """exp(H) / d in (0, 1], H = -sum p log p the entropy of the eigenvalues' shares p of the variance.
 
     1 where all d directions vary alike, 1/d where one does (Roy & Vetterli 2007). Sampling makes a spectrum
     less even: n independent vectors of d even directions give about exp(-d / 2n). NaN where nothing varies.
     """
-    values = np.maximum(np.linalg.eigvalsh(covariance.matrix), 0)
+    values = np.maximum(spectra.eigenvalues(covariance.matrix, device), 0)
     if values[-1] <= _RANK * (covariance.mean @ covariance.mean):
         return nan  # all vectors are one: what varies is rounding
     shares = values / values.sum()
@@ -163,10 +165,10 @@ def effective_rank(covariance: Covariance) -> float:
     return float(np.exp(-(shares @ np.log(shares))) / len(values))
 
 
-def effective_ranks(moments: Moments) -> Floats:
+def effective_ranks(moments: Moments, device: str = "cpu") -> Floats:
     """`effective_rank` of one state on all documents, then without each fold: [1 + folds]."""
     folds = [None, *range(moments.n_folds)]
-    return np.array([effective_rank(moments.covariance(left_out=g)) for g in folds])
+    return np.array([effective_rank(moments.covariance(left_out=g), device) for g in folds])
 
 
 def without_bias(values: Floats) -> Floats:
@@ -181,16 +183,16 @@ def without_bias(values: Floats) -> Floats:
     return np.asarray(np.exp(groups * logs[0] - (groups - 1) * logs[1:].mean(axis=0)))
 
 
-def _bases(moments: Moments, most: int) -> _Bases:
+def _bases(moments: Moments, most: int, device: str) -> _Bases:
     whole = moments.covariance()
     d = len(whole.mean)
     m = min(most, d)
-    variances = np.asarray(np.linalg.eigvalsh(whole.matrix)[::-1], dtype=np.float64)
+    variances = spectra.eigenvalues(whole.matrix, device)[::-1]
     varies = variances[0] > _RANK * (whole.mean @ whole.mean)
     axes = np.empty((1 + moments.n_folds, _HALVES, d, m))
     for row, left_out in enumerate([None, *range(moments.n_folds)]):
         halves = [moments.covariance(half=half, left_out=left_out).matrix for half in range(_HALVES)]
-        axes[row] = directions(halves, m)
+        axes[row] = directions(halves, m, device)
     return _Bases(k=components_needed(variances, most=most) if varies else 0, axes=axes, moments=moments)
 
 
@@ -223,13 +225,10 @@ def missed_share(covariances: Sequence[Floats], own: Floats, others: Floats) -> 
         return float(1 - carried[1] / carried[0])
 
 
-def directions(covariances: Sequence[Floats], n: int = DIRECTIONS) -> Floats:
+def directions(covariances: Sequence[Floats], n: int = DIRECTIONS, device: str = "cpu") -> Floats:
     """The first `n` principal directions of covariances [d, d], at most d: [covariances, d, n]."""
-    from scipy.linalg import eigh
-
-    d = len(covariances[0])
-    n = min(n, d)
-    return np.stack([eigh(one, subset_by_index=(d - n, d - 1))[1][:, ::-1] for one in covariances])
+    n = min(n, len(covariances[0]))
+    return np.stack([spectra.leading(one, n, device) for one in covariances])
 
 
 def _across(a: _Bases, b: _Bases, p: int, q: int) -> Floats:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from layerclaims.errors import LayerclaimsError
+from layerclaims.runtime.devices import free_on
 from layerclaims.runtime.text import byte_size, shown
 
 MEMINFO: Final = Path("/proc/meminfo")
@@ -29,17 +30,6 @@ def available() -> int | None:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return None
-
-
-def free_on(device: Any) -> int | None:
-    """Bytes that a torch device of its own memory has left; None for one that shares the machine's."""
-    import torch
-
-    if device.type != "cuda":
-        return None
-    free, _ = torch.cuda.mem_get_info(device)
-    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # of this process
-    return int(free) + unused
 
 
 def check_room(needed: int, device: Any, name: str) -> None:

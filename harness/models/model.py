@@ -1,6 +1,6 @@
 """LanguageModel: token ids to the states of every layer."""
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from layerclaims.errors import LayerclaimsError, NotTestedError
 from layerclaims.models.facts import ModelFacts
@@ -12,6 +12,7 @@ from layerclaims.models.placement import Offload, input_device, is_spread
 from layerclaims.models.source import ModelSource
 from layerclaims.models.tokenizer import Tokenizer
 from layerclaims.models.unembedding import Unembedding, unembedding_of
+from layerclaims.runtime.devices import float32_products
 from layerclaims.runtime.dtypes import states_in
 from layerclaims.runtime.text import shown
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor, nn
+
+
+# what a configuration may ask of every forward pass, a tensor of each block that stays on the device to its end
+KEPT_BY_CONFIGURATION: Final = ("output_hidden_states", "output_attentions", "output_router_logits")
 
 
 class LanguageModel:
@@ -45,6 +50,9 @@ class LanguageModel:
         self.passes = 2 if self.device.type == "cpu" and not self.spread else 1
         longest = getattr(decoder.config, "max_position_embeddings", None)
         self.max_context = longest if isinstance(longest, int) and longest > 0 else None  # tokens
+        self._without = {
+            name: False for name in KEPT_BY_CONFIGURATION if getattr(decoder.config, name, False)
+        }
         self._vocabulary = decoder.get_input_embeddings().num_embeddings  # type: ignore[operator]
 
     @classmethod
@@ -142,7 +150,8 @@ class LanguageModel:
         ids: int64 [batch, context], no padding. Returns [n_states, batch, context, hidden] on the CPU in the
         model's dtype, or fills `out` of that shape: state 0 is what enters block 1 (embedding output),
         state i the raw residual stream after block i, state L+1 the output of the final norm (a copy of
-        state L in the few models without one). Threads may call it at the same time. Raises LayerclaimsError for
+        state L in the few models without one). No state stays on the model's device, so memory there does not grow with
+        depth beyond the weights. Threads may call it at the same time. Raises LayerclaimsError for
         ids outside the vocabulary.
         """
         import torch
@@ -160,8 +169,12 @@ class LanguageModel:
         here = self._pass
         here.begin(out)
         try:
-            with torch.inference_mode(), enough_for(f"The model {shown(self.facts.name)}"):
-                self._decoder(input_ids=ids.to(self.device), use_cache=False)
+            with (
+                torch.inference_mode(),
+                float32_products(self.device.type),
+                enough_for(f"The model {shown(self.facts.name)}"),
+            ):
+                self._decoder(input_ids=ids.to(self.device), use_cache=False, **self._without)
                 if self._anatomy.norm is None:
                     here.keep(self.n_states - 1, out[-2])
         finally:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from layerclaims.errors import LayerclaimsError
-from layerclaims.models.memory import available, free_on
+from layerclaims.models.memory import available
+from layerclaims.runtime.devices import free_on
 from layerclaims.runtime.text import shown
 
 if TYPE_CHECKING:

@@ -86,7 +86,8 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "device": {
         "metavar": "NAME",
-        "help": "where the model runs: auto, cpu, cuda, cuda:1 or mps. Default: auto",
+        "help": "where the model runs, probes are fitted and geometry is computed: auto, cpu, cuda, cuda:1 or mps, "
+        "which has the model alone. Default: auto",
     },
     "device-map": {
         "choices": DEVICE_MAPS,

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 Labels = NDArray[np.int64]
 
 
-def fit_folds(vectors: Vectors, *, folds: Sequence[int] | None = None, unit: bool = False) -> Iterator[Probe]:
+def fit_folds(
+    vectors: Vectors, *, folds: Sequence[int] | None = None, unit: bool = False, device: str
+) -> Iterator[Probe]:
     """A probe a fold, of all folds or some, each fitted on the vectors of the others; all are fitted together."""
     folds = range(len(vectors.folds)) if folds is None else folds
-    yield from fit_sets(vectors, [vectors.training(fold) for fold in folds], unit=unit)
+    yield from fit_sets(vectors, [vectors.training(fold) for fold in folds], unit=unit, device=device)
 
 
 def fit_sets(
@@ -23,17 +25,19 @@ def fit_sets(
     *,
     labels: Sequence[Labels] | None = None,
     unit: bool = False,
+    device: str,
 ) -> Iterator[Probe]:
     """A probe of each of some choices of the vectors, as ranges of their flat rows, fitted together.
 
-    `labels`, [vectors] each, stand in place of the true ones.
+    `labels`, [vectors] each, stand in place of the true ones. `device` is that of `LayerProbe`.
     """
     labels = [vectors.labels] * len(rows) if labels is None else labels
     sets = [TrainingSet(rows=part, y=y) for part, y in zip(rows, labels, strict=True)]
-    yield from LayerProbe().fit_together(vectors.flat, sets, unit=unit, n_labels=vectors.n_labels)
+    probe = LayerProbe(device=device)
+    yield from probe.fit_together(vectors.flat, sets, unit=unit, n_labels=vectors.n_labels)
 
 
-def fit_growing(vectors: Vectors, series: Sequence[Sequence[Rows]]) -> list[list[Probe]]:
+def fit_growing(vectors: Vectors, series: Sequence[Sequence[Rows]], *, device: str) -> list[list[Probe]]:
     """The probes of several series of choices of the vectors, each choice within the next one."""
     sets = [[TrainingSet(rows=part, y=vectors.labels) for part in grown] for grown in series]
-    return LayerProbe().fit_growing(vectors.flat, sets, n_labels=vectors.n_labels)
+    return LayerProbe(device=device).fit_growing(vectors.flat, sets, n_labels=vectors.n_labels)

@@ -19,6 +19,7 @@ from layerclaims.probing.scaling import (
     scaling_of,
     together,
 )
+from layerclaims.runtime.devices import placed
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Rows = Sequence[slice]
 BLOCK = 1024  # rows of a pass that stay in cache between the two products that need them
+ON_DEVICE = 8 * BLOCK  # the same on a GPU, where starting an operation takes as long as small products
 PIECE = 4  # blocks that one thread takes at a time
 LANES = 16  # classes are padded to a multiple: a matrix product 31 columns wide runs at half speed
 LARGE = 10**7  # values that a sample holds at least, or
@@ -75,7 +77,7 @@ class _Asked:
     """What blocks of the same problems are asked in a pass: the loss at some weights and biases on the features."""
 
     problems: list[int]
-    places: list[int] | None  # of these among the problems that are fitted on the blocks; None for all
+    places: "torch.Tensor | None"  # of these among the problems that are fitted on the blocks; None for all
     w: "torch.Tensor"  # [d, problems * width]
     b: "torch.Tensor"  # [problems, width]
 
@@ -110,15 +112,20 @@ class Objective:
         standardise: bool,
         rounds: bool,
         pool: Executor,
+        device: str = "cpu",
     ) -> None:
         """Check, cut into blocks, and take moments; `sets` have numbers as in the list. ValueError as the probe's.
 
         The blocks are shared among the threads of `pool`; what comes out does not depend on how many those are.
         Where it `rounds`, features, weights and errors on a sample are bfloat16, and the sample's features are kept.
+
+        Passes and changes of coordinates are computed on `device`: one block at a time on another than the processor,
+        with the matrix there if it has room. Moments are the processor's.
         """
+        import torch
 
         self.l2, self.n_labels, self.d = l2, n_labels, X.shape[1]
-        self.rounds, self.pool = rounds, pool
+        self.rounds, self.pool, self.device = rounds, pool, torch.device(device)
         self.width = -(-n_labels // LANES) * LANES
         if not X.flags.c_contiguous or X.dtype != np.float32:
             raise ValueError(f"the vectors are a C-contiguous float32 matrix, not {X.dtype}")
@@ -134,6 +141,7 @@ class Objective:
         fewest = min(part.n for part in self.parts)
         worth = [share for share in SAMPLES if share * fewest >= min(LARGE / self.d, MANY)]
         self.samples = {share: self._sample(share) for share in [*worth, 1.0]}
+        self.there = placed(self.x, self.device)
 
     def _cut(self, sets: Sequence[TrainingSet]) -> dict[tuple[int, ...], list[_Block]]:
         """Blocks by the problems that are fitted on them, none across the border of a set.
@@ -147,7 +155,8 @@ class Objective:
                 k for k, one in enumerate(sets) if any(p.start <= first and last <= p.stop for p in one.rows)
             )
             if problems:
-                cuts = [slice(begin, min(begin + BLOCK, last)) for begin in range(first, last, BLOCK)]
+                size = BLOCK if self.device.type == "cpu" else ON_DEVICE
+                cuts = [slice(begin, min(begin + size, last)) for begin in range(first, last, size)]
                 ys = [sets[k].y for k in problems]
                 blocks.setdefault(problems, []).extend(self.pool.map(partial(self._block, ys), cuts))
         return blocks
@@ -158,8 +167,8 @@ class Objective:
         y = np.stack([y[rows] for y in ys], 1, dtype=np.int64)
         return _Block(
             rows=rows,
-            y=torch.from_numpy(y)[:, :, None],
-            scale=reciprocal_norms(self.x[rows])[:, None] if self.unit else None,
+            y=torch.from_numpy(y)[:, :, None].to(self.device),
+            scale=reciprocal_norms(self.x[rows])[:, None].to(self.device) if self.unit else None,
             kept=[],
         )
 
@@ -197,9 +206,9 @@ class Objective:
             some_rows = together(products)
             gram = some_rows.squares / some_rows.n / np.outer(whole.divisor, whole.divisor)
         gram[np.diag_indices(self.d)] += self.l2 * self.n_labels
-        self.factor: torch.Tensor = torch.linalg.cholesky(torch.from_numpy(gram), upper=True)
+        self.factor: torch.Tensor = torch.linalg.cholesky(torch.from_numpy(gram), upper=True).to(self.device)
         self.divisor = whole.divisor
-        self.near = torch.from_numpy(whole.mean).float()
+        self.near = torch.from_numpy(whole.mean).float().to(self.device)
         return [
             scaling_of(together(m for held, m in moments.items() if k in held), standardise)
             for k in range(problems)
@@ -211,7 +220,7 @@ class Objective:
 
         x = self.x[block.rows]
         if block.scale is not None:
-            x = x * block.scale
+            x = x * block.scale.cpu()
         u = x - (near := x.mean(0))
         rest = u.double().sum(0).numpy()
         return RowMoments(
@@ -238,7 +247,8 @@ class Objective:
         # 1/K is the curvature at 0 in whitened coordinates; its root makes the first step about right
         v = v.reshape(self.d + 1, self.n_labels) * math.sqrt(self.n_labels)
         # torch's solver, since numpy's threads spin on after a call and take the cores from the products
-        weights = torch.linalg.solve_triangular(self.factor, torch.from_numpy(v[:-1]), upper=True).numpy()
+        on_features = torch.from_numpy(v[:-1]).to(self.device)
+        weights = torch.linalg.solve_triangular(self.factor, on_features, upper=True).cpu().numpy()
         on_raw = weights / self.divisor[:, None]
         scale, offset = self._own(k)
         return scale * on_raw, v[-1] + offset @ on_raw
@@ -247,7 +257,7 @@ class Objective:
         """What divides problem k's features [d, 1], and how far from `near` their mean lies [d]; 0 where constant."""
         part = self.parts[k]
         varies = np.isfinite(part.divisor)
-        offset = part.mean - self.near.double().numpy()
+        offset = part.mean - self.near.cpu().double().numpy()
         return np.where(varies, part.divisor, 0)[:, None], np.where(varies, offset, 0)
 
     def __call__(self, points: Mapping[int, Floats], *, share: float = 1.0) -> dict[int, Value]:
@@ -257,8 +267,8 @@ class Objective:
         for k, (weights, _) in parameters.items():
             part, here = self.parts[k], sums[k]
             scale, offset = self._own(k)
-            g_raw = here.gradient[: self.n_labels].numpy().T / here.n
-            g_bias = here.bias[: self.n_labels].numpy() / here.n
+            g_raw = here.gradient[: self.n_labels].cpu().numpy().T / here.n
+            g_bias = here.bias[: self.n_labels].cpu().numpy() / here.n
             g = (g_raw - np.outer(offset, g_bias)) / part.divisor[:, None] + self.l2 * weights
             on_raw = scale * g + np.outer(offset, g_bias)
             whitened = np.concatenate([self._solve_transposed(on_raw / self.divisor[:, None]), g_bias[None]])
@@ -288,16 +298,18 @@ class Objective:
         asked = {}
         for held in dict.fromkeys(piece.problems for piece in pieces):
             if wanted := [k for k in held if k in parameters]:
+                places = torch.tensor([held.index(k) for k in wanted])
                 asked[held] = _Asked(
                     problems=wanted,
-                    places=None if len(wanted) == len(held) else [held.index(k) for k in wanted],
-                    w=w[wanted].reshape(-1, self.d).T.contiguous(),
-                    b=b[wanted],
+                    places=None if len(wanted) == len(held) else places.to(self.device),
+                    w=w[wanted].reshape(-1, self.d).T.contiguous().to(self.device),
+                    b=b[wanted].to(self.device),
                 )
         pieces = [piece for piece in pieces if piece.problems in asked]
         work = [(piece.blocks, asked[piece.problems], rounded) for piece in pieces]
         found = {k: self._nothing() for k in parameters}
-        for piece, here in zip(pieces, self.pool.map(self._sums, *zip(*work, strict=True)), strict=True):
+        each = self.pool.map if self.device.type == "cpu" else map  # one thread keeps a GPU busy
+        for piece, here in zip(pieces, each(self._sums, *zip(*work, strict=True)), strict=True):
             for i, k in enumerate(asked[piece.problems].problems):
                 found[k].n += here.n
                 found[k].loss += here.loss[i]
@@ -309,7 +321,7 @@ class Objective:
         """Sums over no rows."""
         import torch
 
-        zeros = partial(torch.zeros, dtype=torch.float64)
+        zeros = partial(torch.zeros, dtype=torch.float64, device=self.device)
         return _Sums(
             n=0,
             loss=zeros(problems),
@@ -325,13 +337,13 @@ class Objective:
         gradient = sums.gradient.view(-1, self.d)
         for block in blocks:
             x = self._features(block, rounded)
-            y = block.y if asked.places is None else block.y[:, asked.places]
+            y = block.y if asked.places is None else block.y.index_select(1, asked.places)
             logits = (x @ asked.w).view(len(x), -1, self.width) + asked.b  # float32, as b is
             log_p = torch.log_softmax(logits, 2)
             sums.n += len(x)
             sums.loss -= log_p.gather(2, y).sum((0, 2), dtype=torch.float64)
             error = log_p.exp_()
-            error.scatter_add_(2, y, torch.full((1, 1, 1), -1.0).expand(y.shape))
+            error.scatter_add_(2, y, torch.full((1, 1, 1), -1.0, device=self.device).expand(y.shape))
             sums.bias += error.sum(0, dtype=torch.float64)
             # this way round: x.T @ error runs at half the speed
             gradient += error.to(x.dtype).view(len(x), -1).T @ x
@@ -343,7 +355,7 @@ class Objective:
 
         if rounded and block.kept:
             return block.kept[0]
-        x = self.x[block.rows]
+        x = self.there[block.rows].to(self.device)
         x = x - self.near if block.scale is None else torch.addcmul(-self.near, x, block.scale)
         if not rounded:
             return x
@@ -354,8 +366,8 @@ class Objective:
         """R'^-1 g."""
         import torch
 
-        found = torch.linalg.solve_triangular(self.factor.T, torch.from_numpy(g), upper=False)
-        return np.asarray(found.numpy())
+        found = torch.linalg.solve_triangular(self.factor.T, torch.from_numpy(g).to(self.device), upper=False)
+        return np.asarray(found.cpu().numpy())
 
     def forget(self) -> None:
         """Give back the memory of the samples' rounded features."""

@@ -13,6 +13,7 @@ from layerclaims.probing.lockstep import side_by_side
 from layerclaims.probing.objective import BLOCK, Objective, Rows, TrainingSet, Value
 from layerclaims.probing.scaling import Floats, as_tensor, reciprocal_norms
 from layerclaims.runtime import threads as cores
+from layerclaims.runtime.devices import computing
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -98,12 +99,16 @@ class LayerProbe:
     before. On samples, where the processor multiplies bfloat16 matrices faster, centred features, weights and
     errors are rounded to it (a relative error of 2^-9, without a sign that persists), and an eighth of X's memory
     holds them. The fit on all rows, and so the certificate, is of float32.
+
+    On a GPU the products are computed there, in float32, and sums of them and changes of coordinates, in float64.
+    LayerclaimsError where its memory runs out.
     """
 
     l2: float = L2
     tolerance: float = TOLERANCE  # relative objective gap
     max_iterations: int = 400
     standardise: bool = True
+    device: str = "cpu"  # torch's name of the one that computes; it has float64
 
     def __post_init__(self) -> None:
         """Refuse what has no minimum."""
@@ -166,7 +171,11 @@ class LayerProbe:
         descents = [Descent() for _ in series]
         probes: list[list[Probe]] = [[] for _ in series]
         # numpy's own threads spin on after each small product and take the cores from the large ones
-        with threadpool_limits(1, user_api="blas"), cores.workers() as pool:
+        with (
+            threadpool_limits(1, user_api="blas"),
+            cores.workers() as pool,
+            computing("The fit of the layer probe", self.device),
+        ):
             objective = Objective(
                 X,
                 sets,
@@ -174,8 +183,9 @@ class LayerProbe:
                 n_labels=n_labels,
                 l2=self.l2,
                 standardise=self.standardise,
-                rounds=multiplies_bfloat16(),
+                rounds=self.device == "cpu" and multiplies_bfloat16(),
                 pool=pool,
+                device=self.device,
             )
             for step in range(steps):
                 problems = range(step, len(sets), steps)

@@ -25,6 +25,7 @@ from layerclaims.probing.objective import LANES
 from layerclaims.probing.scaling import Floats, as_tensor
 from layerclaims.probing.transforms import RAW, Array, Folded, Transform
 from layerclaims.runtime import threads as cores
+from layerclaims.runtime.devices import computing, placed
 from layerclaims.runtime.files import say_unkept, write_whole
 from numpy.typing import NDArray
 
@@ -109,17 +110,18 @@ def fit_sgd(
     same batches: these are gathered once. None of it changes a bit of any result. On another device the fits run
     one after another, with the matrix there if it has room. `advance` is told numbers of steps, those in a
     checkpoint too, by any thread; they add up to those of the tasks. What it raises, or an interrupt, ends all fits
-    at once. ValueError for rows or labels that are out of range, or another matrix than float32 in C order.
+    at once. ValueError for rows or labels that are out of range, or another matrix than float32 in C order;
+    LayerclaimsError where a device's memory runs out.
     """
     import torch
 
     _check(x, y, tasks, n_labels)
     on = torch.device(device)
-    matrix, labels = _placed(x, on), torch.from_numpy(np.array(y, dtype=np.int64)).to(on)
-    layers = [_Layer(x, y, task, n_labels, on) for task in tasks]
     workers = torch.get_num_threads() if on.type == "cpu" else 1
-    groups = _planned(_alike(layers), workers)
-    with cores.workers(workers) as pool:
+    with computing("The published procedure", device), cores.workers(workers) as pool:
+        matrix, labels = placed(as_tensor(x), on), torch.from_numpy(np.array(y, dtype=np.int64)).to(on)
+        layers = [_Layer(x, y, task, n_labels, on) for task in tasks]
+        groups = _planned(_alike(layers), workers)
         desk = _Desk(advance)
         work = [pool.submit(_train, desk, matrix, labels, group) for group in groups]
         try:
@@ -164,16 +166,6 @@ def _check(x: Array, y: NDArray[np.int64], tasks: Sequence[Task], n_labels: int)
                 raise ValueError(f"rows lie in 0..{len(x) - 1}")
             if len(rows) and not 0 <= y[rows].min() <= y[rows].max() < n_labels:
                 raise ValueError(f"labels lie in 0..{n_labels - 1}")
-
-
-def _placed(x: Array, device: "torch.device") -> "torch.Tensor":
-    """The matrix, on the device if three quarters of what is free there can hold it."""
-    import torch
-
-    matrix = as_tensor(x)
-    if device.type == "cuda" and x.nbytes > 0.75 * torch.cuda.mem_get_info(device)[0]:
-        return matrix
-    return matrix.to(device)
 
 
 class _Layer:

@@ -81,10 +81,10 @@ class Fits(list):
                 self.note(vectors.flat, vectors.labels, part)
             yield from fit_sets(vectors, rows, **how)
 
-        def seen_growing(vectors, series):
+        def seen_growing(vectors, series, **how):
             for part in itertools.chain(*series):
                 self.note(vectors.flat, vectors.labels, part)
-            return fit_growing(vectors, series)
+            return fit_growing(vectors, series, **how)
 
         monkeypatch.setattr(LayerProbe, "fit", seen_alone)
         monkeypatch.setattr(fitting, "fit_growing", seen_growing)

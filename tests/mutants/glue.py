@@ -13,8 +13,8 @@ GLUE: Final = (
     Mutant(
         name="control trained on true labels",
         file="experiments/conditions.py",
-        before="for fold in labels], labels=list(labels.values()))",
-        after="for fold in labels])",
+        before="        labels=list(labels.values()),\n",
+        after="",
         tests=(f"{_MEASURED}::test_probes_of_shuffled_labels_do_not_know_the_layers",),
         wrong="the probes of the shuffled-label control are fitted on true labels",
     ),
@@ -37,8 +37,9 @@ GLUE: Final = (
     Mutant(
         name="transfer's own probes fitted on main",
         file="experiments/conditions.py",
-        before="    fits = fit.fit_sets(rows, chosen)\n",
-        after='    fits = list(fit.fit_sets(study.rows("main"), chosen))\n    rows = study.rows("transfer")\n',
+        before="    fits = fit.fit_sets(rows, chosen, device=study.computes_on)\n",
+        after='    fits = list(fit.fit_sets(study.rows("main"), chosen, device="cpu"))\n'
+        '    rows = study.rows("transfer")\n',
         tests=(f"{_MEASURED}::test_the_transfer_corpus_has_probes_of_its_own",),
         wrong="the transfer corpus' own probes are fitted on the main one",
     ),
@@ -85,8 +86,8 @@ GLUE: Final = (
     Mutant(
         name="position 0 in unit geometry",
         file="experiments/geometry.py",
-        before="folds, halves, unit=True, first=first)",
-        after="folds, halves, unit=True, first=0)",
+        before="folds, halves, unit=True, first=first, device",
+        after="folds, halves, unit=True, first=0, device",
         tests=(_POSITION_0,),
         wrong="geometry of unit vectors has position 0 in it",
     ),
@@ -221,8 +222,8 @@ GLUE: Final = (
     Mutant(
         name="unit probe of raw vectors (glue)",
         file="experiments/probes.py",
-        before='probes = fit_folds("layer probe on unit vectors", rows, unit=True)',
-        after='probes = fit_folds("layer probe on unit vectors", rows)',
+        before='probes = fit_folds(study, "layer probe on unit vectors", rows, unit=True)',
+        after='probes = fit_folds(study, "layer probe on unit vectors", rows)',
         tests=(f"{_MEASURED}::test_norms_alone_tell_layers_of_different_norms_and_unit_vectors_do_not",),
         wrong="the unit probe is that of vectors as they are",
     ),

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.mutants.devices import DEVICES
 from tests.mutants.glue import GLUE
 from tests.mutants.judging import JUDGING
 from tests.mutants.metrics import METRICS
@@ -10,4 +11,6 @@ from tests.mutants.probing import PROBING
 from tests.mutants.reading import READING
 from tests.mutants.statistics import STATISTICS
 
-MUTANTS: Final[tuple[Mutant, ...]] = (*GLUE, *STATISTICS, *METRICS, *PROBING, *JUDGING, *READING)
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    *GLUE, *STATISTICS, *METRICS, *PROBING, *JUDGING, *READING, *DEVICES,
+)  # fmt: skip

@@ -109,8 +109,8 @@ METRICS: Final = (
     Mutant(
         name="raw in place of unit",
         file="metrics/moments.py",
-        before="            if unit:\n",
-        after="            if unit and not len(x):\n",
+        before="        if unit:\n            norms = np.sqrt(",
+        after="        if unit and not len(x):\n            norms = np.sqrt(",
         tests=(f"{_GEOMETRY}::test_unit_vectors_have_second_moments_of_trace_one_and_zero_stays_zero",),
         wrong="vectors are not divided by their norm",
     ),

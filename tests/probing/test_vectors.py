@@ -56,10 +56,10 @@ def test_label_i_is_state_i_of_the_document_in_that_row():
 @pytest.mark.parametrize("fold", range(FOLDS))
 def test_held_out_documents_never_enter_a_fit(vectors, fold, unit):
     """What a fit reads it has to be able to read: documents held out are NaN, and nothing changes."""
-    clean = next(fitting.fit_folds(vectors, folds=[fold], unit=unit))
+    clean = next(fitting.fit_folds(vectors, folds=[fold], unit=unit, device="cpu"))
     poisoned = replace(vectors, x=vectors.x.copy())
     poisoned.x[vectors.folds[fold]] = np.nan
-    without = next(fitting.fit_folds(poisoned, folds=[fold], unit=unit))
+    without = next(fitting.fit_folds(poisoned, folds=[fold], unit=unit, device="cpu"))
     np.testing.assert_array_equal(without.weights, clean.weights)
     np.testing.assert_array_equal(without.mean, clean.mean)
 
@@ -73,7 +73,7 @@ def test_every_other_document_enters_it(vectors, fold):
         poisoned = replace(vectors, x=vectors.x.copy())
         poisoned.x[document, -1, -1, -1] = np.nan
         with pytest.raises(ValueError, match="finite"):
-            next(fitting.fit_folds(poisoned, folds=[fold]))
+            next(fitting.fit_folds(poisoned, folds=[fold], device="cpu"))
 
 
 class Says:
@@ -142,7 +142,7 @@ def test_states_that_are_equal_get_no_weights_at_all():
     same = np.repeat(rng.normal(5, 1, size=(40, 1, 4, 16)).astype(np.float32), 3, axis=1)
     vectors = Vectors(x=same, rows=np.arange(40), folds=(slice(0, 20), slice(20, 40)))
     for unit in (False, True):
-        for probe in fitting.fit_folds(vectors, unit=unit):
+        for probe in fitting.fit_folds(vectors, unit=unit, device="cpu"):
             assert not probe.weights.any()
             assert probe.certificate.converged
             assert probe.certificate.iterations == 0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 L2 = 1e-4  # held-out accuracy on SmolLM2 is flat around it; weaker asks for ever more iterations
 TOLERANCE = 4e-3  # relative gap at which held-out accuracy on IMDB was seen within .001 of the optimum's
-ON_SAMPLES = 5  # times as large a gap ends the fit of a sample, whose optimum lies elsewhere anyway
+ON_SAMPLES = 2.5  # times as large a gap ends the fit of a sample, whose optimum lies elsewhere anyway
 NOTHING = 1e-6  # relative gap up to which no weights at all are the solution, and others are rounding
 FEWEST_ITERATIONS = 8  # from which on progress is judged
 STRETCH = 1.75  # of one window of iterations over the one before

@@ -1,7 +1,7 @@
 """Inputs: one model on its corpora, as states on disk, as matrices of vectors, and as folds of documents."""
 
+import contextlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -46,6 +46,8 @@ class Inputs(Subject):
 
     # whether the model's unembedding is to be had when the model is unloaded
     keep_head = False
+    # corpora whose states are captured together, once the first of them is asked for
+    put_off: tuple[Role, ...] = ()
 
     def __init__(
         self,
@@ -83,6 +85,7 @@ class Inputs(Subject):
         self._held: dict[tuple[Role, int], Vectors] = {}  # by corpus and first position; one at most
         self._stores: dict[Role, ActivationStore] = {}
         self._captures: dict[Role, Capture] = {}  # that are not done yet
+        self._failed: dict[Role, LayerclaimsError] = {}  # why states that were put off cannot be had
         self._mending = False
         self._mended: set[Path] = set()  # stores whose damage was made good
         self._head: Unembedding | NotTestedError | None = None  # or why there is none
@@ -125,10 +128,31 @@ class Inputs(Subject):
         Without punctuation a text may be too short, and few are as long as the authors wanted them: as many as are
         long enough are taken. NotTestedError where those are too few, or their states find no room.
         """
+        if role in self.put_off:
+            self._capture_together()
+        if role in self._failed:
+            raise self._failed[role]
         if role not in self._stores:
             with self._capturing(role) as capturing:
                 self._stores[role] = capturing.to_the_end()
         return self._stores[role]
+
+    def _capture_together(self) -> None:
+        """Capture what was put off, for which the model is loaded once."""
+        roles, self.put_off, self.keep_head = (
+            self.put_off,
+            (),
+            False,
+        )  # the head is kept since the main corpus
+        self.release()  # a matrix and the model are never held together
+        for role in roles:
+            try:
+                Inputs.store(self, role)
+            except NotTestedError:
+                pass  # found again, and at once, where these states are asked for
+            except LayerclaimsError as error:
+                self._failed[role] = error
+        self.unload()
 
     def attempt_store(self, role: Role) -> bool:
         """Make what other processes leave of a corpus' states; whether there was any. Raises as `store`."""
@@ -138,7 +162,7 @@ class Inputs(Subject):
                 self._stores[role] = store
             return store is not None or capturing.n_shards > before
 
-    @contextmanager
+    @contextlib.contextmanager
     def _capturing(self, role: Role) -> Iterator[Capture]:
         """The capture of a corpus, as far as it is; with errors as `store` has them."""
         try:

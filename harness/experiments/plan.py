@@ -126,27 +126,38 @@ class Plan:
         screen.plan(steps)
         return len(steps)
 
-    def prepare(self) -> None:
-        """Capture what is not there yet, once everything is known to fit. Raises LayerclaimsError."""
+    def prepare(self, *, put_off: bool = False) -> None:
+        """Capture what is not there yet, once everything is known to fit. Raises LayerclaimsError.
+
+        With `put_off`, of each study the main corpus alone: the first verdicts need no more. The others follow when
+        a claim asks for one of them.
+        """
         self.check()
+        missing = []
         for study, roles, measurements in self.studies:
             study.wanted = measurements
             study.keep_head = any(one.reads_head for one in measurements)
+            later = tuple(role for role in roles if role != "main" and put_off and not _there(study, role))
+            study.put_off = later
             for role in roles:
-                with contextlib.suppress(NotTestedError):  # the claim that asks for these states will say so
-                    study.store(role)
+                if role not in later:
+                    with contextlib.suppress(
+                        NotTestedError
+                    ):  # the claim that asks for these states will say so
+                        study.store(role)
             study.keep_head = any(one.reads_head and not _kept(study, one) for one in measurements)
             study.unload()
-        self._recall()
-        screen.plan(self._steps(()))
+            missing += [(study, role) for role in later]
+        self._recall(missing)
+        screen.plan(self._steps(missing))
 
-    def _recall(self) -> None:
+    def _recall(self, missing: Sequence[tuple[Study, Role]]) -> None:
         """Read what earlier runs measured, and say in one line that it was checked."""
         read, stores = 0, set[str]()
         for study, _, measurements in self.studies:
             for one in measurements:
                 with contextlib.suppress(NotTestedError):
-                    if study.recall(one):
+                    if not _lacks(study, one, missing) and study.recall(one):
                         read += 1
                         stores.update(study.sources(one))
         if read:
@@ -159,10 +170,9 @@ class Plan:
         steps: dict[Hashable, float] = {
             (id(study), role): CAPTURE_WEIGHT * _probe_seconds(study) for study, role in missing
         }
-        absent = {id(study) for study, _ in missing}
         for study, _, measurements in self.studies:
             for one in measurements:
-                if id(study) in absent or not _kept(study, one):
+                if _lacks(study, one, missing) or not _kept(study, one):
                     steps[id(study), one.name] = one.weight * _probe_seconds(study)
         return steps
 
@@ -200,6 +210,11 @@ def _there(study: Study, role: Role) -> bool:
         return study.has_states(role)
     except NotTestedError:
         return True
+
+
+def _lacks(study: Study, one: Measurement, missing: Sequence[tuple[Study, Role]]) -> bool:
+    """Whether a measurement reads states that are still to be captured."""
+    return any((study, role) in missing for role in one.roles(study.protocol.name))
 
 
 def _kept(study: Study, one: Measurement) -> bool:

@@ -290,7 +290,8 @@ class Run:
             progress.attach(before=self._end_line)
             if not self.settings.engine.here:
                 spread(plan, self.config, self.settings)
-            plan.prepare()
+            # processes that judge side by side find all states there
+            plan.prepare(put_off=not self.config.pluginmanager.hasplugin("dsession"))
 
     def _check_nothing_is_lost(self) -> None:
         """Raise LayerclaimsError where files of more claims than the session's would be replaced by its own."""

@@ -164,3 +164,51 @@ def test_a_study_judges_any_claim_and_names_the_nearest(study):
     with pytest.raises(LayerclaimsError, match="the nearest is norm-is-a-feature"):
         study.judge("norm-is-a-featur")
     assert str(study.judge("random-vectors-fail").verdict) in ("REPLICATED", "NOT_REPLICATED", "INCONCLUSIVE")
+
+
+@pytest.fixture
+def of_two(study, monkeypatch, tmp_path):
+    """A plan that reads both corpora, and the number of times that the model was loaded."""
+    tiny.write_jsonl(tmp_path / "absent.jsonl", tiny.texts(60, seed=1))
+    loads, load = [], Study._load
+    monkeypatch.setattr(Study, "_load", lambda self, *, head: loads.append(head) or load(self, head=head))
+    return plan.make_plan([(study, [rule("accuracy-drops-on-another-corpus")], ())]), loads
+
+
+def test_the_first_verdicts_wait_for_the_main_corpus_alone(study, of_two):
+    made, loads = of_two
+    made.prepare(put_off=True)
+    assert study.has_states("main")
+    assert not study.has_states("transfer")
+    study.values(norms_by_state)
+    assert not study.has_states("transfer")
+    study.values(transferred)
+    assert study.has_states("transfer")
+    assert len(loads) == 2
+    assert "_model" not in vars(study)  # its memory is given back
+
+
+def test_states_that_are_put_off_are_those_that_are_not(study, of_two, tmp_path):
+    made, _ = of_two
+    made.prepare(put_off=True)
+    other = Study(study.protocol, cache_dir=tmp_path / "other")
+    plan.make_plan([(other, [rule("accuracy-drops-on-another-corpus")], ())]).prepare()
+    for role in ("transfer", "main"):
+        assert study.store(role).digest == other.store(role).digest
+
+
+def test_states_that_cannot_be_had_later_are_tried_once(study, of_two, monkeypatch):
+    made, _ = of_two
+    made.prepare(put_off=True)
+    tried = []
+
+    def failing(self, *, head):
+        tried.append(1)
+        raise LayerclaimsError("The model is gone.")
+
+    monkeypatch.setattr(Study, "_load", failing)
+    for _ in range(2):
+        with pytest.raises(LayerclaimsError, match="The model is gone"):
+            study.values(transferred)
+    assert tried == [1]
+    assert study.values(norms_by_state).arrays

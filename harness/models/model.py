@@ -16,6 +16,7 @@ from layerclaims.runtime.dtypes import states_in
 from layerclaims.runtime.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -136,14 +137,16 @@ class LanguageModel:
         made.offload = self._offload  # its weights may lie there
         return made
 
-    def states(self, ids: "Tensor", out: "Tensor | None" = None) -> "Tensor":
+    def states(
+        self, ids: "Tensor", out: "Tensor | None" = None, told: "Callable[[int], None] | None" = None
+    ) -> "Tensor":
         """States of every layer.
 
         ids: int64 [batch, context], no padding. Returns [n_states, batch, context, hidden] on the CPU in the
         model's dtype, or fills `out` of that shape: state 0 is what enters block 1 (embedding output),
         state i the raw residual stream after block i, state L+1 the output of the final norm (a copy of
-        state L in the few models without one). Threads may call it at the same time. Raises LayerclaimsError for
-        ids outside the vocabulary.
+        state L in the few models without one). `told` is called with i as soon as state i lies there. Threads may
+        call it at the same time. Raises LayerclaimsError for ids outside the vocabulary.
         """
         import torch
 
@@ -158,14 +161,14 @@ class LanguageModel:
         elif out.shape != shape:
             raise ValueError(f"out has shape {tuple(out.shape)}, not {shape}")
         here = self._pass
-        here.begin(out)
+        here.begin(out, told)
         try:
             with torch.inference_mode(), enough_for(f"The model {shown(self.facts.name)}"):
                 self._decoder(input_ids=ids.to(self.device), use_cache=False)
                 if self._anatomy.norm is None:
                     here.keep(self.n_states - 1, out[-2])
         finally:
-            here.out = None
+            here.out = here.told = None
         if here.filled != self.n_states:
             raise LayerclaimsError(
                 f"The model {shown(self.facts.name)} ran {here.filled} of its {self.n_states} states; its blocks "

@@ -517,15 +517,17 @@ class TestPlan:
     )
     def test_passes_are_even_so_that_none_has_to_wait(self, n, most, sizes):
         class Counting:
-            def states(self, ids, out):
+            def states(self, ids, out, told):
                 seen.append(len(ids))
                 out[:] = ids[..., None]
+                for i in range(len(out)):
+                    told(i)
 
         seen = []
         plan = make_plan(n_blocks=2, hidden_size=3, n_texts=n, context=4, dtype="float32", batch_size=most)
-        ids, memory = torch.arange(4 * n).reshape(n, 4), torch.zeros(4 * n * 4 * 3)
+        ids, made = torch.arange(4 * n).reshape(n, 4), torch.zeros(4, n, 4, 3)
         with ThreadPoolExecutor(1) as pool:
-            made = making.capture_shard(Counting(), ids, plan, memory, pool)
+            making.capture_shard(Counting(), ids, plan, made, pool)
         assert seen == sizes
         assert torch.equal(made, ids[None, :, :, None].expand(4, n, 4, 3).float())
 

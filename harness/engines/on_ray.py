@@ -4,9 +4,9 @@ Each is in the hold of a task of Ray's, which carries a command to it and its ex
 """
 
 import contextlib
+import importlib
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,12 +14,17 @@ from typing import Any, Final
 from layerclaims.engines.processes import TICK, Outcome, run_processes
 from layerclaims.errors import LayerclaimsError
 from layerclaims.runtime import progress
+from layerclaims.runtime.folders import OwnFolder
 from layerclaims.runtime.text import inert, shown
 
 RETRIES: Final = 3  # times that a lost worker is started again
 LOST: Final = -9  # status of a worker whose node or process was lost for good
 # read by Ray when it is imported
-ALWAYS: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+ALWAYS: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # it would print of each lost worker, which is started again, on our output
+}
 # for a cluster of this machine alone: its token would be written to the home directory, and it would start a process
 # a core before any is asked for
 ALONE: Final = {"RAY_AUTH_MODE": "disabled", "RAY_prestart_worker_first_driver": "0"}
@@ -130,18 +135,18 @@ def _outcome(ray: Any, one: Any) -> Outcome:
 def _cluster(address: str | None) -> Iterator[Any]:
     """Ray, which has joined the cluster at an address, or one of this machine alone. Raises LayerclaimsError."""
     ray = _imported(alone=address is None)
-    place = PLACE if Path(PLACE).is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="lc-ray-", dir=place, ignore_cleanup_errors=True) as own:
-        try:
-            _start(ray, address, own)
-            yield ray
-        except ray.exceptions.RayError as error:
-            raise LayerclaimsError(f"The Ray cluster was lost: {_first_line(error)}.") from None
-        finally:
-            ray.shutdown()
+    own = OwnFolder(Path(PLACE) if Path(PLACE).is_dir() else None, "lc-ray-")
+    try:
+        _start(ray, address, own.path)
+        yield ray
+    except ray.exceptions.RayError as error:
+        raise LayerclaimsError(f"The Ray cluster was lost: {_first_line(error)}.") from None
+    finally:
+        ray.shutdown()
+        own.remove()
 
 
-def _start(ray: Any, address: str | None, own: str) -> None:
+def _start(ray: Any, address: str | None, own: Path) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     try:
         if address is not None:
@@ -149,7 +154,7 @@ def _start(ray: Any, address: str | None, own: str) -> None:
         else:
             ray.init(
                 address="local", num_cpus=_cores(), include_dashboard=False, object_store_memory=STORE_BYTES,
-                _node_ip_address="127.0.0.1", _temp_dir=own, **quiet,
+                _node_ip_address="127.0.0.1", _temp_dir=str(own), **quiet,
             )  # fmt: skip
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         where = f"The Ray cluster {shown(address)} cannot be joined" if address else "Ray cannot be started"
@@ -174,7 +179,7 @@ def _imported(*, alone: bool) -> Any:
             )
         os.environ[LOOPBACK] = "0"
     try:
-        import ray  # type: ignore[import-not-found, unused-ignore]
+        ray = importlib.import_module("ray")  # whose types are not looked at: they take minutes
     except ImportError:
         raise LayerclaimsError(
             "--engine ray needs Ray, which is not installed; run: pip install 'layerclaims[ray]'."

@@ -1,13 +1,11 @@
 """Where a model's parts lie: on one device, or spread over devices, memory and disk by accelerate."""
 
-import shutil
-import tempfile
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from layerclaims.errors import LayerclaimsError
 from layerclaims.models.memory import available, free_on
+from layerclaims.runtime.folders import OwnFolder
 from layerclaims.runtime.text import shown
 
 if TYPE_CHECKING:
@@ -67,20 +65,21 @@ def room(device: str) -> dict[int | str, int]:
 
 
 class Offload:
-    """A directory of its own for weights that have to lie on disk; it is removed with this object."""
+    """A directory of its own for weights that have to lie on disk; it is removed with this object.
+
+    What killed runs left in the same parent is removed when it is made.
+    """
 
     def __init__(self, parent: Path | None) -> None:
         """Make it in `parent`, or in the system's directory for temporary files; raises LayerclaimsError."""
         try:
-            if parent is not None:
-                parent.mkdir(parents=True, exist_ok=True)
-            self.path = Path(tempfile.mkdtemp(prefix="layerclaims-", dir=parent))
+            self._folder = OwnFolder(parent, "layerclaims-weights-")
         except OSError as error:
             raise LayerclaimsError(
                 f"Weights cannot be kept on disk in {shown(parent)}: {error.strerror or error}; choose another disk "
                 "with --cache-dir, or leave out --device-map."
             ) from error
-        weakref.finalize(self, shutil.rmtree, self.path, True)
+        self.path = self._folder.path
 
 
 def is_spread(model: "nn.Module") -> bool:

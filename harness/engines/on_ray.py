@@ -61,7 +61,12 @@ def run_on_ray(
         _check_processors(started, sum(processors))
         threads = threads_of(processors, workers)
         _say_if_busy(ray, started * threads)
-        hold = ray.remote(num_cpus=threads, max_retries=RETRIES, scheduling_strategy="SPREAD")(_hold)
+        hold = ray.remote(
+            num_cpus=threads,
+            max_retries=RETRIES,
+            retry_exceptions=[KilledError],
+            scheduling_strategy="SPREAD",
+        )(_hold)
         given = {"OMP_NUM_THREADS": str(threads), **environment}
 
         def start(count: int) -> list[Any]:
@@ -117,9 +122,18 @@ def _say_if_busy(ray: Any, wanted: int) -> None:
 
 
 def _hold(command: list[str], environment: dict[str, str], cwd: str) -> tuple[int, str]:
-    """In a process of Ray's: the command in a process of its own, which ends when this one does."""
+    """In a process of Ray's: the command in a process of its own, which ends when this one does.
+
+    Raises KilledError, on which Ray starts it again.
+    """
     (outcome,) = run_processes([command], environment=environment, cwd=Path(cwd))
+    if outcome.status < 0:
+        raise KilledError(f"signal {-outcome.status} ended it")
     return outcome.status, outcome.said
+
+
+class KilledError(Exception):
+    """A worker was ended from outside, as by a system that has no memory left."""
 
 
 def _outcome(ray: Any, one: Any) -> Outcome:

@@ -1,6 +1,7 @@
 """Ray: the files that one process makes, whatever is lost on the way; and nothing heard, written or left of it."""
 
 import importlib.util
+import ipaddress
 import json
 import os
 import signal
@@ -16,6 +17,8 @@ import pytest
 from layerclaims.engines.on_ray import ALONE, ALWAYS, LOOPBACK, run_on_ray, threads_of
 from layerclaims.engines.processes import Outcome, run_processes
 from layerclaims.errors import LayerclaimsError
+from layerclaims.runtime import progress
+from layerclaims.runtime.folders import sweep_folders
 
 from tests.faults.worker import files, make_place
 from tests.plugin_runs import ROOT
@@ -30,13 +33,13 @@ with open("starts", "a") as file:
     file.write("x")
 sys.exit("layerclaims: There is no room.")
 """,
-    # the process of Ray's that holds it is killed the first time
+    # the process of Ray's that holds it is killed the first time, or it is itself
     "loses": """
-import os, signal, threading
+import os, signal, sys, threading
 with open("starts", "a") as file:
     file.write("x")
 if os.path.getsize("starts") == 1:
-    os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(os.getppid() if sys.argv[1] == "holder" else os.getpid(), signal.SIGKILL)
     threading.Event().wait()
 """,
     # ends when as many are there as it is told
@@ -66,13 +69,18 @@ def tick():
         family = [psutil.Process(), *psutil.Process().children(recursive=True)]
         heard = [c.laddr.ip for one in family for c in one.net_connections("inet") if c.status == "LISTEN"]
         with open("part", "w") as file:
-            json.dump({"heard": heard, "family": [one.pid for one in family]}, file)
+            (folder,) = {
+                word.partition("=")[2].partition("/session_")[0]
+                for one in family for word in one.cmdline() if word.startswith("--session_dir=")
+            }
+            json.dump({"heard": heard, "family": [one.pid for one in family], "folder": folder}, file)
         os.rename("part", "family")
         if sys.argv[1] == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         open("met-driver", "x").close()
 
-(outcome,) = run_on_ray(["meets", "2"], workers=1, address=None, environment=dict(os.environ), cwd=Path.cwd(), tick=tick)
+environment = dict(os.environ)
+(outcome,) = run_on_ray(["meets", "2"], workers=1, address=None, environment=environment, cwd=Path.cwd(), tick=tick)
 sys.exit(outcome.status)
 """,
 }
@@ -149,13 +157,15 @@ def test_all_engines_make_the_same_files(cluster, tmp_path) -> None:
     work = make_place(tmp_path / "work")
 
     def command(name: str) -> list[str]:
-        return ["tests.faults.worker", str(work), str(tmp_path / name)]
+        return ["tests.faults.worker", str(work), str(tmp_path / name), "layers-linearly-separable"]
 
     one_thread = {**os.environ, "PYTHONPATH": path_with(), "OMP_NUM_THREADS": "1"}
     assert run_processes([command("local")], environment=one_thread, cwd=ROOT) == [Outcome(status=0, said="")]
     expected = files(tmp_path / "local")
     assert {Path(name).suffix for name in expected} == {".safetensors", ".sha256", ".json"}
-    assert {one.status for one in run_processes([command("pull")] * 2, environment=one_thread, cwd=ROOT)} == {0}
+    assert {one.status for one in run_processes([command("pull")] * 2, environment=one_thread, cwd=ROOT)} == {
+        0
+    }
     assert files(tmp_path / "pull") == expected
     for workers, threads in ((1, 1), (2, 1), (1, 2)):
         name = f"{workers}x{threads}"
@@ -164,14 +174,19 @@ def test_all_engines_make_the_same_files(cluster, tmp_path) -> None:
         assert files(tmp_path / name) == expected, name
 
 
-def test_a_worker_that_refuses_is_not_started_again_and_its_sentence_comes_back(cluster, place, capfd) -> None:
+def test_a_worker_that_refuses_is_not_started_again_and_its_sentence_comes_back(
+    cluster, place, capfd
+) -> None:
     assert cluster.run(["refuses"], place) == [Outcome(status=1, said="layerclaims: There is no room.")]
     assert (place / "starts").read_text() == "x"
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_worker_whose_process_is_killed_is_started_again_without_a_word(cluster, place, capfd) -> None:
-    assert cluster.run(["loses"], place) == [Outcome(status=0, said="")]
+@pytest.mark.parametrize("which", ["holder", "worker"])
+def test_a_worker_whose_process_is_killed_is_started_again_without_a_word(
+    cluster, place, capfd, which
+) -> None:
+    assert cluster.run(["loses", which], place) == [Outcome(status=0, said="")]
     assert (place / "starts").read_text() == "xx"
     assert capfd.readouterr() == ("", "")
 
@@ -218,12 +233,17 @@ def test_all_workers_run_at_the_same_time(processors, workers, threads) -> None:
 
 
 def test_more_workers_than_a_cluster_has_processors_are_refused(cluster, place) -> None:
-    with pytest.raises(LayerclaimsError, match="--workers 64 is not possible: the Ray cluster has 4 processors"):
+    with pytest.raises(
+        LayerclaimsError, match="--workers 64 is not possible: the Ray cluster has 4 processors"
+    ):
         cluster.run(["refuses"], place, workers=64)
     assert not (place / "starts").exists()
 
 
-def test_a_cluster_that_is_busy_is_said_to_be(cluster, place, capfd) -> None:
+def test_a_cluster_that_is_busy_is_said_to_be(cluster, place, monkeypatch) -> None:
+    noted: list[str] = []
+    monkeypatch.setattr(progress, "note", noted.append)
+
     def in_use() -> None:
         if len(list(place.glob("met-*"))) == 2:
             (place / "met-other").touch()
@@ -240,4 +260,60 @@ def test_a_cluster_that_is_busy_is_said_to_be(cluster, place, capfd) -> None:
         time.sleep(0.05)
     assert cluster.run(["threads"], place, tick=in_use, workers=1)[0].status == 0
     assert other.wait() == 0
-    assert "0 of the 2 processors that the workers take are free in the Ray cluster" in capfd.readouterr().err
+    assert [line.partition(";")[0] for line in noted] == [
+        "layerclaims: 0 of the 2 processors that the workers take are free in the Ray cluster"
+    ]
+
+
+def drive(place: Path, end: str) -> "tuple[subprocess.CompletedProcess[str], Any]":
+    """A driver with a cluster of its own, and what it found; its home directory is empty before."""
+    (place / "home").mkdir()
+    own = ("RAY_", "XDG_", "LAYERCLAIMS_", "OMP_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    done = subprocess.run(
+        [sys.executable, "-m", "drives", end],
+        cwd=place, env={**kept, "HOME": str(place / "home"), "PYTHONPATH": path_with(place)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (place / "family").exists(), done.stderr
+    found = json.loads((place / "family").read_text())
+    alive = [psutil.Process(pid) for pid in found["family"] if psutil.pid_exists(pid)]
+    assert psutil.wait_procs(alive, timeout=100)[1] == []
+    return done, found
+
+
+def test_a_cluster_of_this_machine_alone_is_heard_on_loopback_and_leaves_nothing(place) -> None:
+    done, found = drive(place, "in order")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(found["family"]) > 4
+    assert found["heard"]
+    assert [ip for ip in found["heard"] if not loopback(ip)] == []
+    assert list((place / "home").iterdir()) == []
+    assert not Path(found["folder"]).exists()
+
+
+def test_nothing_outlives_a_driver_that_is_killed(place) -> None:
+    done, found = drive(place, "killed")
+    assert done.returncode == -signal.SIGKILL
+    sweep_folders(Path(found["folder"]).parent, "lc-ray-")  # as the next one does at its start
+    assert not Path(found["folder"]).exists()
+
+
+def loopback(ip: str) -> bool:
+    address = ipaddress.ip_address(ip)
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def test_a_cluster_that_is_not_there_is_one_sentence(cluster, place) -> None:
+    with pytest.raises(LayerclaimsError, match=r"^The Ray cluster '127.0.0.1:9' cannot be joined: .*\.$"):
+        run_on_ray(
+            ["refuses"], workers=1, address="127.0.0.1:9", environment={}, cwd=place, tick=lambda: None
+        )
+
+
+def test_ray_that_was_imported_before_is_not_trusted_to_stay_on_this_machine(
+    cluster, place, monkeypatch
+) -> None:
+    monkeypatch.delenv(LOOPBACK)
+    with pytest.raises(LayerclaimsError, match=f"Ray was imported before .* set {LOOPBACK}=0"):
+        run_on_ray(["refuses"], workers=1, address=None, environment={}, cwd=place, tick=lambda: None)

@@ -1,4 +1,4 @@
-"""`python -m tests.faults.worker PLACE CACHE`: the work of a plan on a tiny model, as `layerclaims work` does it.
+"""`python -m tests.faults.worker PLACE CACHE [CLAIM...]`: the work of a plan on a tiny model, as `layerclaims work` does.
 
 It writes the name of each piece into the file `begun` of the cache when it begins with it.
 """
@@ -6,6 +6,7 @@ It writes the name of each piece into the file `begun` of the cache when it begi
 import hashlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def files(cache: Path) -> dict[str, str]:
     }
 
 
-def child(place: Path, cache: Path) -> None:
+def child(place: Path, cache: Path, claims: Sequence[str] = CLAIMS) -> None:
     """Do the work, then end without what Python does at its end: nothing of a parent's is to be ended."""
     cache.mkdir(exist_ok=True)
     cut.SHARD_BYTES = 8_000
@@ -70,9 +71,9 @@ def child(place: Path, cache: Path) -> None:
     }  # fmt: skip
     study = Study(resolve_options({name: (value, "") for name, value in options.items()}), cache_dir=cache)
     known = post_claims()
-    work(make_plan([(study, [rule_of(known[name].test) for name in CLAIMS], ())]))
+    work(make_plan([(study, [rule_of(known[name].test) for name in claims], ())]))
     os._exit(0)
 
 
 if __name__ == "__main__":
-    child(Path(sys.argv[1]), Path(sys.argv[2]))
+    child(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:] or CLAIMS)

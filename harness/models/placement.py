@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from layerclaims.errors import LayerclaimsError
 from layerclaims.models.memory import available, free_on
-from layerclaims.runtime.folders import OwnFolder
+from layerclaims.runtime.folders import OwnFolder, sweep_folders
 from layerclaims.runtime.text import shown
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 DEVICE_MAPS: Final = ("none", "auto")  # one device; on each as much as there is room for, the rest on disk
+OFFLOADED: Final = "layerclaims-weights-"  # how each folder of offloaded weights begins
 _SHARE: Final = 0.9  # of the free memory; activations need some too
 
 
@@ -64,16 +65,19 @@ def room(device: str) -> dict[int | str, int]:
     return found
 
 
-class Offload:
-    """A directory of its own for weights that have to lie on disk; it is removed with this object.
+def sweep_offloaded(parent: Path | None) -> None:
+    """Remove what killed runs left of weights in a directory; what a living one has there stays."""
+    if parent is not None:
+        sweep_folders(parent, OFFLOADED)
 
-    What killed runs left in the same parent is removed when it is made.
-    """
+
+class Offload:
+    """A directory of its own for weights that have to lie on disk; it is removed with this object."""
 
     def __init__(self, parent: Path | None) -> None:
         """Make it in `parent`, or in the system's directory for temporary files; raises LayerclaimsError."""
         try:
-            self._folder = OwnFolder(parent, "layerclaims-weights-")
+            self._folder = OwnFolder(parent, OFFLOADED)
         except OSError as error:
             raise LayerclaimsError(
                 f"Weights cannot be kept on disk in {shown(parent)}: {error.strerror or error}; choose another disk "

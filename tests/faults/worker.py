@@ -1,4 +1,4 @@
-"""`python -m tests.faults.worker PLACE CACHE [CLAIM...]`: the work of a plan on a tiny model, as `layerclaims work` does.
+"""`python -m tests.faults.worker PLACE CACHE [CLAIM...]`: the work of a plan on a tiny model, by one worker.
 
 It writes the name of each piece into the file `begun` of the cache when it begins with it.
 """

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import itertools
 import json
 import re
 import struct
@@ -46,7 +45,9 @@ def write_shard(
     checksum = hashlib.sha256()
 
     def parts() -> Iterator[bytes | memoryview]:
-        for part in itertools.chain([header], _bytes(states, name, plan.dtype)):
+        checksum.update(header)
+        yield header
+        for part in _bytes(states, name, plan.dtype):
             checksum.update(part)
             yield part
 

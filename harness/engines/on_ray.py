@@ -25,9 +25,12 @@ ALWAYS: Final = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # it would print of each lost worker, which is started again, on our output
 }
-# for a cluster of this machine alone: its token would be written to the home directory, and it would start a process
-# a core before any is asked for
-ALONE: Final = {"RAY_AUTH_MODE": "disabled", "RAY_prestart_worker_first_driver": "0"}
+# for a cluster of this machine alone
+ALONE: Final = {
+    "RAY_AUTH_MODE": "disabled",  # its token would be written to the home directory
+    "RAY_prestart_worker_first_driver": "0",  # it would start a process a core before any is asked for
+    "RAY_worker_niceness": "0",  # its processes would give way to every other program of the machine
+}
 LOOPBACK: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # with "0" Ray listens on 127.0.0.1 and nowhere else
 STORE_BYTES: Final = (
     100_000_000  # Ray's memory for objects, of which it takes a third of the machine otherwise

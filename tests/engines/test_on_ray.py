@@ -18,7 +18,6 @@ from layerclaims.engines.on_ray import ALONE, ALWAYS, LOOPBACK, run_on_ray, thre
 from layerclaims.engines.processes import Outcome, run_processes
 from layerclaims.errors import LayerclaimsError
 from layerclaims.runtime import progress
-from layerclaims.runtime.folders import sweep_folders
 
 from tests.faults.worker import files, make_place
 from tests.plugin_runs import ROOT
@@ -73,7 +72,9 @@ def tick():
                 word.partition("=")[2].partition("/session_")[0]
                 for one in family for word in one.cmdline() if word.startswith("--session_dir=")
             }
-            json.dump({"heard": heard, "family": [one.pid for one in family], "folder": folder}, file)
+            worker = [one.pid for one in family if "meets" in one.cmdline()]
+            found = {"heard": heard, "family": [one.pid for one in family], "worker": worker, "folder": folder}
+            json.dump(found, file)
         os.rename("part", "family")
         if sys.argv[1] == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -277,26 +278,31 @@ def drive(place: Path, end: str) -> "tuple[subprocess.CompletedProcess[str], Any
     )  # fmt: skip
     assert (place / "family").exists(), done.stderr
     found = json.loads((place / "family").read_text())
-    alive = [psutil.Process(pid) for pid in found["family"] if psutil.pid_exists(pid)]
-    assert psutil.wait_procs(alive, timeout=100)[1] == []
     return done, found
+
+
+def ended(pids: list[int]) -> bool:
+    """Whether all of some processes end by themselves."""
+    alive = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    return psutil.wait_procs(alive, timeout=100)[1] == []
 
 
 def test_a_cluster_of_this_machine_alone_is_heard_on_loopback_and_leaves_nothing(place) -> None:
     done, found = drive(place, "in order")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert len(found["family"]) > 4
+    assert ended(found["family"])
     assert found["heard"]
     assert [ip for ip in found["heard"] if not loopback(ip)] == []
     assert list((place / "home").iterdir()) == []
     assert not Path(found["folder"]).exists()
 
 
-def test_nothing_outlives_a_driver_that_is_killed(place) -> None:
+def test_no_worker_outlives_a_driver_that_is_killed(place) -> None:
     done, found = drive(place, "killed")
     assert done.returncode == -signal.SIGKILL
-    sweep_folders(Path(found["folder"]).parent, "lc-ray-")  # as the next one does at its start
-    assert not Path(found["folder"]).exists()
+    assert found["worker"]
+    assert ended(found["worker"])
 
 
 def loopback(ip: str) -> bool:

@@ -22,6 +22,7 @@ from layerclaims.engines.processes import run_processes
 
 from tests.faults.worker import files, make_place
 
+CLAIM = "layers-linearly-separable"
 LONGEST = 400.0  # seconds after which a driver that is left counts as hanging
 LOST = {"node": 1, "worker": 1, "driver": 2}  # workers that go with it
 NODE: dict[str, Any] = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": 80_000_000}
@@ -38,7 +39,7 @@ sys.exit(str(done) if any(one.status for one in done) else 0)
 
 
 def start(address: str, place: Path, cache: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", DRIVER, address, str(place), str(cache)]
+    command = [sys.executable, "-c", DRIVER, address, str(place), str(cache), CLAIM]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -96,14 +97,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         place = make_place(Path(directory))
         began = time.monotonic()
-        command = ["tests.faults.worker", str(place), str(place / "undisturbed")]
+        command = ["tests.faults.worker", str(place), str(place / "undisturbed"), CLAIM]
         run_processes([command], environment=dict(os.environ), cwd=Path.cwd())
         usual = time.monotonic() - began
         print(f"undisturbed: {len(files(place / 'undisturbed'))} files in {usual:.1f} s", flush=True)
         cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
         cluster.add_node(**NODE)
         for number in range(arguments.trials):
-            lost, moment = chance.choice(list(LOST)), chance.uniform(0, 0.5) * usual
+            lost, moment = chance.choice(list(LOST)), chance.uniform(0, 0.3) * usual
             cache = place / f"trial-{number}"
             why, again = trial(cluster, lost, place, cache, moment, chance)
             wrong += bool(why)

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from layerclaims.activations.making import made_with, maker, written_beside
+from layerclaims.activations.making import made_with, maker
 from layerclaims.activations.plan import Plan, make_plan
 from layerclaims.activations.prepared import (
     PREPARED,
@@ -34,6 +34,7 @@ from layerclaims.runtime.paths import MANIFEST, key_name
 from layerclaims.runtime.text import byte_size, inert, shown
 
 if TYPE_CHECKING:
+    from layerclaims.activations.making import Write
     from torch import Tensor
 
 
@@ -66,7 +67,7 @@ def capture(
     A finished store is opened without tokenizer or model. Otherwise what can fail cheaply comes first: the
     directory, the choice of documents (that of `choose`, if somebody has chosen them already), the free space;
     then the model is loaded, through `load` if given (so that several corpora share one), and shards that an
-    earlier run left complete are kept. Memory beyond the model is about two shards of 64 MB, whatever `n_texts`.
+    earlier run left complete are kept. Memory beyond the model is about a shard of 64 MB, whatever `n_texts`.
     Processes that ask for the same store share its shards out among them. Raises LayerclaimsError.
     """
     capturing = Capture(
@@ -239,33 +240,29 @@ class Capture:
         missing = [n for n in range(len(plan.shards)) if n not in self._shards]
         there = {n for n in missing if (self.directory / shard_name(n)).exists()}
         done = sum(len(plan.shards[n]) for n in (*self._shards, *there))
-        make: Callable[[Tensor], Tensor] | None = None
+        make: Callable[[Tensor, Write], Shard] | None = None
         with (
             screen.Progress(self._label, plan.n_documents, "texts", done=done, enabled=self._progress) as bar,
             ExitStack() as stack,
-            written_beside(self._shards) as write,
         ):
             for number in missing:
-                with ExitStack() as lock:
-                    if not lock.enter_context(if_free(self.directory / f".{shard_name(number)}.lock")):
+                with if_free(self.directory / f".{shard_name(number)}.lock") as free:
+                    if not free:
                         continue
                     found = read_shard(self.directory, number, plan, self.directory.name)
-                    if found is not None:
-                        self._shards[number] = found
-                    else:
+                    if found is None:
                         documents, model = plan.shards[number], self._load()
                         self._see(model.facts)
                         make = make or stack.enter_context(maker(model, plan))
-                        states = make(ids[documents.start : documents.stop])
-                        write(number, lock, self._writing(number, states, model, plan))
+                        part = ids[documents.start : documents.stop]
+                        found = make(part, self._writing(number, model, plan))
+                    self._shards[number] = found
                     if number not in there:
                         bar.advance(len(plan.shards[number]))
 
-    def _writing(
-        self, number: int, states: "Tensor", model: LanguageModel, plan: Plan
-    ) -> Callable[[], Shard]:
+    def _writing(self, number: int, model: LanguageModel, plan: Plan) -> "Write":
         about = {"model": dataclasses.asdict(model.facts), "made with": made_with(model)}
-        return lambda: write_shard(
+        return lambda states: write_shard(
             self.directory, number, states, model.facts.name, plan, self.directory.name, about
         )
 

@@ -1,9 +1,10 @@
-"""Making: the states of a shard's documents, one shard computed while the one before it is written."""
+"""Making: the states of a shard's documents, computed and written at the same time."""
 
 import math
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,8 @@ from layerclaims.runtime.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    Write = Callable[[Iterable[Tensor]], Shard]  # states in order -> the shard that they became
 
 TOGETHER: Final = 2  # forward passes at a time, each on its own cores
 MADE_WITH: Final = ("torch", "transformers", "numpy")  # packages whose versions a shard records
@@ -32,65 +35,94 @@ def made_with(model: LanguageModel) -> dict[str, str]:
 
 
 @contextmanager
-def maker(model: LanguageModel, plan: Plan) -> "Iterator[Callable[[Tensor], Tensor]]":
-    """What makes the states of a shard's documents, in the memory of the last but one."""
+def maker(model: LanguageModel, plan: Plan) -> "Iterator[Callable[[Tensor, Write], Shard]]":
+    """What makes a shard of some documents: its first states are written while its last ones are computed.
+
+    The next shard is begun when this one lies on disk, so that a process that is killed costs no more than one. All
+    of them lie in the same memory one after the other: pages that the system gave once need not be given again.
+    """
     import torch
 
     largest = plan.document_bytes * plan.documents_per_shard // DTYPES[plan.dtype].size
-    memory = [torch.empty(largest, dtype=getattr(torch, plan.dtype)) for _ in range(2)]
-    with cores.workers(min(TOGETHER, model.passes)) as pool:
+    memory = torch.empty(largest, dtype=getattr(torch, plan.dtype))
+    with cores.workers(min(TOGETHER, model.passes)) as pool, ThreadPoolExecutor(1) as beside:
 
-        def make(ids: "Tensor") -> "Tensor":
-            memory.reverse()  # what was made in the other one is being written
-            return capture_shard(model, ids, plan, memory[0], pool)
+        def make(ids: "Tensor", write: "Write") -> Shard:
+            shape = (plan.n_states, len(ids), plan.n_positions, plan.hidden_size)
+            states = _Arriving(memory[: math.prod(shape)].view(shape))
+            try:
+                written = beside.submit(write, states)  # hashing and writing need no interpreter lock
+                capture_shard(model, ids, plan, states.out, pool, states.told)
+            except BaseException:
+                states.end(whole=False)
+                raise
+            states.end(whole=True)
+            return written.result()
 
         yield make
 
 
-@contextmanager
-def written_beside(
-    shards: dict[int, Shard],
-) -> Iterator[Callable[[int, ExitStack, Callable[[], Shard]], None]]:
-    """A function that writes a shard while the next one is made, and holds its lock until it lies on disk.
+class _Arriving:
+    """The states of a shard in order, [documents, positions, hidden] each, as soon as all documents have them.
 
-    One shard is made and one written, so that memory stays flat. Hashing and writing need no interpreter lock.
+    The last one waits for the end: until then a pass may still turn out to be wrong, and nothing be kept of it.
     """
-    now: list[tuple[int, ExitStack, Future[Shard]]] = []
 
-    def finish() -> None:
-        while now:
-            number, lock, written = now.pop()
-            with lock:
-                shards[number] = written.result()
+    def __init__(self, out: "Tensor") -> None:
+        """None has arrived in `out`, [n_states, documents, positions, hidden]."""
+        self.out = out
+        self._missing = [out.shape[1]] * (len(out) - 1)  # documents
+        self._there = [threading.Event() for _ in out]
+        self._lock = threading.Lock()
+        self._whole = True
 
-    with ThreadPoolExecutor(1) as pool:
+    def told(self, i: int, n_documents: int) -> None:
+        """So many documents more have state i."""
+        if i < len(self._missing):
+            with self._lock:
+                self._missing[i] -= n_documents
+                if self._missing[i] <= 0:
+                    self._there[i].set()
 
-        def write(number: int, lock: ExitStack, how: Callable[[], Shard]) -> None:
-            with lock:
-                finish()
-                now.append((number, lock.pop_all(), pool.submit(how)))
+    def end(self, *, whole: bool) -> None:
+        """All have arrived, or no more will."""
+        self._whole = whole
+        for event in self._there:
+            event.set()
 
-        try:
-            yield write
-        finally:
-            finish()
+    def __iter__(self) -> "Iterator[Tensor]":
+        """Wait for each; raises StoppedError where no more will arrive."""
+        for state, there in zip(self.out, self._there, strict=True):
+            there.wait()
+            if not self._whole:
+                raise StoppedError
+            yield state
+
+
+class StoppedError(Exception):
+    """The states that are waited for will not come."""
 
 
 def capture_shard(
-    model: LanguageModel, ids: "Tensor", plan: Plan, memory: "Tensor", pool: Executor
-) -> "Tensor":
-    """States of one shard's documents: ids [documents, context] -> [n_states, documents, context, hidden].
+    model: LanguageModel,
+    ids: "Tensor",
+    plan: Plan,
+    out: "Tensor",
+    pool: Executor,
+    told: Callable[[int, int], None] = lambda *_: None,
+) -> None:
+    """Put the states of one shard's documents, ids [documents, context], into `out`.
 
-    They lie in `memory`, which is flat and may be longer: pages that the system gave once need not be given for
-    every shard. The threads of `pool` make a batch each. Depends on nothing but its arguments, so shards may be
-    made anywhere.
+    It is [n_states, documents, context, hidden]. The threads of `pool` make a batch each; `told` hears of each state
+    that lies there, and for how many documents. Depends on nothing but its arguments, so shards may be made anywhere.
     """
-    shape = (plan.n_states, len(ids), plan.n_positions, plan.hidden_size)
-    out = memory[: math.prod(shape)].view(shape)
     rounds = math.ceil(len(ids) / TOGETHER / plan.batch_size)
     # the last shard has fewer, and a share of them for everyone
     size = math.ceil(len(ids) / TOGETHER / rounds)
-    batches = [slice(start, start + size) for start in range(0, len(ids), size)]
-    for _ in pool.map(lambda batch: model.states(ids[batch], out=out[:, batch]), batches):
+
+    def make(batch: slice) -> None:
+        n_documents = len(ids[batch])
+        model.states(ids[batch], out=out[:, batch], told=lambda i: told(i, n_documents))
+
+    for _ in pool.map(make, [slice(start, start + size) for start in range(0, len(ids), size)]):
         pass
-    return out

@@ -5,7 +5,7 @@ from typing import Final
 
 from layerclaims.runtime.dtypes import DTYPES
 
-SHARD_BYTES: Final = 64_000_000  # two are in memory at a time
+SHARD_BYTES: Final = 64_000_000  # one is in memory at a time
 BATCH_TOKENS: Final = 960  # of a forward pass at most; larger gains nothing
 
 

@@ -6,7 +6,7 @@ import json
 import re
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,7 @@ import numpy as np
 from layerclaims.activations.plan import Plan
 from layerclaims.errors import DamagedStatesError, LayerclaimsError
 from layerclaims.runtime.dtypes import DTYPES
-from layerclaims.runtime.files import read_file, regular, sha256_file, write_whole
+from layerclaims.runtime.files import read_file, regular, sha256_file, write_parts, write_whole
 from layerclaims.runtime.text import inert, shown
 from numpy.typing import NDArray
 
@@ -24,28 +24,49 @@ if TYPE_CHECKING:
 
 
 def write_shard(
-    directory: Path, number: int, states: "Tensor", name: str, plan: Plan, key: str, about: Mapping[str, Any]
+    directory: Path,
+    number: int,
+    states: "Iterable[Tensor]",
+    name: str,
+    plan: Plan,
+    key: str,
+    about: Mapping[str, Any],
 ) -> "Shard":
     """Write a shard of the store `key`, then its checksum beside it, in the form that `sha256sum --check` reads.
 
-    What is said `about` the model and the machine stands there as a comment, which that program passes over: the shard
-    itself holds nothing of it, so that equal states have equal checksums wherever they were made.
+    The states, each [documents of the shard, positions, hidden], are written and hashed as they come, so that the next
+    one may still be in the making. What is said `about` the model and the machine stands there as a comment, which
+    that program passes over: the shard itself holds nothing of it, so that equal states have equal checksums wherever
+    they were made.
     """
-    import torch
-
-    check_finite(states, name, plan.dtype)
     path = directory / shard_name(number)
-    header = shard_header(plan.dtype, states.shape, place=shard_place(key, path.name))
-    data = states.flatten().view(torch.uint8).numpy().data
-    checksum = hashlib.sha256(header)
-    checksum.update(data)
-    write_whole(path, header, data)
+    shape = (plan.n_states, len(plan.shards[number]), plan.n_positions, plan.hidden_size)
+    header = shard_header(plan.dtype, shape, place=shard_place(key, path.name))
+    checksum = hashlib.sha256()
+
+    def parts() -> Iterator[bytes | memoryview]:
+        checksum.update(header)
+        yield header
+        for part in _bytes(states, name, plan.dtype):
+            checksum.update(part)
+            yield part
+
+    write_parts(path, parts())
     comment = json.dumps({**about, "sha256": _sha256_of(about)}, sort_keys=True)
     write_whole(
         path.with_suffix(".sha256"), f"# {comment}\n{checksum.hexdigest()}  {path.name}\n".encode("ascii")
     )
-    size = len(header) + len(data)
+    size = path.stat().st_size
     return Shard(record=_as_record(path.name, checksum.hexdigest(), size, number, plan), about=about)
+
+
+def _bytes(states: "Iterable[Tensor]", name: str, dtype: str) -> Iterator[memoryview]:
+    """Each state as it lies in memory, once it was looked at."""
+    import torch
+
+    for i, state in enumerate(states):
+        check_finite(state[None], name, dtype, first=i)
+        yield state.flatten().view(torch.uint8).numpy().data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,13 +155,16 @@ def _as_record(name: str, digest: str, size: int, number: int, plan: Plan) -> di
     return {"name": name, "sha256": digest, "bytes": size, "documents": len(plan.shards[number])}
 
 
-def check_finite(states: "Tensor", name: str, dtype: str) -> None:
-    """Raise LayerclaimsError for states [n_states, ...] that hold NaN or infinity, with the first such state."""
+def check_finite(states: "Tensor", name: str, dtype: str, *, first: int = 0) -> None:
+    """Raise LayerclaimsError for states [n_states, ...], from state `first` on, that hold NaN or infinity.
+
+    It names the first such state.
+    """
     import torch
 
     low, high = torch.aminmax(states)  # NaN passes through; no array of flags is made
     if not (torch.isfinite(low) and torch.isfinite(high)):
-        index = next(i for i, state in enumerate(states) if not bool(torch.isfinite(state).all()))
+        index = next(i for i, state in enumerate(states, first) if not bool(torch.isfinite(state).all()))
         hint = (
             "the weights are damaged or the model needs another dtype"
             if dtype == "float32"

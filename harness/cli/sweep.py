@@ -28,6 +28,17 @@ def add_sweep(commands: Any) -> None:
         "--workers", type=int, default=1, metavar="N", help="run N targets at a time. Default: 1"
     )
     parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        help="where each target's work is done: local, on this machine; or ray, on the nodes of a Ray cluster. "
+        "Default: local",
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="the Ray cluster for --engine ray. Default: one of this machine alone for each target",
+    )
+    parser.add_argument(
         "--device", metavar="NAME", help="where the models run: auto, cpu, cuda or mps. Default: auto"
     )
     add_cache_dir(parser)
@@ -43,13 +54,16 @@ def _sweep(arguments: argparse.Namespace) -> int:
 
     if not 1 <= arguments.workers <= 1000:
         raise UsageError(f"--workers {arguments.workers} is not possible: it has to be 1 to 1000.")
+    if arguments.ray_address is not None and arguments.engine != "ray":
+        raise UsageError("--ray-address is for --engine ray only; give that too.")
     state = State(read_sweep(arguments.file))
     sweep = state.sweep
     missing = [target for target in sweep.targets if state.results(target) is None]
     print(described(state, missing), flush=True)
     if arguments.dry_run:
         return 0
-    options = [f"--layerclaims-device={arguments.device}"] if arguments.device else []
+    given = {name: getattr(arguments, name.replace("-", "_")) for name in ("device", "engine", "ray-address")}
+    options = [f"--layerclaims-{name}={value}" for name, value in given.items() if value]
     options += ["--layerclaims-offline"] if arguments.offline else []
     left = list(missing)
 

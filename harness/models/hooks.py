@@ -52,12 +52,13 @@ class _Pass(threading.local):
     """The forward pass that this thread runs, if any: where its states go, and how many came, counting repeats."""
 
     out: "Tensor | None" = None
+    told: Callable[[int], None] | None = None
     filled = 0
     last = -1  # the state that came last
 
-    def begin(self, out: "Tensor") -> None:
-        """Have the states of the next forward pass copied to `out`."""
-        self.out, self.filled, self.last = out, 0, -1
+    def begin(self, out: "Tensor", told: Callable[[int], None] | None) -> None:
+        """Have the states of the next forward pass copied to `out`; `told` is called with each that lies there."""
+        self.out, self.told, self.filled, self.last = out, told, 0, -1
 
     def keep(self, at: int, value: "Tensor | None", *, after: int | None = None) -> None:
         """Copy a state, where it is wanted; with `after` only if that state came last."""
@@ -65,6 +66,8 @@ class _Pass(threading.local):
             return
         self.out[at].copy_(value)
         self.filled, self.last = self.filled + 1, at
+        if self.told is not None:
+            self.told(at)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,14 @@ from layerclaims.models.adapter import merged
 from layerclaims.models.formats import check_format, quantisation
 from layerclaims.models.gguf import check_rope_base, forget, read_gguf, untaken_tensors
 from layerclaims.models.memory import check_room, enough_for
-from layerclaims.models.placement import Offload, check_device_map, device_of, is_spread, room
+from layerclaims.models.placement import (
+    Offload,
+    check_device_map,
+    device_of,
+    is_spread,
+    room,
+    sweep_offloaded,
+)
 from layerclaims.models.reading import WAY_OUT, reading
 from layerclaims.models.source import ModelSource
 from layerclaims.models.weights import Tensor, n_numbers, read_headers, refuse_untaken, unembeds
@@ -71,6 +78,7 @@ def load_module(
     ) as directory:
         reader = None if source.gguf_file is None else read_gguf(source.path / source.gguf_file)
         tensors = _tensors(source, reader)
+        sweep_offloaded(offload_dir)
         offload = Offload(offload_dir) if device_map != "none" else None
         extra: dict[str, Any] = {}
         if offload is not None:

@@ -17,6 +17,7 @@ from layerclaims.runtime.dtypes import states_in
 from layerclaims.runtime.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -144,15 +145,17 @@ class LanguageModel:
         made.offload = self._offload  # its weights may lie there
         return made
 
-    def states(self, ids: "Tensor", out: "Tensor | None" = None) -> "Tensor":
+    def states(
+        self, ids: "Tensor", out: "Tensor | None" = None, told: "Callable[[int], None] | None" = None
+    ) -> "Tensor":
         """States of every layer.
 
         ids: int64 [batch, context], no padding. Returns [n_states, batch, context, hidden] on the CPU in the
         model's dtype, or fills `out` of that shape: state 0 is what enters block 1 (embedding output),
         state i the raw residual stream after block i, state L+1 the output of the final norm (a copy of
         state L in the few models without one). No state stays on the model's device, so memory there does not grow with
-        depth beyond the weights. Threads may call it at the same time. Raises LayerclaimsError for
-        ids outside the vocabulary.
+        depth beyond the weights. `told` is called with i as soon as state i lies in `out`. Threads may call it at the
+        same time. Raises LayerclaimsError for ids outside the vocabulary.
         """
         import torch
 
@@ -167,7 +170,7 @@ class LanguageModel:
         elif out.shape != shape:
             raise ValueError(f"out has shape {tuple(out.shape)}, not {shape}")
         here = self._pass
-        here.begin(out)
+        here.begin(out, told)
         try:
             with (
                 torch.inference_mode(),
@@ -178,7 +181,7 @@ class LanguageModel:
                 if self._anatomy.norm is None:
                     here.keep(self.n_states - 1, out[-2])
         finally:
-            here.out = None
+            here.out = here.told = None
         if here.filled != self.n_states:
             raise LayerclaimsError(
                 f"The model {shown(self.facts.name)} ran {here.filled} of its {self.n_states} states; its blocks "

@@ -1,14 +1,12 @@
 """Where a model's parts lie: on one device, or spread over devices, memory and disk by accelerate."""
 
-import shutil
-import tempfile
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from layerclaims.errors import LayerclaimsError
 from layerclaims.models.memory import available
 from layerclaims.runtime.devices import free_on
+from layerclaims.runtime.folders import OwnFolder, sweep_folders
 from layerclaims.runtime.text import shown
 
 if TYPE_CHECKING:
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 DEVICE_MAPS: Final = ("none", "auto")  # one device; on each as much as there is room for, the rest on disk
+OFFLOADED: Final = "layerclaims-weights-"  # how each folder of offloaded weights begins
 _SHARE: Final = 0.9  # of the free memory; activations need some too
 
 
@@ -67,21 +66,25 @@ def room(device: str) -> dict[int | str, int]:
     return found
 
 
+def sweep_offloaded(parent: Path | None) -> None:
+    """Remove what killed runs left of weights in a directory; what a living one has there stays."""
+    if parent is not None:
+        sweep_folders(parent, OFFLOADED)
+
+
 class Offload:
     """A directory of its own for weights that have to lie on disk; it is removed with this object."""
 
     def __init__(self, parent: Path | None) -> None:
         """Make it in `parent`, or in the system's directory for temporary files; raises LayerclaimsError."""
         try:
-            if parent is not None:
-                parent.mkdir(parents=True, exist_ok=True)
-            self.path = Path(tempfile.mkdtemp(prefix="layerclaims-", dir=parent))
+            self._folder = OwnFolder(parent, OFFLOADED)
         except OSError as error:
             raise LayerclaimsError(
                 f"Weights cannot be kept on disk in {shown(parent)}: {error.strerror or error}; choose another disk "
                 "with --cache-dir, or leave out --device-map."
             ) from error
-        weakref.finalize(self, shutil.rmtree, self.path, True)
+        self.path = self._folder.path
 
 
 def is_spread(model: "nn.Module") -> bool:

@@ -98,6 +98,11 @@ def write_whole(path: Path, *parts: bytes | memoryview, parents: bool = False) -
     it points to is replaced. Raises LayerclaimsError for what is there and no regular file, such as a device, and
     where the bytes find no room: plain write calls and no memory map, so that a full disk is no SIGBUS.
     """
+    write_parts(path, parts, parents=parents)
+
+
+def write_parts(path: Path, parts: Iterable[bytes | memoryview], *, parents: bool = False) -> None:
+    """As `write_whole`, with parts that may still be in the making; where making one raises, the old file stays."""
     try:
         path = path.resolve() if path.is_symlink() else path
         _refuse_special(path)

@@ -310,6 +310,43 @@ class TestFaults:
         run(places, tmp_path)
         assert contents(tmp_path) == undisturbed
 
+    @pytest.mark.usefixtures("small_shards")
+    def test_the_next_shard_is_begun_when_the_one_before_lies_on_disk(self, places, tmp_path, monkeypatch):
+        made, there = making.capture_shard, []
+
+        def making_one(*how):
+            there.append(len([name for name in contents(tmp_path) if name.endswith(".sha256")]))
+            made(*how)
+
+        monkeypatch.setattr(making, "capture_shard", making_one)
+        run(places, tmp_path)
+        assert there == list(range(5))
+
+    @pytest.mark.usefixtures("small_shards")
+    def test_nothing_is_kept_of_a_shard_of_which_a_pass_turns_out_wrong(self, places, tmp_path, monkeypatch):
+        made = making.capture_shard
+
+        def made_wrong(*how):
+            made(*how)
+            raise RuntimeError("a block ran twice")
+
+        monkeypatch.setattr(making, "capture_shard", made_wrong)
+        with pytest.raises(RuntimeError, match="ran twice"):
+            run(places, tmp_path)
+        assert not [name for name in contents(tmp_path) if name.startswith((".shard", "shard"))]
+
+    def test_states_arrive_when_all_documents_have_them_and_the_last_one_at_the_end(self):
+        out = torch.arange(6.0).reshape(3, 2, 1, 1)
+        arriving = making._Arriving(out)
+        for document in range(2):
+            for i in range(3):
+                arriving.told(i, 1)
+                assert [event.is_set() for event in arriving._there] == [
+                    document == 1 and at <= i for at in range(2)
+                ] + [False]
+        arriving.end(whole=True)
+        assert [state.tolist() for state in arriving] == out.tolist()
+
     @pytest.mark.parametrize(
         "harm", ["delete", "truncate", "flip", "no manifest", "manifest", "sidecar", "junk"]
     )
@@ -517,15 +554,17 @@ class TestPlan:
     )
     def test_passes_are_even_so_that_none_has_to_wait(self, n, most, sizes):
         class Counting:
-            def states(self, ids, out):
+            def states(self, ids, out, told):
                 seen.append(len(ids))
                 out[:] = ids[..., None]
+                for i in range(len(out)):
+                    told(i)
 
         seen = []
         plan = make_plan(n_blocks=2, hidden_size=3, n_texts=n, context=4, dtype="float32", batch_size=most)
-        ids, memory = torch.arange(4 * n).reshape(n, 4), torch.zeros(4 * n * 4 * 3)
+        ids, made = torch.arange(4 * n).reshape(n, 4), torch.zeros(4, n, 4, 3)
         with ThreadPoolExecutor(1) as pool:
-            made = making.capture_shard(Counting(), ids, plan, memory, pool)
+            making.capture_shard(Counting(), ids, plan, made, pool)
         assert seen == sizes
         assert torch.equal(made, ids[None, :, :, None].expand(4, n, 4, 3).float())
 

@@ -69,6 +69,14 @@ class TestWithoutEnoughMemory:
             )
 
 
+def test_what_a_killed_run_left_on_disk_is_removed_when_a_model_is_loaded(sharded, tmp_path):
+    left, living = tmp_path / "layerclaims-weights-left", placement.Offload(tmp_path)
+    left.mkdir()
+    (left / "weights.dat").touch()
+    LanguageModel.load(resolve(str(sharded)), device="cpu", offload_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == [living.path]
+
+
 def test_with_enough_memory_nothing_is_spread(sharded):
     model = LanguageModel.load(resolve(str(sharded)), device="cpu", device_map="auto")
     assert not placement.is_spread(model._decoder)

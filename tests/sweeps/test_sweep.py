@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from layerclaims.cli.main import main
 from layerclaims.errors import LayerclaimsError
 from layerclaims.sweeps import run as module
 from layerclaims.sweeps.file import read_sweep
@@ -110,6 +111,17 @@ def test_a_sweep_runs_what_is_missing_and_ends_in_a_board(place: Path) -> None:
     assert sweep(place).returncode == 0
     assert results[0].exists()
     assert results[1].read_bytes() == before
+
+
+def test_the_engine_is_passed_on_to_each_target(tmp_path, monkeypatch, capsys) -> None:
+    path = write(tmp_path / "s.toml", "[[grid]]\nmodels = 'gpt2'\ntexts = 50\n")
+    monkeypatch.chdir(tmp_path)
+    given: list[str] = []
+    monkeypatch.setattr(module, "run", lambda *_, options, **__: given.extend(options) or {})
+    assert main(["sweep", str(path), "--engine", "ray", "--ray-address", "auto"]) == 0
+    assert given == ["--layerclaims-engine=ray", "--layerclaims-ray-address=auto"]
+    assert main(["sweep", str(path), "--ray-address", "auto"]) == 2
+    assert "--ray-address is for --engine ray only" in capsys.readouterr().err
 
 
 def test_a_target_that_fails_costs_no_other_and_is_named(place, tmp_path, monkeypatch) -> None:

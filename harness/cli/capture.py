@@ -38,7 +38,7 @@ def add_capture(commands: Any) -> None:
     parser.add_argument("--tokenizer", metavar="NAME", help="a tokenizer in place of the model's own")
     parser.add_argument(
         "--dtype",
-        help="the type of the model's numbers and of the states, as for pytest --dtype. Default: float32",
+        help="the type of the model's numbers and of the states, as for pytest --dtype. Default: auto",
     )
     parser.add_argument(
         "--device-map",

@@ -93,7 +93,7 @@ def _capture(arguments: argparse.Namespace) -> int:
 
     found = [corpora.load_corpus(name, offline=arguments.offline) for name in names]
     for corpus in found:
-        check_enough(corpus, n_texts=protocol.n_texts)
+        check_enough(corpus, n_texts=protocol.n_texts, context=protocol.context)
     source = resolve(
         protocol.model, offline=arguments.offline, adapter=protocol.adapter, tokenizer=protocol.tokenizer
     )

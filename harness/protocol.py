@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from layerclaims.corpora.selection import FEWEST
 from layerclaims.errors import LayerclaimsError
-from layerclaims.runtime.dtypes import CHOICES
+from layerclaims.runtime.dtypes import AUTO, CHOICES
 from layerclaims.runtime.text import described, shown
 
 ProtocolName = Literal["rigorous", "as-published"]
@@ -39,9 +39,7 @@ class Protocol:
     folds: int = 5
     seed: int = 0
     name: ProtocolName = "rigorous"
-    dtype: str = (
-        "float32"  # of the model and of the states on disk; auto, int8 and int4 see runtime/dtypes.py
-    )
+    dtype: str = AUTO  # of the model and of the states on disk; see runtime/dtypes.py
     alpha: float = 0.05  # intervals are 1 - alpha
     adapter: str | None = None  # that is applied to the model
     tokenizer: str | None = None  # in place of the model's own

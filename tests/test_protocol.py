@@ -11,14 +11,8 @@ class TestDefaults:
     def test_are_the_embedded_model_with_its_corpora(self):
         p = resolve_options({})
         assert (p.model, p.corpus, p.transfer_corpus) == ("embedded", "embedded:movies", "embedded:news")
-        assert (p.n_texts, p.context, p.folds, p.seed, p.name, p.dtype) == (
-            1000,
-            30,
-            5,
-            0,
-            "rigorous",
-            "float32",
-        )
+        assert (p.n_texts, p.context, p.folds, p.seed, p.name) == (1000, 30, 5, 0, "rigorous")
+        assert (p.dtype, p.alpha) == ("auto", 0.05)
 
     def test_are_imdb_and_ag_news_for_any_other_model(self):
         p = resolve_options({"model": ("gpt2", "command line")})

@@ -38,7 +38,7 @@ def add_capture(commands: Any) -> None:
     parser.add_argument("--tokenizer", metavar="NAME", help="a tokenizer in place of the model's own")
     parser.add_argument(
         "--dtype",
-        help="the type of the model's numbers and of the states, as for pytest --dtype. Default: float32",
+        help="the type of the model's numbers and of the states, as for pytest --dtype. Default: auto",
     )
     parser.add_argument(
         "--device-map",
@@ -93,7 +93,7 @@ def _capture(arguments: argparse.Namespace) -> int:
 
     found = [corpora.load_corpus(name, offline=arguments.offline) for name in names]
     for corpus in found:
-        check_enough(corpus, n_texts=protocol.n_texts)
+        check_enough(corpus, n_texts=protocol.n_texts, context=protocol.context)
     source = resolve(
         protocol.model, offline=arguments.offline, adapter=protocol.adapter, tokenizer=protocol.tokenizer
     )

@@ -1,16 +1,14 @@
 """Corpora in files: text, JSON, JSON lines, CSV and Parquet; all but the last also packed with gzip."""
 
 import csv
-import gzip
 import json
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from layerclaims.corpora.corpus import Corpus, make_corpus
+from layerclaims.corpora.packed import unpacking
 from layerclaims.errors import LayerclaimsError
 from layerclaims.runtime.files import steady
 from layerclaims.runtime.text import brief, shown
@@ -76,14 +74,10 @@ def read_texts(path: Path, column: str) -> Iterator[str]:
     try:
         with steady(path) as file:
             if suffix.endswith(GZIP):
-                with gzip.GzipFile(fileobj=file) as packed, BufferedReader(packed) as unpacked:
+                with unpacking(file, path) as unpacked:
                     yield from READERS[suffix.removesuffix(GZIP)](unpacked, path, column)
             else:
                 yield from READERS[suffix](file, path, column)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise LayerclaimsError(
-            f"The corpus file {shown(path)} is not a whole gzip file ({brief(error)}); pack it or fetch it again."
-        ) from error
     except OSError as error:
         raise LayerclaimsError(
             f"The corpus file {shown(path)} cannot be read: {error.strerror or brief(error)}."

@@ -12,6 +12,7 @@ from layerclaims.runtime.text import shown
 from numpy.typing import NDArray
 
 FEWEST: Final = 10  # texts of a run
+MOST_BEFORE: Final = 8  # tokens that a tokenizer puts before a text: one or two do
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +32,32 @@ def least(n_texts: int, *, fewer: bool) -> int:
     return min(n_texts, FEWEST) if fewer else n_texts
 
 
-def check_enough(corpus: Corpus, *, n_texts: int, fewer: bool = False) -> None:
-    """Raise LayerclaimsError where a corpus has too few different texts, however long they are.
+def check_enough(corpus: Corpus, *, n_texts: int, context: int, fewer: bool = False) -> None:
+    """Raise LayerclaimsError where a corpus has too few different texts, or too few with as many characters as tokens.
 
-    It takes no tokenizer, so it can be asked before anything is loaded.
+    It takes no tokenizer, so it can be asked before anything is loaded. `select` counts the tokens.
     """
-    found = len(set(corpus.texts))
-    if found < least(n_texts, fewer=fewer):
+    different = set(corpus.texts)
+    if len(different) < least(n_texts, fewer=fewer):
         raise LayerclaimsError(
-            f"The corpus {shown(corpus.name)} has {found} different texts, but {n_texts} are asked for; lower "
+            f"The corpus {shown(corpus.name)} has {len(different)} different texts, but {n_texts} are asked for; lower "
             "--n-texts, or give a larger corpus."
         )
+    found = sum(_may_have(text, context) for text in different)
+    if found < least(n_texts, fewer=fewer):
+        raise LayerclaimsError(
+            f"The corpus {shown(corpus.name)} has {found} different texts that are long enough for {context} tokens, "
+            f"of {len(different)}, but {n_texts} are asked for; lower --n-texts or --context, or give a larger corpus."
+        )
+
+
+def _may_have(text: str, n_tokens: int) -> bool:
+    """Whether some tokenizer makes so many tokens of a text.
+
+    None makes more of ASCII than there are characters, but for those that it puts before. Another character may be
+    several bytes, each a token of its own, and normalising may make several characters of it.
+    """
+    return len(text) + MOST_BEFORE >= n_tokens or not text.isascii()
 
 
 def select(

@@ -124,8 +124,11 @@ class Subject:
         )
 
     def check_enough(self, role: Role) -> None:
-        """Raise LayerclaimsError where a corpus has too few different texts; nothing is loaded for it."""
-        check_enough(self.corpus(role), n_texts=self.protocol.n_texts, fewer=self._fewer(role))
+        """Raise LayerclaimsError where a corpus has too few texts by its characters; nothing is loaded for it."""
+        protocol = self.protocol
+        check_enough(
+            self.corpus(role), n_texts=protocol.n_texts, context=protocol.context, fewer=self._fewer(role)
+        )
 
     def choose(self, role: Role) -> Selection:
         """The documents of a corpus that are read: it takes the tokenizer and no weights. Raises LayerclaimsError."""

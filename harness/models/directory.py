@@ -23,7 +23,7 @@ TOKENIZER_FILES: Final = (
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.bpe", "vocab.json", "vocab.txt",
 )  # fmt: skip
 # those of a decoder first: beside an encoder it has its own number
-N_BLOCKS_KEYS: Final = (
+_N_BLOCKS_KEYS: Final = (
     "decoder_layers",
     "num_decoder_layers",
     "num_hidden_layers",
@@ -35,7 +35,7 @@ HIDDEN_KEYS: Final = ("hidden_size", "n_embd", "d_model")
 CONTEXT_KEYS: Final = ("max_position_embeddings", "n_positions", "max_seq_len")
 # numbers that must be whole and positive, and the largest that is believed
 _LARGEST: Final[Mapping[str, int]] = {
-    **dict.fromkeys(N_BLOCKS_KEYS, 10**4),
+    **dict.fromkeys(_N_BLOCKS_KEYS, 10**4),
     **dict.fromkeys(
         (*HIDDEN_KEYS, "vocab_size", "num_attention_heads", "n_head", "num_key_value_heads"), 10**8
     ),
@@ -60,6 +60,14 @@ def text_config(directory: Path) -> Mapping[str, Any]:
                 f"{largest:,} is expected; correct it or fetch it again."
             )
     return found
+
+
+def n_blocks_keys(model_type: object) -> Sequence[str]:
+    """The names under which a configuration of a type may say its number of blocks, the surest first.
+
+    A block of LongCat-Flash has two attention layers, and its num_hidden_layers counts these.
+    """
+    return ("num_layers",) if model_type == "longcat_flash" else _N_BLOCKS_KEYS
 
 
 def count(config: Mapping[str, Any], keys: Sequence[str]) -> int | None:
@@ -95,7 +103,7 @@ def check_weights(directory: Path, files: Sequence[str], name: str) -> None:
     """Raise LayerclaimsError where the headers of the weight files do not go with config.json."""
     whole, text = read_json(directory / CONFIG), text_config(directory)
     tensors = read_headers(directory / file for file in files if file.endswith(".safetensors"))
-    check_tensors(tensors, {**whole, **text}, name, count(text, N_BLOCKS_KEYS))
+    check_tensors(tensors, {**whole, **text}, name, count(text, n_blocks_keys(text.get("model_type"))))
 
 
 def tokenizer_files(directory: Path, name: str) -> list[str]:

@@ -30,13 +30,16 @@ def check_format(asked: str) -> None:
 def format_of(source: ModelSource, asked: str, *, device: str) -> str:
     """The format that `asked` means for a model: itself, or with "auto" the checkpoint's own where the device has it.
 
-    The checkpoint's own is that of most of its numbers; a GGUF file has none, and is read as float32. What a device
-    does not have is float32. Raises LayerclaimsError.
+    The checkpoint's own is that of most of its numbers; a GGUF file has none, and is read as float32. A model that is
+    loaded already stays as it is. What a device does not have is float32, and a processor computes in nothing else.
+    Raises LayerclaimsError.
     """
     check_format(asked)
     if asked != AUTO:
         return asked
     own = _own(source)
+    if own == "float32" or source.loaded is not None:
+        return own
     return own if _has(device_of(device), own) else "float32"
 
 
@@ -56,13 +59,15 @@ def _own(source: ModelSource) -> str:
 
 
 def _has(device: Any, form: str) -> bool:
-    """Whether a device computes in a format by itself."""
+    """Whether a device computes in a half format by itself."""
     import torch
 
     if device.type == "cpu":
-        return form != "float16"  # whose products processors lack
+        return False  # few have units for one; the others round as coarsely and gain no time
     if device.type == "cuda" and form == "bfloat16":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "mps" and form == "bfloat16":
+        return bool(torch.backends.mps.is_macos_or_newer(14, 0))
     return True
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from layerclaims.errors import LayerclaimsError
-from layerclaims.models.directory import HIDDEN_KEYS, N_BLOCKS_KEYS
+from layerclaims.models.directory import HIDDEN_KEYS, n_blocks_keys
 from layerclaims.models.memory import enough_for
 from layerclaims.models.placement import input_device
 from layerclaims.models.reading import quiet
@@ -142,7 +142,8 @@ def dissect(decoder: "nn.Module", name: str, config: Any) -> Anatomy:
         )
 
     text = config.get_text_config(decoder=True)
-    expected, width = _count(text, N_BLOCKS_KEYS), _count(text, HIDDEN_KEYS)
+    expected = _count(text, n_blocks_keys(getattr(text, "model_type", None)))
+    width = _count(text, HIDDEN_KEYS)
     lists = [
         m for m in decoder.modules() if isinstance(m, nn.ModuleList) and len(m) == (expected or len(m)) > 0
     ]

@@ -14,11 +14,11 @@ from layerclaims.models.directory import (
     CONTEXT_KEYS,
     HIDDEN_KEYS,
     INDEX,
-    N_BLOCKS_KEYS,
     TOKENIZER_FILES,
     WEIGHTS,
     check_weights,
     count,
+    n_blocks_keys,
     text_config,
     tokenizer_files,
     weight_files,
@@ -73,7 +73,7 @@ class ModelSource:
     @property
     def n_blocks(self) -> int | None:
         """Number of blocks as the configuration has it, None where it takes loading to know."""
-        return count(self.config, N_BLOCKS_KEYS)
+        return count(self.config, n_blocks_keys(self.config.get("model_type")))
 
     @property
     def max_context(self) -> int | None:

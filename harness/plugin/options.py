@@ -80,9 +80,9 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "dtype": {
         "choices": CHOICES,
-        "help": "the type of the model's numbers and of the states on disk. auto is the checkpoint's own where the "
-        "device has it. int8 and int4 quantise the model's linear layers, with the package bitsandbytes. Default: "
-        "float32",
+        "help": "the type of the model's numbers and of the states on disk. auto is the checkpoint's own on a "
+        "GPU that has it, and float32 on a processor. int8 and int4 quantise the model's linear layers, with the "
+        "package bitsandbytes. Default: auto",
     },
     "device": {
         "metavar": "NAME",

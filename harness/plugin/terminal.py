@@ -1,5 +1,6 @@
 """What a run shows in the terminal: a line for each claim as it is judged, then the table of verdicts."""
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 COLUMN: Final = max(map(len, Verdict)) + 2
 LONGEST_PART: Final = 80  # characters of a part's name on the live line
+LONGEST_CLAUSE: Final = 120  # characters of a reason on the live line
 WIDE: Final = 140  # columns from which on a sentence fits beside its claim
 
 
@@ -43,7 +45,8 @@ def write_live(
 ) -> None:
     """`[ 3/10] REPLICATED      norm-is-a-feature  .107 [.067, .147]`, as soon as the claim is judged.
 
-    Of a claim with several parts the numbers are those of the part that decides, with its name.
+    Of a claim with several parts the numbers are those of the part that decides, with its name. What decides
+    nothing says why in a few words.
     """
     out.write(f"[{done:>{len(str(of))}}/{of}] ")
     out.write(f"{record.verdict:<{COLUMN}}", **STYLES[record.verdict].markup)
@@ -53,9 +56,19 @@ def write_live(
         said = f"{said:<{width}}  {with_interval(part.estimate, part.interval)}"
         if len(record.parts) > 1:
             said += f" {inert(part.name, LONGEST_PART)}"
+        if record.verdict is Verdict.INCONCLUSIVE:
+            said += f": {_undecided(record)}"
     elif record.verdict in (Verdict.NOT_TESTED, Verdict.ERROR):
         said = f"{said:<{width}}  {inert(record.reason, 400)}"
     out.line(f"{said}  ({note})" if note else said)
+
+
+def _undecided(record: "ClaimRecord") -> str:
+    """Why a claim is undecided, in the first clause of its reason after the numbers; the table has all of it."""
+    from layerclaims.report.wording import open_question
+
+    clause = re.split(r"; | \(|, (?:and|so|because) ", open_question(record).rstrip("."), maxsplit=1)[0]
+    return inert(clause[:1].lower() + clause[1:], LONGEST_CLAUSE)
 
 
 def write_table(out: Writer, records: Sequence[tuple["ClaimRecord", str | None]]) -> None:

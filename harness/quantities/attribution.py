@@ -8,13 +8,12 @@ from layerclaims.errors import NotTestedError
 from layerclaims.experiments import fitted
 from layerclaims.experiments.conditions import all_positions, shuffled_labels
 from layerclaims.experiments.measurement import Measurement, at_least
-from layerclaims.experiments.probes import LISTS_DIFFER, RAW, layer_probe, recurring_dimensions
+from layerclaims.experiments.probes import LISTS_DIFFER, layer_probe, recurring_dimensions
 from layerclaims.experiments.runs import repeated_fits, runs_apart, shuffled_runs_apart
 from layerclaims.experiments.study import Study
 from layerclaims.metrics import attribution
 from layerclaims.probing.certificate import Certificate, worst
-from layerclaims.quantities.computed import left_out, of_study, quantity, without_each
-from layerclaims.statistics.estimate import Estimate
+from layerclaims.quantities.computed import left_out, of_study, quantity, shown, without_each
 from layerclaims.statistics.jackknife import jackknife_highest
 from layerclaims.verdicts.declaration import Fact
 from layerclaims.verdicts.evidence import Finding
@@ -206,19 +205,6 @@ named_recurring_dimensions = Fact(
 )
 
 
-def shown(study: Study, value: float) -> Finding:
-    """A number that is shown without an interval."""
-    nothing = Estimate(
-        value=value,
-        low=float("nan"),
-        high=float("nan"),
-        confidence=1 - study.protocol.alpha,
-        method="bound",
-        n_documents=study.store("main").n_documents,
-    )
-    return of_study(study, nothing, _vectors(study))
-
-
 def weights_of_fits(study: Study) -> list[Floats]:
     """The weights [d, K] of the fits that are compared: the folds' probes; as published, three runs."""
     return list(study.values(repeated_fits).arrays["weights"])
@@ -230,7 +216,11 @@ def shares_of_fits(study: Study) -> list[Floats]:
 
 
 def _vectors(study: Study) -> int:
-    return int(study.counts(RAW).total.sum())
+    """How many vectors a probe is tested on: all that count, over the folds; as published a fifth of them."""
+    if study.protocol.published:
+        return int(study.values(repeated_fits).arrays["runs"][0, 1])
+    store = study.store("main")
+    return store.n_documents * (store.n_positions - study.first_position) * study.n_labels
 
 
 def _certificate(study: Study) -> Certificate | None:

@@ -121,3 +121,17 @@ def of_study(
         certificate=certificate,
         note=note,
     )
+
+
+def shown(study: Study, value: float) -> Finding:
+    """A number of all positions, the first one too, that is shown without an interval."""
+    store = study.store("main")
+    nothing = Estimate(
+        value=value,
+        low=float("nan"),
+        high=float("nan"),
+        confidence=1 - study.protocol.alpha,
+        method="bound",
+        n_documents=store.n_documents,
+    )
+    return of_study(study, nothing, store.n_documents * store.n_positions * study.n_labels)

@@ -8,8 +8,7 @@ from layerclaims.experiments.geometry import layer_geometry
 from layerclaims.experiments.norms import norms_by_state
 from layerclaims.experiments.study import Study
 from layerclaims.metrics import attribution, geometry, growth, norms
-from layerclaims.quantities.attribution import shown
-from layerclaims.quantities.computed import Computed, quantity
+from layerclaims.quantities.computed import Computed, quantity, shown
 from layerclaims.verdicts.evidence import Finding
 from numpy.typing import NDArray
 

@@ -18,10 +18,11 @@ STATES = "The states, seen"  # heading of the pictures
 
 
 def contents(
-    sections: dict[str, list[Assessment]], *, both: bool, states: bool
+    sections: dict[str, list[Assessment]], *, both: bool, states: bool, baseline: bool
 ) -> tuple[tuple[tuple[int, str, str], ...], ...]:
     """Return the table of contents in two columns of about the same length, never split inside a section."""
-    blocks = [[(1, "answers", "Three answers to each claim")]] if both else []
+    blocks = [[(1, "baseline", "Against the baseline")]] if baseline else []
+    blocks += [[(1, "answers", "Three answers to each claim")]] if both else []
     blocks += [[(1, "verdicts", "Verdicts")]]
     blocks += [[(1, "states", STATES)]] if states else []
     for index, (name, claims) in enumerate(sections.items(), 1):

@@ -158,7 +158,7 @@ def present(results: Results, *, interactive: bool) -> Report:
             if (members := tuple(claim for claim in claims if claim.severity == severity))
         ),
         galleries=states,
-        contents=contents(sections, both=both, states=bool(states)),
+        contents=contents(sections, both=both, states=bool(states), baseline=data.baseline is not None),
         certainty=tuple(certainty(claims, protocols)) if claims else (),
         facts=tuple(facts(data)),
         options=tuple(

@@ -24,7 +24,7 @@ DTYPES: Final[Mapping[str, Dtype]] = {
 }
 
 
-AUTO: Final = "auto"  # the checkpoint's own
+AUTO: Final = "auto"  # the checkpoint's own where the device computes in it; see models/formats.py
 QUANTISED: Final = ("int8", "int4")  # of a model's linear layers; all else, its states too, is float32
 CHOICES: Final = (AUTO, *DTYPES, *QUANTISED)  # of --dtype
 

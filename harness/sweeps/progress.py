@@ -8,9 +8,12 @@ from typing import Final
 
 from layerclaims.activations.plan import make_plan
 from layerclaims.errors import LayerclaimsError
+from layerclaims.models.formats import format_of
 from layerclaims.models.source import resolve
+from layerclaims.protocol import Protocol
 from layerclaims.results.file import read_results
 from layerclaims.results.records import Results
+from layerclaims.runtime.dtypes import states_in
 from layerclaims.runtime.files import read_file, write_whole
 from layerclaims.runtime.progress import duration
 from layerclaims.runtime.text import byte_size, inert
@@ -27,6 +30,15 @@ class Cost:
     state_bytes: int | None  # on disk; None where the model's size is not known before it is fetched
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Size:
+    """Of a model, what the size of its states depends on."""
+
+    n_blocks: int
+    hidden_size: int
+    dtype: str
+
+
 class State:
     """The folder of a sweep: results by target, and how long each took."""
 
@@ -39,7 +51,7 @@ class State:
             for name, seconds in json.loads(read_file(sweep.out / TIMES)).items():
                 if isinstance(seconds, int | float) and seconds > 0:
                     self._seconds[str(name)] = float(seconds)
-        self._sizes: dict[str, tuple[int, int] | None] = {}  # blocks and width by model
+        self._sizes: dict[str, _Size | None] = {}  # by model
 
     def results(self, target: Target) -> Results | None:
         """What a target found, if it was run as the sweep says now."""
@@ -51,7 +63,9 @@ class State:
         chosen = words[words.index("-k") + 1] if "-k" in words[:-1] else None
         if found.protocol.hash != target.protocol.hash or chosen != target.claims:
             return None
-        self._sizes[target.protocol.model] = (found.model.n_blocks, found.model.hidden_size)
+        self._sizes[target.protocol.model] = _Size(
+            n_blocks=found.model.n_blocks, hidden_size=found.model.hidden_size, dtype=found.model.dtype
+        )
         return found
 
     def took(self, target: Target, seconds: float) -> None:
@@ -65,12 +79,12 @@ class State:
         """What a target takes, as far as that is known without asking the hub."""
         protocol = target.protocol
         corpora = 1 if protocol.transfer_corpus is None else 2
-        size = self._size(protocol.model)
+        size = self._size(protocol)
         state_bytes = None
         if size is not None:
             plan = make_plan(
-                n_blocks=size[0], hidden_size=size[1], n_texts=protocol.n_texts, context=protocol.context,
-                dtype=protocol.dtype, batch_size=None,
+                n_blocks=size.n_blocks, hidden_size=size.hidden_size, n_texts=protocol.n_texts,
+                context=protocol.context, dtype=states_in(size.dtype), batch_size=None,
             )  # fmt: skip
             state_bytes = plan.document_bytes * plan.n_documents * corpora
         return Cost(tokens=protocol.n_texts * protocol.context * corpora, state_bytes=state_bytes)
@@ -96,13 +110,18 @@ class State:
             total += seconds / tokens * self.cost(target).tokens
         return total
 
-    def _size(self, model: str) -> tuple[int, int] | None:
+    def _size(self, protocol: Protocol) -> _Size | None:
+        model = protocol.model
         if model not in self._sizes:
             self._sizes[model] = None
             with contextlib.suppress(LayerclaimsError):
                 source = resolve(model, offline=True)
                 if source.n_blocks is not None and source.hidden_size is not None:
-                    self._sizes[model] = (source.n_blocks, source.hidden_size)
+                    self._sizes[model] = _Size(
+                        n_blocks=source.n_blocks,
+                        hidden_size=source.hidden_size,
+                        dtype=format_of(source, protocol.dtype, device="auto"),
+                    )
         return self._sizes[model]
 
 

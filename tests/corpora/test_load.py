@@ -12,7 +12,7 @@ import pytest
 from layerclaims.corpora import files
 from layerclaims.corpora.corpus import make_corpus
 from layerclaims.corpora.load import check_corpus_name, load_corpus
-from layerclaims.corpora.selection import select
+from layerclaims.corpora.selection import MOST_BEFORE, check_enough, select
 from layerclaims.errors import LayerclaimsError
 
 
@@ -326,6 +326,18 @@ class TestSelect:
             LayerclaimsError, match=r"has 51 different texts of 50 tokens or more, of 100 in all, but 52"
         ):
             select(self.corpus, words, n_texts=52, context=50, seed=0)
+
+    def test_a_text_counts_where_its_characters_may_be_as_many_tokens(self):
+        corpus = make_corpus(
+            "c", ["a" * 12, "b" * 11, "\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}", "a" * 12]
+        )
+        check_enough(corpus, n_texts=2, context=12 + MOST_BEFORE)
+        with pytest.raises(
+            LayerclaimsError, match=r"has 2 different texts that are long enough for 20 tokens, of 3,"
+        ):
+            check_enough(corpus, n_texts=3, context=12 + MOST_BEFORE)
+        with pytest.raises(LayerclaimsError, match="has 3 different texts, but 4"):
+            check_enough(corpus, n_texts=4, context=5)
 
     def test_no_more_texts_are_tokenised_than_it_takes(self):
         seen = []

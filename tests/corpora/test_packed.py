@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import random
 
 import pytest
+from layerclaims.corpora import packed
 from layerclaims.corpora.corpus import check_different, make_corpus
 from layerclaims.corpora.load import check_corpus_name, load_corpus
 from layerclaims.errors import LayerclaimsError
@@ -62,9 +64,9 @@ class TestGzip:
     def test_a_packed_file_holds_what_it_held(self, tmp_path, name, content):
         (tmp_path / name).write_text(content)
         (tmp_path / f"{name}.GZ").write_bytes(gzip.compress(content.encode()))
-        plain, packed = load_corpus(str(tmp_path / name)), load_corpus(str(tmp_path / f"{name}.GZ"))
+        plain, zipped = load_corpus(str(tmp_path / name)), load_corpus(str(tmp_path / f"{name}.GZ"))
         assert list(plain.texts) == TEXTS[:2]
-        assert packed.sha256 == plain.sha256
+        assert zipped.sha256 == plain.sha256
 
     @pytest.mark.parametrize(
         "damage", [lambda b: b[:-9], lambda b: b"x" + b, lambda b: b[:12] + b"\xff\xff" + b[14:]]
@@ -73,6 +75,24 @@ class TestGzip:
         path = tmp_path / "c.txt.gz"
         path.write_bytes(damage(gzip.compress(b"a text of some words\n" * 50)))
         assert "is not a whole gzip file" in refusal(path)
+
+    @pytest.mark.parametrize("suffix", ["jsonl", "json", "txt", "csv"])
+    def test_a_small_one_that_unpacks_to_more_than_texts_do_is_refused(self, tmp_path, suffix):
+        path = tmp_path / f"c.{suffix}.gz"
+        path.write_bytes(gzip.compress(b"\n" * (packed._SMALL + 1), compresslevel=1))
+        assert "unpacks to more than 16,000,000; give a part of it" in refusal(path)
+
+    @pytest.mark.parametrize("suffix", ["jsonl", "json", "txt", "csv"])
+    def test_no_more_is_unpacked_than_the_limit(self, tmp_path, suffix, monkeypatch):
+        monkeypatch.setattr(packed, "MOST_UNPACKED", 100_000)
+        path = tmp_path / f"c.{suffix}.gz"
+        path.write_bytes(gzip.compress(random.Random(0).randbytes(30_000).hex().encode() * 2 + b"\n", 0))
+        assert "unpacks to more than 100,000; give a part of it" in refusal(path)
+
+    def test_any_may_unpack_to_as_much_as_a_small_one(self, tmp_path):
+        path = tmp_path / "c.txt.gz"
+        path.write_bytes(gzip.compress(b"a text of some words\n" + b"\n" * 1_000_000))
+        assert list(load_corpus(str(path)).texts) == ["a text of some words"]
 
     @pytest.mark.parametrize("name", ["c.parquet.gz", "c.gz", "c.tar.gz"])
     def test_other_formats_are_not_packed(self, name):

@@ -1,5 +1,6 @@
 """What a run needs, said and checked before the first forward pass."""
 
+import dataclasses
 import shutil
 from collections import namedtuple
 from itertools import pairwise
@@ -114,6 +115,16 @@ def test_too_few_texts_are_refused_before_the_model_is_looked_for(study, monkeyp
     monkeypatch.setattr(Study, "source", property(lambda _: pytest.fail("the model was looked for")))
     with pytest.raises(LayerclaimsError, match=r"absent.jsonl' has 5 different texts, but 40 are asked for"):
         plan.make_plan([(study, [None], ())]).prepare()
+
+
+def test_texts_of_too_few_characters_are_refused_before_the_model_is_looked_for(study, monkeypatch, tmp_path):
+    tiny.write_jsonl(tmp_path / "absent.jsonl", tiny.texts(39) + [f"s {i}" for i in range(100)])
+    longer = Study(dataclasses.replace(study.protocol, context=16), cache_dir=study.cache_dir)
+    monkeypatch.setattr(Study, "source", property(lambda _: pytest.fail("the model was looked for")))
+    with pytest.raises(
+        LayerclaimsError, match="has 39 different texts that are long enough for 16 tokens, of 139"
+    ):
+        plan.make_plan([(longer, [None], ())]).prepare()
 
 
 def test_texts_are_chosen_once(study, monkeypatch):

@@ -1,29 +1,40 @@
-"""--dtype auto is the checkpoint's own format where the device has it."""
+"""--dtype auto is the checkpoint's own format where a GPU has it, and float32 on a processor."""
 
 import pytest
 import torch
+from layerclaims.models import formats
 from layerclaims.models.formats import format_of
 from layerclaims.models.loaded import loaded_source
 from layerclaims.models.model import LanguageModel
 from layerclaims.models.source import resolve
+from layerclaims.runtime.dtypes import DTYPES
 
 from tests import tiny
 
 
-@pytest.mark.parametrize(
-    ("saved", "used"), [("float32", "float32"), ("bfloat16", "bfloat16"), ("float16", "float32")]
-)
-def test_auto_is_the_checkpoints_own_where_the_processor_has_it(saved, used, tmp_path):
+@pytest.mark.parametrize("saved", DTYPES)
+def test_auto_is_float32_on_a_processor_whatever_the_checkpoint(saved, tmp_path):
     path = tiny.save(tiny.model("gpt2").to(getattr(torch, saved)), tmp_path / "m")
-    assert format_of(resolve(str(path)), "auto", device="cpu") == used
+    assert format_of(resolve(str(path)), "auto", device="cpu") == "float32"
     model = LanguageModel.load(resolve(str(path)), device="cpu", dtype="auto")
-    assert model.facts.dtype == used
-    assert {p.dtype for p in model._decoder.parameters()} == {getattr(torch, used)}
+    assert model.facts.dtype == "float32"
+    assert {p.dtype for p in model._decoder.parameters()} == {torch.float32}
 
 
-def test_auto_is_what_a_loaded_model_has():
-    made = tiny.model("gpt2").to(torch.bfloat16)
-    assert format_of(loaded_source(made, tiny.tokenizer(), name="x"), "auto", device="cpu") == "bfloat16"
+@pytest.mark.parametrize("saved", DTYPES)
+@pytest.mark.parametrize("has_bfloat16", [True, False])
+def test_auto_is_the_checkpoints_own_on_a_gpu_that_has_it(saved, has_bfloat16, tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "device_of", torch.device)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bfloat16)
+    path = tiny.save(tiny.model("gpt2").to(getattr(torch, saved)), tmp_path / "m")
+    used = "float32" if (saved, has_bfloat16) == ("bfloat16", False) else saved
+    assert format_of(resolve(str(path)), "auto", device="cuda") == used
+
+
+@pytest.mark.parametrize("has", DTYPES)
+def test_auto_is_what_a_loaded_model_has(has):
+    made = tiny.model("gpt2").to(getattr(torch, has))
+    assert format_of(loaded_source(made, tiny.tokenizer(), name="x"), "auto", device="cpu") == has
 
 
 def test_a_format_that_is_named_is_taken(tmp_path):

@@ -51,7 +51,9 @@ def test_a_model_in_train_mode_is_refused(loaded):
 def test_a_model_in_another_dtype_than_the_protocol_is_refused(loaded, tmp_path):
     model, tokenizer = loaded
     corpus = tiny.write_jsonl(tmp_path / "c.jsonl", tiny.texts(20))
-    protocol = Protocol(model="x", corpus=str(corpus), n_texts=10, context=8, transfer_corpus=None)
+    protocol = Protocol(
+        model="x", corpus=str(corpus), n_texts=10, context=8, transfer_corpus=None, dtype="float32"
+    )
     study = Study(protocol, cache_dir=tmp_path / "cache", model=model.to(torch.bfloat16), tokenizer=tokenizer)
     with pytest.raises(LayerclaimsError, match="has to be in float32"):
         study.store("main")
@@ -74,11 +76,9 @@ def test_what_cannot_be_done_with_it_is_refused(loaded, tmp_path, changes, optio
         study.store("main")
 
 
-def test_its_own_format_is_taken_where_the_protocol_says_auto(loaded, tmp_path):
+def test_its_own_format_is_taken_where_the_protocol_names_none(loaded, tmp_path):
     corpus = tiny.write_jsonl(tmp_path / "c.jsonl", tiny.texts(20))
-    protocol = Protocol(
-        model="x", corpus=str(corpus), n_texts=10, context=8, transfer_corpus=None, dtype="auto"
-    )
+    protocol = Protocol(model="x", corpus=str(corpus), n_texts=10, context=8, transfer_corpus=None)
     model, tokenizer = loaded
     study = Study(protocol, cache_dir=tmp_path / "cache", model=model.to(torch.bfloat16), tokenizer=tokenizer)
     assert study.store("main").facts.dtype == "bfloat16"

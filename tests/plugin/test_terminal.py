@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from layerclaims.plugin import terminal
 from layerclaims.results.checking import checked
+from layerclaims.verdicts import sentences
 from layerclaims.verdicts.style import FAULTS_FIRST, FINDINGS_FIRST, STYLES
 from layerclaims.verdicts.verdict import Verdict
 
@@ -47,6 +48,31 @@ def test_hostile_texts_are_inert(verdict: str) -> None:
     terminal.write_paths(screen, [Path("/reports") / sample_results.HOSTILE], relative_to=Path("/"))
     assert all(c.isprintable() or c == "\n" for c in screen.text)
     assert "{{7*7}}" in screen.text
+
+
+@pytest.mark.parametrize(
+    ("reason", "clause"),
+    [
+        (
+            "Accuracy is .500 (95 % interval .400 to .600). The interval crosses the pass mark of .550; about 980 "
+            "documents might decide it.",
+            "the interval crosses the pass mark of .550",
+        ),
+        (sentences.too_few(12), "only 12 test documents were measured"),
+        (
+            "The probe behind the accuracy did not finish fitting within 500 iterations (gradient norm 1.0e-03), so "
+            "its value of .500 is not reliable.",
+            "the probe behind the accuracy did not finish fitting within 500 iterations",
+        ),
+    ],
+)
+def test_the_live_line_of_what_is_undecided_says_why_in_a_clause(reason: str, clause: str) -> None:
+    run = sample_results.sample(ids=("layers-linearly-separable",))
+    run["claims"][0].update(verdict="INCONCLUSIVE", reason=reason)
+    (record,) = checked(run).claims
+    screen = Screen()
+    terminal.write_live(screen, record, None, done=1, of=1, width=30, note="")
+    assert screen.text.endswith(f"] accuracy: {clause}\n")
 
 
 def test_the_live_line_shows_the_part_that_decides() -> None:

@@ -458,6 +458,12 @@ class TestTheBaseline:
         assert summary.splitlines()[2].startswith(f"**{outcome}.**")
         assert "within error: the intervals overlap" in summary
 
+    def test_is_the_first_of_the_contents(self) -> None:
+        found = present(checked(sample_results.against_a_baseline()), interactive=False)
+        assert found.contents[0][0] == (1, "baseline", "Against the baseline")
+        alone = present(checked(sample_results.ten()), interactive=False)
+        assert alone.contents[0][0] == (1, "verdicts", "Verdicts")
+
     def test_of_a_run_without_one_is_not_spoken_of(self) -> None:
         run = checked(sample_results.ten())
         assert "baseline" not in report.html(run).partition("<body")[2]

@@ -79,6 +79,7 @@ def start(
     env: Mapping[str, str],
     stdout: IO[str],
     stderr: IO[str],
+    stdin: IO[str] | None = None,
     own_session: bool = False,
 ) -> Process:
     """Begin `python ARGUMENTS`; the one before has to have been waited for."""
@@ -87,7 +88,7 @@ def start(
         "arguments": list(arguments), "cwd": str(cwd), "environment": dict(env), "own_session": own_session,
     }  # fmt: skip
     with Path(os.devnull).open() as nothing:
-        files = [nothing.fileno(), stdout.fileno(), stderr.fileno()]
+        files = [(stdin or nothing).fileno(), stdout.fileno(), stderr.fileno()]
         socket.send_fds(server, [json.dumps(request).encode()], files)
     return Process(int(server.recv(100)), server)
 

@@ -9,8 +9,8 @@ PYTHON ?=
 VENV := .venv/bin
 LINK := build/links/layerclaims
 
-# Another project's modules must not leak into .venv.
-unexport PYTHONPATH PYTHONHOME
+# Another project's modules must not leak into .venv; and without compiled files each process compiles everything.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup verdict test architectures mutants faults lint bench bench-compare docs calibrate nulls clean

@@ -1,6 +1,7 @@
 """What a session of our own tests may leave behind: nothing in the checkout, nothing in the user's cache."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# without compiled files each process that a test starts compiles all of layerclaims: more work than most tests
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # what Git, the tools and Python keep for themselves
 PASSED_OVER = {
     ".git",

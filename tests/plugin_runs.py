@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from tests import tiny
+from tests import tiny, warm
 
 ROOT = Path(__file__).resolve().parents[1]
 # an installed layerclaims registers its plugin itself, and one module must not be registered twice
@@ -21,6 +21,8 @@ INSTALLED = any(
     ep.value == "layerclaims.plugin.hooks" for ep in importlib.metadata.entry_points(group="pytest11")
 )
 LOADED = () if INSTALLED else ("-p", "layerclaims.plugin.hooks")
+# of the tools for our own tests, which take longer to import than a run of claims takes
+NOT_OURS = ("-p", "no:anyio", "-p", "no:hypothesispytest")
 CLAIMS = ROOT / "claims"
 TEXTS, CONTEXT = 40, 8
 
@@ -185,24 +187,29 @@ class Place:
         self,
         *more: str,
         faults: str = "",
+        cold: bool = False,
         environment: Mapping[str, str] | None = None,
         cwd: Path = ROOT,
         target: Sequence[str] = (str(CLAIMS),),
         **changed: Any,
     ) -> Run:
-        """`python -m pytest claims/` with the usual options and `more`, run to its end."""
+        """`python -m pytest claims/` with the usual options and `more`, run to its end.
+
+        A `cold` run has other plugins beside ours and imports everything itself.
+        """
         out = changed.pop("out", self.out())
         junit = (out or self.out()).with_suffix(".xml")
-        command = [sys.executable, "-m", "pytest", "-p", "faults", *target, "--junitxml", str(junit)]
-        done = subprocess.run(
-            [*command, *self.options(*more, out=out, **changed)],
-            cwd=cwd,
-            env=self.environment(FAULTS=faults, **(environment or {})),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        plugins = ("-p", "faults", *(() if cold else NOT_OURS))
+        command = ["-m", "pytest", *plugins, *target, "--junitxml", str(junit)]
+        command += self.options(*more, out=out, **changed)
+        env = self.environment(FAULTS=faults, **(environment or {}))
+        if cold:
+            done = subprocess.run(
+                [sys.executable, *command],
+                cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300,
+            )  # fmt: skip
+        else:
+            done = warm.run(command, cwd=cwd, env=env)
         return Run(
             status=done.returncode,
             out=done.stdout,

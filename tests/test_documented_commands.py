@@ -10,7 +10,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from layerclaims.cli import main as cli
 from layerclaims.errors import LayerclaimsError
 from layerclaims.plugin import settings
 
-from tests import tiny
+from tests import tiny, warm
 from tests.plugin_runs import LOADED, ROOT
 
 PAGES = sorted(
@@ -46,10 +45,8 @@ def commands(page: Path) -> list[str]:
 def run(place: Path, *command: str, **extra: str) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-    return subprocess.run(
-        [sys.executable, "-m", *command], cwd=place, capture_output=True, text=True, check=False,
-        env=environment | SMALL | {"LAYERCLAIMS_CACHE": str(place / "cache")} | extra,
-    )  # fmt: skip
+    environment |= SMALL | {"LAYERCLAIMS_CACHE": str(place / "cache")} | extra
+    return warm.run(["-m", *command], cwd=place, env=environment)
 
 
 def judge(place: Path, arguments: list[str], *, report: str = "md") -> subprocess.CompletedProcess[str]:

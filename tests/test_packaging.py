@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests import tiny
+from tests import tiny, warm
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -200,13 +200,13 @@ class TestWheel:
         assert elsewhere(*COMMAND, "verify", written, "--claims", "test_own_claims.py").returncode == 0
         program = notebook.replace('"gpt2"', '"./model"').replace('"imdb"', '"texts.jsonl"')
         program = program.replace("n_texts=200", "n_texts=40, context=8")
-        script = elsewhere(sys.executable, "-c", program, LAYERCLAIMS_CACHE="cache")
+        script = elsewhere("-c", program, LAYERCLAIMS_CACHE="cache")
         assert script.returncode == 0, script.stdout + script.stderr
         assert re.match("REPLICATED|NOT_REPLICATED|INCONCLUSIVE", script.stdout)
 
 
-PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
-COMMAND = (sys.executable, "-m", "layerclaims.cli")
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider")
+COMMAND = ("-m", "layerclaims.cli")
 
 
 class Elsewhere:
@@ -216,10 +216,8 @@ class Elsewhere:
         self.place, self._site = place, site
 
     def __call__(self, *command: object, **variables: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            list(map(str, command)), cwd=self.place, capture_output=True, text=True, check=False,
-            env=os.environ | {"PYTHONPATH": str(self._site), "OMP_NUM_THREADS": "1", **variables},
-        )  # fmt: skip
+        environment = os.environ | {"PYTHONPATH": str(self._site), "OMP_NUM_THREADS": "1", **variables}
+        return warm.run(list(map(str, command)), cwd=self.place, env=environment)
 
 
 @pytest.fixture(scope="module")

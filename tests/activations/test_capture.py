@@ -29,7 +29,7 @@ from layerclaims.runtime import progress as screen
 from layerclaims.runtime.files import sha256_file
 from layerclaims.runtime.paths import MANIFEST, key_name
 
-from tests import tiny
+from tests import tiny, warm
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHONPATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -101,23 +101,38 @@ def undisturbed(places, tmp_path_factory):
     return contents(cache)
 
 
-def child(places, cache, mode, **options):
-    model, corpus = places
+def of_child(places, cache, mode):
     environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-c", CHILD, str(model), str(corpus), str(cache), mode],
-        env=environment, capture_output=True, text=True, check=False, **options,
-    )  # fmt: skip
+    return {"arguments": ["-c", CHILD, *map(str, (*places, cache)), mode], "cwd": ROOT, "env": environment}
 
 
-def waiting_child(places, cache):
-    """A process that says that it is at the lock, and waits for a line once it has made a shard."""
-    model, corpus = places
-    return subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(model), str(corpus), str(cache), "wait"],
-        env={**os.environ, "PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1"},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+def child(places, cache, mode):
+    return warm.run(**of_child(places, cache, mode))
+
+
+class WaitingChild:
+    """A process that says when it has made a shard, and then waits for a line."""
+
+    def __init__(self, places, cache):
+        (reads, writes), (ours, theirs) = os.pipe(), os.pipe()
+        self._in, self._out = open(writes, "w"), open(ours)  # noqa: SIM115, PTH123
+        with open(reads) as stdin, open(theirs, "w") as stdout, Path(os.devnull).open("w") as stderr:  # noqa: PTH123
+            how = of_child(places, cache, "wait")
+            self._process = warm.start(**how, stdin=stdin, stdout=stdout, stderr=stderr)
+        assert self._out.readline() == "one shard is there\n"
+
+    def kill(self):
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._in.close()
+        self._out.close()
+        assert self._process.wait(100) == -signal.SIGKILL
+
+    def go_on(self):
+        """Exit status, and what it says until its end."""
+        with self._in, self._out:
+            print(file=self._in, flush=True)
+            said = self._out.read()
+        return self._process.wait(100), said
 
 
 def contents(cache):
@@ -388,8 +403,7 @@ class TestFaults:
     def test_processes_that_ask_for_one_store_share_its_shards(
         self, places, tmp_path, undisturbed, monkeypatch
     ):
-        other = waiting_child(places, tmp_path)
-        assert other.stdout.readline() == "one shard is there\n"  # and the lock of the next one is held
+        other = WaitingChild(places, tmp_path)  # it holds the lock of its next shard
         written, write = [], module.write_shard
         monkeypatch.setattr(
             module,
@@ -407,17 +421,14 @@ class TestFaults:
         assert mine.go_on() is None
         assert written
         assert not {0, 1} & set(written)
-        said = other.communicate("\n")[0].split()
-        assert (other.returncode, int(said[-1])) == (0, 5 - len(written))
+        status, said = other.go_on()
+        assert (status, int(said.split()[-1])) == (0, 5 - len(written))
         assert mine.go_on().manifest["shards"]
         assert contents(tmp_path) == undisturbed
 
     @pytest.mark.usefixtures("small_shards")
     def test_a_killed_process_gives_its_lock_back(self, places, tmp_path, undisturbed):
-        first = waiting_child(places, tmp_path)
-        assert first.stdout.readline() == "one shard is there\n"
-        first.kill()
-        first.communicate()
+        WaitingChild(places, tmp_path).kill()
         run(places, tmp_path)
         assert contents(tmp_path) == undisturbed
 
@@ -425,10 +436,7 @@ class TestFaults:
     def test_tokens_that_were_prepared_are_taken_and_damaged_ones_are_not(
         self, places, tmp_path, undisturbed, monkeypatch
     ):
-        other = waiting_child(places, tmp_path)
-        other.stdout.readline()
-        other.kill()
-        other.communicate()
+        WaitingChild(places, tmp_path).kill()
         (prepared,) = tmp_path.rglob(PREPARED)
         shutil.copytree(tmp_path, tmp_path.with_suffix(".damaged"))
         (damaged,) = tmp_path.with_suffix(".damaged").rglob(PREPARED)
@@ -618,11 +626,12 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
 """
     peaks = []
     for n in (400, 2500):
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(model), str(corpus), str(tmp_path / f"{n}"), str(n)],
+        done = warm.run(
+            ["-c", code, str(model), str(corpus), str(tmp_path / f"{n}"), str(n)],
+            cwd=ROOT,
             env={**os.environ, "PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1"},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        )
+        assert done.returncode == 0, done.stderr
         peaks.append(float(done.stdout))
     assert sum(p.stat().st_size for p in (tmp_path / "2500").rglob("*.safetensors")) > 95_000_000
     assert peaks[1] - peaks[0] < 40

@@ -16,7 +16,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.fixture(scope="session")
 def first(place: Place) -> Run:
     """Every claim, with nothing in the cache."""
-    return place.run("--save-baseline", str(place.path / "baseline.json"), report="html,md")
+    return place.run("--save-baseline", str(place.path / "baseline.json"), report="html,md", cold=True)
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,12 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests import own_claims
-from tests.plugin_runs import CLAIMS, LOADED, ROOT, Place, Run
+from tests import own_claims, warm
+from tests.plugin_runs import CLAIMS, LOADED, NOT_OURS, ROOT, Place, Run
 
 
 @pytest.fixture(scope="session")
@@ -155,13 +153,10 @@ class TestClaimsElsewhere:
 
 def _command(place: Place, cwd: Path, *arguments: object, path: Path = ROOT) -> tuple[int, str, str]:
     """`layerclaims` with some arguments: status and what it said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "layerclaims.cli", *map(str, arguments)],
+    done = warm.run(
+        ["-m", "layerclaims.cli", *map(str, arguments)],
         cwd=cwd,
-        env=place.environment(PYTHONPATH=os.pathsep.join((str(path), str(ROOT)))),
-        capture_output=True,
-        text=True,
-        check=False,
+        env=place.environment(PYTHONPATH=os.pathsep.join((str(path), place.python_path()))),
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -173,14 +168,8 @@ class TestWithoutClaims:
         return tmp_path
 
     def run(self, place: Place, tests: Path, *more: str, **environment: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", *LOADED, *more],
-            cwd=tests,
-            env=place.environment(**environment),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = ["-m", "pytest", *NOT_OURS, *LOADED, *more]
+        done = warm.run(command, cwd=tests, env=place.environment(**environment))
         return done.returncode, done.stdout + done.stderr
 
     @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from layerclaims.engines.on_ray import run_on_ray
 from layerclaims.errors import LayerclaimsError
 
+from tests import warm
 from tests.plugin_runs import ROOT, Place
 
 FEW = ("-k", "norm_is_a_feature")
@@ -30,10 +31,8 @@ def files(cache: Path) -> dict[str, str]:
 
 
 def work(place: Place, *more: str, cache: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "layerclaims.cli", "work", *place.options(*more, cache_dir=cache)],
-        cwd=ROOT, env=place.environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = ["-m", "layerclaims.cli", "work", *place.options(*more, cache_dir=cache)]
+    return warm.run(command, cwd=ROOT, env=place.environment())
 
 
 def test_workers_make_the_very_files_that_one_process_makes_and_the_run_finds_them(place) -> None:

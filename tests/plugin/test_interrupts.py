@@ -2,15 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
-import time
-from functools import partial
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.plugin_runs import CLAIMS, LOADED, ROOT, Place
+from tests import warm
+from tests.plugin_runs import CLAIMS, LOADED, NOT_OURS, ROOT, Place
 
 # a run that waits at the point that HOLD_AT names, once it has left a mark there
 HOLDS = """
@@ -78,38 +76,27 @@ def interrupted(
     (place.path / "holds.py").write_text(HOLDS)
     mark = out.with_suffix(".mark")
     cache = place.path / f"cache for {out.name}" if point in ("texts", "capture", "fit") else place.cache
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "holds",
-        str(CLAIMS),
-        "-k",
-        CHOSEN,
-        "--verdicts-only",
-        *more,
-    ]
-    with subprocess.Popen(
-        [*command, *place.options(out=out, report="html,md,pdf", cache_dir=cache)],
-        cwd=ROOT,
-        env=place.environment(HOLD_AT=point, MARK=str(mark)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        # in the background of a shell SIGINT is ignored, and so it would be in the run
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    command = ["-m", "pytest", *NOT_OURS, "-p", "holds", str(CLAIMS), "-k", CHOSEN, "--verdicts-only", *more]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+        process = warm.start(
+            [*command, *place.options(out=out, report="html,md,pdf", cache_dir=cache)],
+            cwd=ROOT,
+            env=place.environment(HOLD_AT=point, MARK=str(mark)),
+            stdout=file,
+            stderr=file,
+            own_session=True,
+        )
         try:
-            while not mark.exists() and process.poll() is None:
-                time.sleep(0.05)
-            (os.killpg if group else os.kill)(process.pid, sent)
-            said, _ = process.communicate(timeout=100)
+            while not mark.exists() and not process.ended(0.05):
+                pass
+            if mark.exists():
+                (os.killpg if group else os.kill)(process.pid, sent)
         finally:
-            process.kill()
+            status = process.wait(100)
+        file.seek(0)
+        said = file.read()
     assert mark.exists(), said
-    return process.returncode, said
+    return status, said
 
 
 def leftovers(place: Place) -> list[Path]:
@@ -162,8 +149,6 @@ def test_a_session_without_claims_keeps_its_own_way_with_sigterm(place: Place) -
     (elsewhere / "test_it.py").write_text(
         "import signal\n\n\ndef test_it():\n    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *LOADED, "-q"],
-        cwd=elsewhere, env=place.environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = ["-m", "pytest", *NOT_OURS, *LOADED, "-q"]
+    done = warm.run(command, cwd=elsewhere, env=place.environment())
     assert done.returncode == 0, done.stdout

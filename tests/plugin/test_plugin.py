@@ -74,7 +74,7 @@ class TestARun:
 def again(place: Place, first: Run) -> Run:
     """The same claims, from the cache."""
     del first
-    return place.run("--verdicts-only")
+    return place.run("--verdicts-only", cold=True)
 
 
 class TestAgain:

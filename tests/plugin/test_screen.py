@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests import warm
 from tests.plugin_runs import CLAIMS, LOADED, ROOT, Place, Run
 
 NORM = "norm_is_a_feature or norm_is_not_the_only_feature or random_vectors_fail"
@@ -61,15 +62,12 @@ class TestTerminal:
             "import pytest\n\n\n@pytest.fixture(params=[1, 2])\ndef study(request):\n    return request.param\n"
             "\n\ndef test_it(study):\n    pass\n"
         )
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", *LOADED, "-o", "protocol=both", "-o", "layerclaims_seed=x"],
+        done = warm.run(
+            ["-m", "pytest", *LOADED, "-o", "protocol=both", "-o", "layerclaims_seed=x"],
             cwd=elsewhere,
             env=place.environment(
                 LAYERCLAIMS_CACHE=str(place.path / "untouched"), LAYERCLAIMS_BASELINE="none"
             ),
-            capture_output=True,
-            text=True,
-            check=False,
         )
         assert "2 passed" in done.stdout, "also beside pytest's own cache, which has an ini key cache_dir"
         # pytest itself lists the plugins that are installed, as "layerclaims-0.1.0"

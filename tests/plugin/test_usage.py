@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from layerclaims.verdicts import registry
 
-from tests import tiny
-from tests.plugin_runs import CLAIMS, CONTEXT, LOADED, ROOT, TEXTS, Place, Run
+from tests import tiny, warm
+from tests.plugin_runs import CLAIMS, CONTEXT, LOADED, NOT_OURS, ROOT, TEXTS, Place, Run
 
 USAGE = {
     "a model that is not there": (["--model", "./nowhere"], "The model directory 'nowhere' does not exist"),
@@ -230,22 +230,13 @@ class TestConfiguration:
 def _collected(
     place: Place, *more: str, environment: Mapping[str, str] | None = None, **changed: Any
 ) -> list[str]:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            str(CLAIMS),
-            "--collect-only",
-            "-q",
-            *place.options(*more, **changed),
-        ],
+    command = ["-m", "pytest", *NOT_OURS, str(CLAIMS), "--collect-only", "-q"]
+    done = warm.run(
+        [*command, *place.options(*more, **changed)],
         cwd=ROOT,
         env=place.environment(**(environment or {})),
-        capture_output=True,
-        text=True,
-        check=True,
     )
+    assert done.returncode == 0, done.stdout + done.stderr
     return [line for line in done.stdout.splitlines() if "::" in line]
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from layerclaims.sweeps.file import read_sweep
 from layerclaims.sweeps.progress import State, described
 from layerclaims.verdicts.published import published
 
-from tests import tiny
+from tests import tiny, warm
 from tests.plugin_runs import ROOT
 
 
@@ -88,10 +87,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sweep(place: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "layerclaims.cli", "sweep", "small.toml", "--cache-dir", "cache", *more],
-        cwd=place, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = ["-m", "layerclaims.cli", "sweep", "small.toml", "--cache-dir", "cache", *more]
+    return warm.run(command, cwd=place, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 def test_a_sweep_runs_what_is_missing_and_ends_in_a_board(place: Path) -> None:

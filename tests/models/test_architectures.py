@@ -6,6 +6,12 @@ import pytest
 import transformers
 
 from tests import architectures
+from tests.test_packaging import LOCK, pins
+
+
+def test_what_is_written_down_is_of_the_pinned_transformers():
+    """The types of another version would be compared with nothing."""
+    assert architectures.recorded()["transformers"] == pins(LOCK)["transformers"], "run make architectures"
 
 
 @pytest.mark.parametrize("kind", architectures.kinds())

@@ -59,16 +59,9 @@ def test_gives_the_models_own_logits_of_the_last_state(architecture, tmp_path, a
     assert unembedding.vocabulary == tiny.VOCABULARY
 
 
-@pytest.mark.parametrize(
-    ("architecture", "setting", "without"),
-    [
-        ("gemma2", "final_logit_softcapping", 0.2),
-        ("cohere", "logit_scale", 1.0),
-        ("granite", "logits_scaling", 1.0),
-    ],
-)
-def test_what_the_forward_adds_is_not_left_out(architecture, setting, without, tmp_path, architectures):
-    """Norm and head alone would give other logits than these."""
+@pytest.mark.parametrize("architecture", ["gemma2", "cohere", "granite"])
+def test_what_the_forward_adds_is_not_left_out(architecture, tmp_path, architectures):
+    """Norm and head alone would give other logits than these: gemma2 caps them, cohere and granite scale them."""
     made = tiny.model(architecture)
     loaded = load(tiny.save(made, tmp_path / "m"))
     found = loaded.unembedding(IDS)(loaded.states(IDS)[-2].flatten(0, 1))

@@ -6,6 +6,7 @@ Each is in the hold of a task of Ray's, which carries a command to it and its ex
 import contextlib
 import importlib
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -167,6 +168,7 @@ def _start(ray: Any, address: str | None, own: Path) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     try:
         if address is not None:
+            _knock(address)
             ray.init(address=address, **quiet)
         else:
             ray.init(
@@ -178,6 +180,13 @@ def _start(ray: Any, address: str | None, own: Path) -> None:
         raise LayerclaimsError(f"{where}: {_first_line(error)}.") from None
     finally:
         sys.stdout.flush()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at HOST:PORT: Ray itself would try again and again."""
+    host, _, port = address.rpartition(":")
+    if host and "/" not in host and port.isascii() and port.isdigit() and int(port) < 2**16:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _first_line(error: BaseException) -> str:

@@ -64,6 +64,12 @@ import psutil
 from layerclaims.engines.on_ray import run_on_ray
 
 def tick():
+    try:
+        look()
+    except psutil.NoSuchProcess:  # it ended while we looked
+        pass
+
+def look():
     if not os.path.exists("family") and any(name.startswith("met-") for name in os.listdir()):
         family = [psutil.Process(), *psutil.Process().children(recursive=True)]
         heard = [c.laddr.ip for one in family for c in one.net_connections("inet") if c.status == "LISTEN"]

@@ -229,7 +229,7 @@ PROBING: Final = (
     ),
     Mutant(
         name="SGD's rate",
-        file="probing/sgd.py",
+        file="probing/procedure.py",
         before="RATE: Final = 0.01",
         after="RATE: Final = 0.1",
         tests=(f"{_SGD}::TestProcedure::test_is_the_published_one",),
@@ -237,7 +237,7 @@ PROBING: Final = (
     ),
     Mutant(
         name="SGD's batch",
-        file="probing/sgd.py",
+        file="probing/procedure.py",
         before="BATCH: Final = 1024",
         after="BATCH: Final = 512",
         tests=(f"{_SGD}::TestProcedure::test_is_the_published_one",),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from layerclaims.probing import sgd
+from layerclaims.probing import procedure, sgd_layer
 from layerclaims.probing.sgd import BATCH, EPOCHS, RATE, Task, curve_epochs, fit_sgd, initial, order
 from layerclaims.probing.transforms import (
     RAW,
@@ -164,7 +164,7 @@ class TestProcedure:
         assert (torch.get_rng_state() == state).all()
 
     def test_initialisation_is_that_of_a_linear_layer(self, monkeypatch):
-        monkeypatch.setattr(sgd, "_entropy", lambda *_: np.random.SeedSequence(5))
+        monkeypatch.setattr(procedure, "_entropy", lambda *_: np.random.SeedSequence(5))
         seed = int(np.random.SeedSequence(5).generate_state(1, np.uint32)[0])
         weights, bias = initial((5,), 20, 5)
         with torch.random.fork_rng():
@@ -301,7 +301,7 @@ class TestCheckpoint:
 
     @pytest.fixture(autouse=True)
     def often(self, monkeypatch):
-        monkeypatch.setattr(sgd, "SAVED_EVERY", 0.0)
+        monkeypatch.setattr(sgd_layer, "SAVED_EVERY", 0.0)
 
     @pytest.mark.parametrize("after", [3, 8, 13])
     def test_a_fit_goes_on_bit_for_bit(self, tmp_path, after):

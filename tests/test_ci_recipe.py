@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from tests import tiny
-from tests.plugin_runs import NOT_OURS
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "docs" / "ci.md").read_text("utf-8")
@@ -49,7 +48,6 @@ def run(command: str, place: Path, job, **extra: str) -> subprocess.CompletedPro
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "XDG_CACHE_HOME": str(place / ".cache"),
         "OMP_NUM_THREADS": "1",
-        "PYTEST_ADDOPTS": " ".join(NOT_OURS),
         **extra,
     }
     return subprocess.run(

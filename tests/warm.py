@@ -94,7 +94,7 @@ def start(
 
 
 def run(
-    arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 300
+    arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 900
 ) -> subprocess.CompletedProcess[str]:
     """`python ARGUMENTS` to its end."""
     with (

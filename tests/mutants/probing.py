@@ -131,7 +131,7 @@ PROBING: Final = (
     Mutant(
         name="certificate of anything",
         file="probing/probe.py",
-        before="converged=bool(finite and gap <= self.tolerance)",
+        before="converged=bool(finite and gap <= tolerance)",
         after="converged=bool(finite)",
         tests=(f"{_PROBE}::TestCertificate::test_says_so_when_the_fit_was_cut_short",),
         wrong="every fit is said to have converged",

@@ -137,6 +137,14 @@ PROBING: Final = (
         wrong="every fit is said to have converged",
     ),
     Mutant(
+        name="all rows fitted as roughly as a sample",
+        file="probing/probe.py",
+        before="(1 if share == 1 else ON_SAMPLES)",
+        after="ON_SAMPLES",
+        tests=(f"{_PROBE}::TestCertificate::test_gap_is_true_at_the_default_tolerance",),
+        wrong="fits end at more than the gap that their certificate promises",
+    ),
+    Mutant(
         name="unit probe of raw vectors",
         file="probing/probe.py",
         before="        if self.unit:\n",

@@ -113,6 +113,7 @@ class TestCertificate:
         X, y = np.ascontiguousarray(X[:3000]), y[:3000]
         rough, exact = LayerProbe().fit(X, y), LayerProbe(tolerance=1e-8, max_iterations=5000).fit(X, y)
         assert rough.certificate.converged
+        assert rough.certificate.relative_gap <= LayerProbe().tolerance
         Z = standardised(exact, X)
         best = objective(exact.weights, exact.bias, Z, y, 1e-4)
         gap = objective(rough.weights, rough.bias, Z, y, 1e-4) / best - 1

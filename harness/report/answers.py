@@ -138,10 +138,12 @@ def _line(row: Row) -> AnswerLine:
     rigorous, published = compared(row.rigorous, row.published)
     some = row.rigorous or row.published
     assert some is not None
+    shown = rigorous or published
     return AnswerLine(
         id=some.id,
         title=row.title,
         post=reported(some),
+        part=clean(shown.name) if shown is not None and shown.name != some.parts[0].name else "",
         published=_answer(None if never_published(row.published) else row.published, published),
         rigorous=_answer(row.rigorous, rigorous),
         why=row.why,

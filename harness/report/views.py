@@ -140,6 +140,7 @@ class AnswerLine:
     id: str
     title: str
     post: str  # what the post found, in few words; a dash where it gives nothing
+    part: str  # whose number stands there, where it is not the claim's first part
     published: Answer
     rigorous: Answer
     why: str  # at most five words

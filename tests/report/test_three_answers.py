@@ -172,6 +172,19 @@ class TestGroups:
         ]
         assert protocols.compared(None, None) == (None, None)
 
+    def test_name_the_part_whose_number_stands_beside_the_posts_unless_it_is_the_first(self) -> None:
+        claims = pair(N, R)
+        alike = [one.parts[0].model_copy(update={"name": "first", "holds": True}) for one in claims]
+        told = [
+            one.model_copy(update={"parts": (part, *one.parts)})
+            for one, part in zip(claims, alike, strict=True)
+        ]
+        rows = [
+            answers.Row(title="One", rigorous=one, published=other, why="") for one, other in (claims, told)
+        ]
+        (group,) = answers.groups(rows)
+        assert [line.part for line in group.lines] == ["", claims[0].parts[0].name]
+
     @pytest.mark.parametrize(
         ("text", "value", "wanted"),
         [

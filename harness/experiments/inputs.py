@@ -139,11 +139,8 @@ class Inputs(Subject):
 
     def _capture_together(self) -> None:
         """Capture what was put off, for which the model is loaded once."""
-        roles, self.put_off, self.keep_head = (
-            self.put_off,
-            (),
-            False,
-        )  # the head is kept since the main corpus
+        roles, self.put_off = self.put_off, ()
+        self.keep_head = False  # it is kept since the main corpus
         self.release()  # a matrix and the model are never held together
         for role in roles:
             try:

@@ -139,12 +139,9 @@ class Plan:
             study.keep_head = any(one.reads_head for one in measurements)
             later = tuple(role for role in roles if role != "main" and put_off and not _there(study, role))
             study.put_off = later
-            for role in roles:
-                if role not in later:
-                    with contextlib.suppress(
-                        NotTestedError
-                    ):  # the claim that asks for these states will say so
-                        study.store(role)
+            for role in (one for one in roles if one not in later):
+                with contextlib.suppress(NotTestedError):  # the claim that asks for these states will say so
+                    study.store(role)
             study.keep_head = any(one.reads_head and not _kept(study, one) for one in measurements)
             study.unload()
             missing += [(study, role) for role in later]

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.mutants.capturing import CAPTURING
 from tests.mutants.devices import DEVICES
 from tests.mutants.glue import GLUE
 from tests.mutants.judging import JUDGING
@@ -12,5 +13,5 @@ from tests.mutants.reading import READING
 from tests.mutants.statistics import STATISTICS
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
-    *GLUE, *STATISTICS, *METRICS, *PROBING, *JUDGING, *READING, *DEVICES,
+    *GLUE, *STATISTICS, *METRICS, *PROBING, *JUDGING, *READING, *CAPTURING, *DEVICES,
 )  # fmt: skip

@@ -34,6 +34,7 @@ LANES = 16  # classes are padded to a multiple: a matrix product 31 columns wide
 LARGE = 10**7  # values that a sample holds at least, or
 MANY = 2**14  # rows that it holds at least: on fewer a start saves nothing
 SAMPLES = 1 / 16, 1 / 4  # shares of the rows to start on
+LEAST_LOG_P = -60  # lost in any float32 sum; what is less than a float32 takes a processor many times as long
 GRAM_ROWS = 20_000  # enough for a Gram matrix that only conditions the problem
 
 
@@ -342,9 +343,9 @@ class Objective:
             log_p = torch.log_softmax(logits, 2)
             sums.n += len(x)
             sums.loss -= log_p.gather(2, y).sum((0, 2), dtype=torch.float64)
-            error = log_p.exp_()
+            error = log_p.clamp_(min=LEAST_LOG_P).exp_()
             error.scatter_add_(2, y, torch.full((1, 1, 1), -1.0, device=self.device).expand(y.shape))
-            sums.bias += error.sum(0, dtype=torch.float64)
+            sums.bias += error.sum(0)
             # this way round: x.T @ error runs at half the speed
             gradient += error.to(x.dtype).view(len(x), -1).T @ x
         return sums

@@ -7,9 +7,12 @@ from layerclaims.experiments.measurement import Measurement, Values, measurement
 from layerclaims.experiments.study import Study
 from layerclaims.experiments.with_first import WithFirst
 from layerclaims.metrics import geometry, moments, subspaces
+from layerclaims.metrics.moments import Moments
 from layerclaims.runtime import progress as screen
+from layerclaims.runtime import threads as cores
 from layerclaims.runtime.devices import computing
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 RAW, UNIT = "raw", "unit"  # vectors as they are, and divided by their norm
 
@@ -35,19 +38,33 @@ def _layer_geometry(study: Study) -> Values:
     angles, ranks = subspaces.Subspaces(device=device), []
     every = WithFirst(layers, halves, device)
     scale = feature_scale(study)
-    with screen.Progress("geometry", store.n_states, "states") as bar:
+    first = study.first_position
+
+    def read(i: int) -> tuple[Moments, Moments, NDArray[np.float32], NDArray[np.float32]]:
+        """Moments of a state, as it is and of unit vectors, and what it has at the first positions of both."""
+        state = store.state(i)
+        scaled = standardised(state, scale)
+        raw = moments.state_moments(state, folds, unit=False, first=first, device=device)
+        unit = moments.state_moments(scaled, folds, halves, unit=True, first=first, device=device)
+        return raw, unit, state[:, :first].copy(), scaled[:, :first].copy()
+
+    # BLAS's own threads gain nothing on such matrices: they spin on and are in the way of each other
+    with (
+        threadpool_limits(1, user_api="blas"),
+        cores.workers(1) as beside,
+        screen.Progress("geometry", store.n_states, "states") as bar,
+    ):
+        following = beside.submit(read, 0)
         for i in range(store.n_states):
-            state = store.state(i)
-            first = study.first_position
-            raw = moments.state_moments(state, folds, unit=False, first=first, device=device)
-            path[RAW].update(i, raw)
-            scaled = standardised(state, scale)
-            unit = moments.state_moments(scaled, folds, halves, unit=True, first=first, device=device)
-            path[UNIT].update(i, unit)
-            every.update(i, raw, unit, state[:, :first], scaled[:, :first])
+            raw, unit, plain, scaled = following.result()
+            if i + 1 < store.n_states:
+                following = beside.submit(read, i + 1)
             if i in layers:
+                ranks.append(beside.submit(subspaces.effective_ranks, unit, device))
                 angles.update(unit)
-                ranks.append(subspaces.effective_ranks(unit, device))
+            path[RAW].update(i, raw)
+            path[UNIT].update(i, unit)
+            every.update(i, raw, unit, plain, scaled)
             bar.advance()
     left_out = [None, *range(study.protocol.folds)]
     arrays: dict[str, NDArray[np.float64]] = {
@@ -63,7 +80,7 @@ def _layer_geometry(study: Study) -> Values:
             "apart": angles.apart,
             "own": angles.own,
             "angles": angles.matrix(),
-            "ranks": np.stack(ranks, axis=1),  # [1 + folds, states]
+            "ranks": np.stack([one.result() for one in ranks], axis=1),  # [1 + folds, states]
         },
         facts={},
     )

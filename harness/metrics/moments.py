@@ -4,6 +4,7 @@ Sums add up: over folds, so that a fold can be left out without reading the stat
 states. A state is read once, and what is kept does not grow with the number of documents.
 """
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -70,13 +71,17 @@ class Moments:
         ValueError where no vector is left.
         """
         folds = [g for g in range(self.n_folds) if g != left_out]
-        halves = slice(None) if half is None else slice(half, half + 1)
-        count = float(self.counts[folds, halves].sum())
+        halves = list(range(self.counts.shape[1])) if half is None else [half]
+        count = float(self.counts[np.ix_(folds, halves)].sum())
         if not count:
             raise ValueError(f"half {half} without fold {left_out} holds no vector")
-        mean = self.sums[folds, halves].sum(axis=(0, 1)) / count
-        squares = sum(self.squares[g, halves].sum(axis=0) for g in folds)
-        return Covariance(count=count, mean=mean, matrix=squares / count - np.outer(mean, mean))
+        mean = self.sums[np.ix_(folds, halves)].sum(axis=(0, 1)) / count
+        matrix = np.zeros(self.squares.shape[2:])
+        for cell in itertools.product(folds, halves):
+            matrix += self.squares[cell]
+        matrix /= count
+        matrix -= np.outer(mean, mean)
+        return Covariance(count=count, mean=mean, matrix=matrix)
 
 
 def assign_halves(folds: Ints, rng: np.random.Generator) -> Ints:

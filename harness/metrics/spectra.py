@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 if TYPE_CHECKING:
     import torch
@@ -28,8 +29,6 @@ def leading(matrix: Floats, n: int, device: str = "cpu") -> Floats:
     """The eigenvectors of the n largest eigenvalues of a symmetric matrix [d, d], n at most d, falling: [d, n]."""
     d = len(matrix)
     if device == "cpu":
-        from scipy.linalg import eigh
-
         return np.asarray(eigh(matrix, subset_by_index=(d - n, d - 1))[1][:, ::-1])
     import torch
 

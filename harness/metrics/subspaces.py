@@ -67,7 +67,8 @@ class _Bases:
     """Principal components of one state."""
 
     k: int  # components that carry the variance, on all documents; 0 for a state that does not vary
-    axes: Floats  # [1 + folds, halves, d, m]: all documents, then without each fold; m >= k
+    axes: Floats  # [halves, d, m] on all documents; m >= k
+    leading: Floats  # [1 + folds, halves, d, DIRECTIONS]: the first of them, and those without each fold
     moments: Moments  # that they are of
 
 
@@ -100,9 +101,9 @@ class Subspaces:
     device: str = "cpu"  # where principal directions are computed, as `spectra` takes it
     k: list[int] = field(default_factory=list)  # components of each state
     _missed: list[Floats] = field(default_factory=list)  # per pair of neighbours [1 + folds]
-    _apart: list[Floats] = field(default_factory=list)
-    _self: list[Floats] = field(default_factory=list)
-    _whole: list[Floats] = field(default_factory=list)  # per state [halves, d, m], on all documents
+    _apart: list[float] = field(default_factory=list)
+    _self: list[float] = field(default_factory=list)
+    _axes: list[Floats] = field(default_factory=list)  # per state [halves, d, m], on all documents
     _last: _Bases | None = None
 
     def update(self, moments: Moments) -> None:
@@ -111,13 +112,13 @@ class Subspaces:
             raise ValueError(f"subspaces need two halves of the documents, not {moments.counts.shape[1]}")
         new, old = _bases(moments, self.most, self.device), self._last
         if old is not None:
-            if old.axes.shape[0] != new.axes.shape[0] or old.axes.shape[2] != new.axes.shape[2]:
+            if old.leading.shape != new.leading.shape:
                 raise ValueError("states differ in folds or in width")
             self._missed.append(_missed(old, new))
-            self._apart.append(_across(old, new, old.k, new.k))
-            self._self.append(_across(old, old, old.k, new.k))
+            self._apart.append(_across(old.axes, new.axes, old.k, new.k))
+            self._self.append(_across(old.axes, old.axes, old.k, new.k))
         self.k.append(new.k)
-        self._whole.append(new.axes[0].copy())
+        self._axes.append(new.axes)
         self._last = new
 
     @property
@@ -128,12 +129,12 @@ class Subspaces:
     @property
     def apart(self) -> Floats:
         """Angle of each layer to the next across halves, degrees [S - 1]."""
-        return np.array([angle[0] for angle in self._apart])
+        return np.array(self._apart)
 
     @property
     def own(self) -> Floats:
         """Angle of each layer to itself across halves, degrees [S - 1], beside `apart`."""
-        return np.array([angle[0] for angle in self._self])
+        return np.array(self._self)
 
     def matrix(self) -> Floats:
         """Angle of every layer on one half to every layer on the other, degrees [S, S], symmetric.
@@ -144,10 +145,7 @@ class Subspaces:
         angles = np.full((states, states), nan)
         for i in range(states):
             for j in range(i, states):
-                if not (self.k[i] and self.k[j]):
-                    continue
-                a, b = self._whole[i][..., : self.k[i]], self._whole[j][..., : self.k[j]]
-                angles[i, j] = angles[j, i] = (mean_angle(a[0], b[1]) + mean_angle(a[1], b[0])) / 2
+                angles[i, j] = angles[j, i] = _across(self._axes[i], self._axes[j], self.k[i], self.k[j])
         return angles
 
 
@@ -185,31 +183,31 @@ def without_bias(values: Floats) -> Floats:
 
 def _bases(moments: Moments, most: int, device: str) -> _Bases:
     whole = moments.covariance()
-    d = len(whole.mean)
-    m = min(most, d)
     variances = spectra.eigenvalues(whole.matrix, device)[::-1]
     varies = variances[0] > _RANK * (whole.mean @ whole.mean)
-    axes = np.empty((1 + moments.n_folds, _HALVES, d, m))
-    for row, left_out in enumerate([None, *range(moments.n_folds)]):
-        halves = [moments.covariance(half=half, left_out=left_out).matrix for half in range(_HALVES)]
-        axes[row] = directions(halves, m, device)
-    return _Bases(k=components_needed(variances, most=most) if varies else 0, axes=axes, moments=moments)
+    axes = directions(_halves(moments), most, device)
+    n = min(DIRECTIONS, most)
+    left_out = [directions(_halves(moments, g), n, device) for g in range(moments.n_folds)]
+    return _Bases(
+        k=components_needed(variances, most=most) if varies else 0,
+        axes=axes,
+        leading=np.stack([axes[..., :n], *left_out]),
+        moments=moments,
+    )
+
+
+def _halves(moments: Moments, left_out: int | None = None) -> list[Floats]:
+    """The covariance [d, d] of either half."""
+    return [moments.covariance(half=half, left_out=left_out).matrix for half in range(_HALVES)]
 
 
 def _missed(layer: _Bases, following: _Bases) -> Floats:
     """Share of what a layer's own directions carry of it that the next layer's do not: [1 + folds]."""
+    left_out = [None, *range(layer.moments.n_folds)]
     if not (layer.k and following.k):
-        return np.full(len(layer.axes), nan)
-    return np.array(
-        [
-            missed_share(
-                [layer.moments.covariance(half=half, left_out=left_out).matrix for half in range(_HALVES)],
-                layer.axes[row, :, :, :DIRECTIONS],
-                following.axes[row, :, :, :DIRECTIONS],
-            )
-            for row, left_out in enumerate([None, *range(layer.moments.n_folds)])
-        ]
-    )
+        return np.full(len(left_out), nan)
+    bases = zip(left_out, layer.leading, following.leading, strict=True)
+    return np.array([missed_share(_halves(layer.moments, g), own, others) for g, own, others in bases])
 
 
 def missed_share(covariances: Sequence[Floats], own: Floats, others: Floats) -> float:
@@ -231,13 +229,8 @@ def directions(covariances: Sequence[Floats], n: int = DIRECTIONS, device: str =
     return np.stack([spectra.leading(one, n, device) for one in covariances])
 
 
-def _across(a: _Bases, b: _Bases, p: int, q: int) -> Floats:
-    """Mean angle of p components of a on one half and q of b on the other, both ways: degrees [1 + folds]."""
+def _across(a: Floats, b: Floats, p: int, q: int) -> float:
+    """Mean angle of p components of a [halves, d, m] on one half and q of b on the other, both ways: degrees."""
     if not (p and q):
-        return np.full(len(a.axes), nan)
-    return np.array(
-        [
-            (mean_angle(x[0, :, :p], y[1, :, :q]) + mean_angle(x[1, :, :p], y[0, :, :q])) / 2
-            for x, y in zip(a.axes, b.axes, strict=True)
-        ]
-    )
+        return nan
+    return (mean_angle(a[0, :, :p], b[1, :, :q]) + mean_angle(a[1, :, :p], b[0, :, :q])) / 2

@@ -256,4 +256,4 @@ def _tidied(p: "torch.Tensor") -> "torch.Tensor":
     """
     import torch
 
-    return torch.nn.functional.threshold_(p, LEAST_P, 0.0)
+    return torch.nn.functional.threshold(p, LEAST_P, 0.0, inplace=True)

@@ -93,8 +93,8 @@ METRICS: Final = (
     Mutant(
         name="not centred",
         file="metrics/moments.py",
-        before="matrix=squares / count - np.outer(mean, mean))",
-        after="matrix=squares / count)",
+        before="        matrix -= np.outer(mean, mean)\n",
+        after="",
         tests=(f"{_SUBSPACES}::test_offsets_alone_are_not_subspaces",),
         wrong="a layer's covariance is not around its own mean",
     ),

@@ -230,20 +230,19 @@ def texts(protocol: Protocol) -> dict[int, Series]:
 
 @measurement("main", "transfer", name="transfer-probes", check=never_published("probe of the other corpus"))
 def probes_of_transfer(study: Study) -> Values:
-    """The transfer corpus' own probes on documents of it that they never saw, and the whole corpus' on the main one.
+    """The transfer corpus' own probes, on documents of it that they never saw and on the main corpus.
 
-    Fitted together they cost less than one after the other.
+    They learn from as large a share of their corpus as the main one's, which are held against them.
     """
     rows = study.rows("transfer")
-    chosen = [[slice(0, len(rows.flat))], *(rows.training(fold) for fold in chosen_folds(rows))]
-    fits = fit.fit_sets(rows, chosen, device=study.computes_on)
-    numbers = each_fold("layer probe of the transfer corpus", range(len(chosen)))
-    whole, *probes = [probe for _, probe in zip(numbers, fits, strict=True)]
+    fits = fit.fit_folds(rows, folds=chosen_folds(rows), device=study.computes_on)
+    folds = each_fold("layer probe of the transfer corpus", chosen_folds(rows))
+    probes = [probe for _, probe in zip(folds, fits, strict=True)]
     own = _held_out(TRANSFER_OWN, rows, probes)
     del rows
     rows = study.rows("main")
     return fitted.joined(
-        own, fitted.counted(rows, {TRANSFER_BACK.name: named_by_all([whole], rows)}, [whole])
+        own, fitted.counted(rows, {TRANSFER_BACK.name: named_by_all(probes, rows)}, probes)
     )
 
 

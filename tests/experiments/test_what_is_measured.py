@@ -84,6 +84,9 @@ def test_the_transfer_corpus_has_probes_of_its_own():
     turned = InMemory(apart(), apart(1, reverse=True))
     assert accuracy(turned, TRANSFER_OWN) > 0.9
     assert accuracy(turned, TRANSFER_BACK) < CHANCE + 0.05
+    probes = turned.values(conditions.probes_of_transfer).facts["certificates"]
+    assert len(probes[TRANSFER_BACK.name]) == len(probes[TRANSFER_OWN.name])
+    assert (turned.counts(TRANSFER_BACK).total == (POSITIONS - 1) * len(probes[TRANSFER_BACK.name])).all()
     assert accuracy(InMemory(apart(), noise()), TRANSFER_OWN) < 2 * CHANCE
     assert accuracy(InMemory(noise(), apart()), TRANSFER_OWN) > 0.9
 

@@ -29,16 +29,17 @@ GLUE: Final = (
     Mutant(
         name="transfer's own probes of main",
         file="experiments/conditions.py",
-        before='    rows = study.rows("transfer")\n    chosen = ',
-        after='    rows = study.rows("main")\n    chosen = ',
+        before='    rows = study.rows("transfer")\n    fits = ',
+        after='    rows = study.rows("main")\n    fits = ',
         tests=(f"{_MEASURED}::test_the_transfer_corpus_has_probes_of_its_own",),
         wrong="the transfer corpus' own probes are fitted and asked on the main one",
     ),
     Mutant(
         name="transfer's own probes fitted on main",
         file="experiments/conditions.py",
-        before="    fits = fit.fit_sets(rows, chosen, device=study.computes_on)\n",
-        after='    fits = list(fit.fit_sets(study.rows("main"), chosen, device="cpu"))\n'
+        before='    folds = each_fold("layer probe of the transfer corpus", chosen_folds(rows))\n',
+        after='    folds = chosen_folds(rows)\n'
+        '    fits = list(fit.fit_folds(study.rows("main"), folds=folds, device="cpu"))\n'
         '    rows = study.rows("transfer")\n',
         tests=(f"{_MEASURED}::test_the_transfer_corpus_has_probes_of_its_own",),
         wrong="the transfer corpus' own probes are fitted on the main one",

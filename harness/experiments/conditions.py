@@ -241,9 +241,7 @@ def probes_of_transfer(study: Study) -> Values:
     own = _held_out(TRANSFER_OWN, rows, probes)
     del rows
     rows = study.rows("main")
-    return fitted.joined(
-        own, fitted.counted(rows, {TRANSFER_BACK.name: named_by_all(probes, rows)}, probes)
-    )
+    return fitted.joined(own, fitted.counted(rows, {TRANSFER_BACK.name: named_by_all(probes, rows)}, probes))
 
 
 TRANSFER_OWN: Final = Series("transfer own", probes_of_transfer, tested_on="transfer")

@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 
 Rows = Sequence[slice]
-BLOCK = 1024  # rows of a pass that stay in cache between the two products that need them
-ON_DEVICE = 8 * BLOCK  # the same on a GPU, where starting an operation takes as long as small products
-PIECE = 4  # blocks that one thread takes at a time
+BLOCK = 2048  # rows of a pass that stay in cache between the two products that need them
+ON_DEVICE = 4 * BLOCK  # the same on a GPU, where starting an operation takes as long as small products
+PIECE = 2  # blocks that one thread takes at a time
 LANES = 16  # classes are padded to a multiple: a matrix product 31 columns wide runs at half speed
 LARGE = 10**7  # values that a sample holds at least, or
 MANY = 2**14  # rows that it holds at least: on fewer a start saves nothing
-SAMPLES = 1 / 16, 1 / 4  # shares of the rows to start on
+SAMPLES = 1 / 16, 1 / 8, 1 / 4, 1 / 2  # shares of the rows to start on
+KEPT = 1 / 4, 2**28  # share of the rows, or bytes, of the largest sample whose rounded features are kept
 LEAST_LOG_P = -60  # lost in any float32 sum; what is less than a float32 takes a processor many times as long
 GRAM_ROWS = 20_000  # enough for a Gram matrix that only conditions the problem
 
@@ -118,7 +119,8 @@ class Objective:
         """Check, cut into blocks, and take moments; `sets` have numbers as in the list. ValueError as the probe's.
 
         The blocks are shared among the threads of `pool`; what comes out does not depend on how many those are.
-        Where it `rounds`, features, weights and errors on a sample are bfloat16, and the sample's features are kept.
+        Where it `rounds`, features, weights and errors on a sample that is not large are bfloat16, and its features
+        are kept.
 
         Passes and changes of coordinates are computed on `device`: one block at a time on another than the processor,
         with the matrix there if it has room. Moments are the processor's.
@@ -126,7 +128,7 @@ class Objective:
         import torch
 
         self.l2, self.n_labels, self.d = l2, n_labels, X.shape[1]
-        self.rounds, self.pool, self.device = rounds, pool, torch.device(device)
+        self.pool, self.device = pool, torch.device(device)
         self.width = -(-n_labels // LANES) * LANES
         if not X.flags.c_contiguous or X.dtype != np.float32:
             raise ValueError(f"the vectors are a C-contiguous float32 matrix, not {X.dtype}")
@@ -142,6 +144,9 @@ class Objective:
         fewest = min(part.n for part in self.parts)
         worth = [share for share in SAMPLES if share * fewest >= min(LARGE / self.d, MANY)]
         self.samples = {share: self._sample(share) for share in [*worth, 1.0]}
+        rows = sum(block.rows.stop - block.rows.start for block in itertools.chain(*self.blocks.values()))
+        few = max(KEPT[0], KEPT[1] / (2 * self.d * rows))
+        self.rounded = [share for share in worth if rounds and share <= few]
         self.there = placed(self.x, self.device)
 
     def _cut(self, sets: Sequence[TrainingSet]) -> dict[tuple[int, ...], list[_Block]]:
@@ -264,7 +269,7 @@ class Objective:
     def __call__(self, points: Mapping[int, Floats], *, share: float = 1.0) -> dict[int, Value]:
         """The objectives of some problems, each at its own point [(d + 1) * K], on all rows or those of a sample."""
         parameters = {k: self.parameters(k, v) for k, v in points.items()}
-        sums, found = self._pass(parameters, self.samples[share], self.rounds and share < 1), {}
+        sums, found = self._pass(parameters, self.samples[share], share in self.rounded), {}
         for k, (weights, _) in parameters.items():
             part, here = self.parts[k], sums[k]
             scale, offset = self._own(k)

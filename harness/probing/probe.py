@@ -98,7 +98,7 @@ class LayerProbe:
     Many vectors are first fitted on samples of them, each from the solution and with the curvature of the one
     before. On samples, where the processor multiplies bfloat16 matrices faster, centred features, weights and
     errors are rounded to it (a relative error of 2^-9, without a sign that persists), and an eighth of X's memory
-    holds them. The fit on all rows, and so the certificate, is of float32.
+    holds them, or 256 MB. The fit on all rows, and so the certificate, is of float32.
 
     On a GPU the products are computed there, in float32, and sums of them and changes of coordinates, in float64.
     LayerclaimsError where its memory runs out.

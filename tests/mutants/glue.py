@@ -38,7 +38,7 @@ GLUE: Final = (
         name="transfer's own probes fitted on main",
         file="experiments/conditions.py",
         before='    folds = each_fold("layer probe of the transfer corpus", chosen_folds(rows))\n',
-        after='    folds = chosen_folds(rows)\n'
+        after="    folds = chosen_folds(rows)\n"
         '    fits = list(fit.fit_folds(study.rows("main"), folds=folds, device="cpu"))\n'
         '    rows = study.rows("transfer")\n',
         tests=(f"{_MEASURED}::test_the_transfer_corpus_has_probes_of_its_own",),

@@ -1,5 +1,7 @@
 """The layer probe against scikit-learn run to convergence, and its certificate against the true optimum."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import layerclaims.probing.objective
 import layerclaims.probing.probe
 import numpy as np
@@ -311,6 +313,30 @@ class TestRounding:
         assert seen == {(True, torch.bfloat16), (False, torch.float32)}
 
 
+def test_no_error_is_smaller_than_a_float32_can_normally_be(monkeypatch):
+    products = []
+    multiply = torch.Tensor.__matmul__
+
+    def watched(a, b):
+        products.append(a)
+        return multiply(a, b)
+
+    X, y = blobs(0, d=3, k=2, spread=0.01)
+    monkeypatch.setattr(torch.Tensor, "__matmul__", watched)
+    with ThreadPoolExecutor(1) as pool:
+        objective = Objective(
+            X, [TrainingSet(rows=[slice(0, len(X))], y=y)], unit=False, n_labels=2, l2=1e-4,
+            standardise=True, rounds=False, pool=pool,
+        )  # fmt: skip
+        products.clear()
+        far = np.zeros((4, 2))
+        far[-1] = 95, 0  # a bias by which one label has a probability of 5e-42
+        objective({0: far.ravel()})
+    errors = torch.cat([one.flatten().abs() for one in products])
+    assert not ((errors > 0) & (errors < torch.finfo(torch.float32).tiny)).any()
+    assert (errors > 0).any()
+
+
 class TestSamples:
     """A start on samples of the rows, as large training sets have it."""
 
@@ -340,6 +366,24 @@ class TestSamples:
         monkeypatch.setattr(layerclaims.probing.objective, "SAMPLES", ())
         cold = LayerProbe().fit(X, y).certificate
         assert started.iterations < cold.iterations
+
+    def test_a_sample_whose_rounded_features_would_take_much_memory_is_not_rounded(self, monkeypatch):
+        X, y = blobs(0, n=4000, d=40, k=20)
+        rounded_shares = []
+
+        class Watched(Objective):
+            def _features(self, block, rounded):
+                rounded_shares.append(self.rounded)
+                return super()._features(block, rounded)
+
+        monkeypatch.setattr(layerclaims.probing.probe, "Objective", Watched)
+        monkeypatch.setattr(layerclaims.probing.probe, "multiplies_bfloat16", lambda: True)
+        LayerProbe().fit(X, y)
+        assert rounded_shares[0] == [1 / 16, 1 / 8, 1 / 4, 1 / 2]
+        rounded_shares.clear()
+        monkeypatch.setattr(layerclaims.probing.objective, "KEPT", (1 / 4, 2 * 40 * 1999))
+        LayerProbe().fit(X, y)
+        assert rounded_shares[0] == [1 / 16, 1 / 8, 1 / 4]
 
     def test_of_many_vectors_spare_iterations_in_few_dimensions_too(self, monkeypatch):
         monkeypatch.setattr(layerclaims.probing.objective, "LARGE", 10**7)  # more values than there are

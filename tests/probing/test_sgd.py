@@ -404,6 +404,12 @@ class TestRefusals:
             fit_sgd(x.astype(np.float64), y, [task()], n_labels=5)
 
 
+def test_probabilities_that_no_sum_would_notice_count_as_0():
+    p = torch.tensor([[0.0, 1e-42, 1e-30, 1e-20, 0.5]])
+    assert sgd_layer._tidied(p) is p
+    torch.testing.assert_close(p, torch.tensor([[0.0, 0.0, 0.0, 1e-20, 0.5]]), rtol=0, atol=0)
+
+
 class TestTransforms:
     def test_features_are_of_mean_0_and_deviation_1_over_all_rows(self):
         x, _ = states()

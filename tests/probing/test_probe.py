@@ -330,7 +330,7 @@ def test_no_error_is_smaller_than_a_float32_can_normally_be(monkeypatch):
         )  # fmt: skip
         products.clear()
         far = np.zeros((4, 2))
-        far[-1] = 95, 0  # a bias by which one label has a probability of 5e-42
+        far[-1] = 95 / np.sqrt(2), 0  # a bias of 95, by which one label has a probability of 5e-42
         objective({0: far.ravel()})
     errors = torch.cat([one.flatten().abs() for one in products])
     assert not ((errors > 0) & (errors < torch.finfo(torch.float32).tiny)).any()

@@ -66,6 +66,7 @@ def _layer_geometry(study: Study) -> Values:
             path[UNIT].update(i, unit)
             every.update(i, raw, unit, plain, scaled)
             bar.advance()
+        found_ranks = np.stack([one.result() for one in ranks], axis=1)  # [1 + folds, states]
     left_out = [None, *range(study.protocol.folds)]
     arrays: dict[str, NDArray[np.float64]] = {
         f"{kind}/{name}": np.stack([path[kind].centroids(name, left_out=g) for g in left_out])
@@ -80,7 +81,7 @@ def _layer_geometry(study: Study) -> Values:
             "apart": angles.apart,
             "own": angles.own,
             "angles": angles.matrix(),
-            "ranks": np.stack([one.result() for one in ranks], axis=1),  # [1 + folds, states]
+            "ranks": found_ranks,
         },
         facts={},
     )

@@ -1,5 +1,7 @@
 """The glue between states and claims: what each probe learns from, is asked, and is counted by, on planted states."""
 
+import time
+
 import numpy as np
 import pytest
 from layerclaims.experiments import closed_form, conditions, dimensions, fitted, runs, tokens
@@ -38,6 +40,7 @@ from layerclaims.experiments.series import (
     at_context,
 )
 from layerclaims.experiments.study import Study
+from layerclaims.metrics import subspaces
 from layerclaims.probing import gaussian as gaussian_classifiers
 from layerclaims.probing import vectors
 from layerclaims.probing.probe import LayerProbe
@@ -213,6 +216,19 @@ def test_position_0_is_in_no_rigorous_number(measured):
     assert first.keys() == second.keys()
     for name in first:
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+def test_geometry_waits_for_ranks_that_take_longer_than_all_else(monkeypatch):
+    quick = subspaces.effective_ranks
+
+    def slow(*args):
+        time.sleep(0.05)
+        return quick(*args)
+
+    expected = InMemory(apart()).values(layer_geometry).arrays["ranks"]
+    monkeypatch.setattr(subspaces, "effective_ranks", slow)
+    found = InMemory(apart()).values(layer_geometry).arrays["ranks"]
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_contexts_have_equally_many_training_vectors_and_are_asked_their_own_positions(monkeypatch):

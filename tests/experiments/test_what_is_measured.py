@@ -1,6 +1,8 @@
 """The glue between states and claims: what each probe learns from, is asked, and is counted by, on planted states."""
 
-import time
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -40,7 +42,6 @@ from layerclaims.experiments.series import (
     at_context,
 )
 from layerclaims.experiments.study import Study
-from layerclaims.metrics import subspaces
 from layerclaims.probing import gaussian as gaussian_classifiers
 from layerclaims.probing import vectors
 from layerclaims.probing.probe import LayerProbe
@@ -218,15 +219,39 @@ def test_position_0_is_in_no_rigorous_number(measured):
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
 
 
-def test_geometry_waits_for_ranks_that_take_longer_than_all_else(monkeypatch):
-    quick = subspaces.effective_ranks
+class Asked(Future):
+    """Is computed when somebody asks for it."""
 
-    def slow(*args):
-        time.sleep(0.05)
-        return quick(*args)
+    def __init__(self, work):
+        super().__init__()
+        self.work = work
+
+    def result(self, timeout=None):
+        if not self.done():
+            self.set_result(self.work())
+        return super().result(timeout)
+
+
+class Late(Executor):
+    """Begins nothing before somebody asks for it."""
+
+    def __init__(self):
+        self.given = []
+
+    def submit(self, work, /, *args, **how):
+        self.given.append(Asked(partial(work, *args, **how)))
+        return self.given[-1]
+
+
+def test_geometry_asks_for_its_ranks_before_work_that_has_not_begun_is_dropped(monkeypatch):
+    @contextmanager
+    def late(most=None):
+        yield (pool := Late())
+        for one in pool.given:
+            one.cancel()
 
     expected = InMemory(apart()).values(layer_geometry).arrays["ranks"]
-    monkeypatch.setattr(subspaces, "effective_ranks", slow)
+    monkeypatch.setattr("layerclaims.runtime.threads.workers", late)
     found = InMemory(apart()).values(layer_geometry).arrays["ranks"]
     np.testing.assert_array_equal(found, expected)
 

@@ -34,7 +34,7 @@ LANES = 16  # classes are padded to a multiple: a matrix product 31 columns wide
 LARGE = 10**7  # values that a sample holds at least, or
 MANY = 2**14  # rows that it holds at least: on fewer a start saves nothing
 SAMPLES = 1 / 16, 1 / 8, 1 / 4, 1 / 2  # shares of the rows to start on
-KEPT = 1 / 4, 2**28  # share of the rows, or bytes, of the largest sample whose rounded features are kept
+KEPT_SHARE, KEPT_BYTES = 1 / 4, 2**28  # of the largest sample whose rounded features are kept: either will do
 LEAST_LOG_P = -60  # lost in any float32 sum; what is less than a float32 takes a processor many times as long
 GRAM_ROWS = 20_000  # enough for a Gram matrix that only conditions the problem
 
@@ -145,7 +145,7 @@ class Objective:
         worth = [share for share in SAMPLES if share * fewest >= min(LARGE / self.d, MANY)]
         self.samples = {share: self._sample(share) for share in [*worth, 1.0]}
         rows = sum(block.rows.stop - block.rows.start for block in itertools.chain(*self.blocks.values()))
-        few = max(KEPT[0], KEPT[1] / (2 * self.d * rows))
+        few = max(KEPT_SHARE, KEPT_BYTES / (2 * self.d * rows))
         self.rounded = [share for share in worth if rounds and share <= few]
         self.there = placed(self.x, self.device)
 

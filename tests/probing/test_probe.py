@@ -381,7 +381,7 @@ class TestSamples:
         LayerProbe().fit(X, y)
         assert rounded_shares[0] == [1 / 16, 1 / 8, 1 / 4, 1 / 2]
         rounded_shares.clear()
-        monkeypatch.setattr(layerclaims.probing.objective, "KEPT", (1 / 4, 2 * 40 * 1999))
+        monkeypatch.setattr(layerclaims.probing.objective, "KEPT_BYTES", 2 * 40 * 1999)
         LayerProbe().fit(X, y)
         assert rounded_shares[0] == [1 / 16, 1 / 8, 1 / 4]
 
